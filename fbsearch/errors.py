@@ -1,0 +1,74 @@
+"""The errors a user can meet, one class per remedy.
+
+Every message says what was given, what is allowed and what to do, in one line. The command line
+prints that line and exits with 2; a traceback appears only with ``--debug``. A bug of our own is an
+``AssertionError`` or whatever Python raises, never one of these.
+"""
+
+
+class FbsearchError(Exception):
+    """Base of every error that a user can put right."""
+
+
+class InvalidInputError(FbsearchError):
+    """A value or a file that a person wrote is wrong: correct it and run again."""
+
+
+class ArchitectureError(InvalidInputError):
+    """An architecture or an operator's key does not parse or does not fit together."""
+
+
+class SpaceError(InvalidInputError):
+    """A search space's definition is wrong, or an architecture lies outside its space."""
+
+
+class RecipeError(InvalidInputError):
+    """A recipe or a ``--set`` override is wrong: the message names the field."""
+
+
+class DataError(FbsearchError):
+    """A data set is missing, empty, corrupt or of another shape than was asked for."""
+
+
+class TableError(FbsearchError):
+    """A latency table cannot be used."""
+
+
+class TableFormatError(TableError):
+    """The file is no latency table, or one of a schema or unit this version does not read."""
+
+
+class TableValueError(TableError):
+    """An entry is NaN, infinite, negative or otherwise impossible: profile it again."""
+
+
+class TableMismatchError(TableError):
+    """The table was measured for another device, runtime or space than the one in use."""
+
+
+class MissingOperatorError(TableError):
+    """The table lacks an operator that was looked up: profile the space that holds it."""
+
+
+class BudgetError(FbsearchError):
+    """No architecture of the space keeps the budget: raise it, or widen the space."""
+
+
+class DeviceError(FbsearchError):
+    """A device or its runtime cannot be used as asked."""
+
+
+class MeasurementError(DeviceError):
+    """A model could not be measured on a device that is otherwise reachable."""
+
+
+class ExportError(FbsearchError):
+    """A network could not be converted, or the converted model disagrees with it."""
+
+
+class CheckpointError(FbsearchError):
+    """A checkpoint or a run folder is missing, damaged or of another run."""
+
+
+class DependencyError(FbsearchError):
+    """An optional package is missing: the message holds the install command."""

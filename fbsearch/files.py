@@ -1,0 +1,69 @@
+"""Files that survive a kill: every write is whole or did not happen."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends without error.
+
+    The content is flushed to disk before the rename, so that a crash leaves the old file or the new
+    one. On an error the temporary file is removed and ``path`` keeps what it held.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write ``data`` to ``path`` as JSON, atomically; NaN and infinities are refused.
+
+    Lists of plain numbers stay on one line, so that raw samples read as rows.
+
+    Raises:
+        ValueError: if ``data`` holds a NaN or an infinity.
+    """
+    write_text(path, dump_json(data))
+
+
+def dump_json(data: Any, *, indent: int = 1) -> str:
+    """JSON text, indented, with lists of numbers on one line each and a final newline."""
+    return _dump(data, 0, indent) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        OSError, json.JSONDecodeError, UnicodeDecodeError: as reading and parsing raise them.
+    """
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _dump(data: Any, depth: int, indent: int) -> str:
+    pad, end = "\n" + " " * indent * (depth + 1), "\n" + " " * indent * depth
+    if isinstance(data, dict) and data:
+        rows = (f"{json.dumps(str(key))}: {_dump(value, depth + 1, indent)}" for key, value in data.items())
+        return "{" + pad + ("," + pad).join(rows) + end + "}"
+    if isinstance(data, (list, tuple)) and any(isinstance(item, (dict, list, tuple, str)) for item in data):
+        return "[" + pad + ("," + pad).join(_dump(item, depth + 1, indent) for item in data) + end + "]"
+    return json.dumps(data, allow_nan=False)

@@ -1,0 +1,105 @@
+"""Architecture → network: a plain module that needs nothing of the search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fbsearch.architecture import Architecture
+from fbsearch.errors import CheckpointError
+from fbsearch.files import atomic_path
+from fbsearch.nn.blocks import Classifier, MBConv, build
+
+
+class Network(nn.Module):
+    """The network of an architecture.
+
+    Args:
+        architecture: what to build.
+        drop_path: drop rate of the last residual branch; it grows linearly from 0 at the first.
+        dropout: before the classifier's linear layer.
+    """
+
+    def __init__(self, architecture: Architecture, *, drop_path: float = 0.0, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.stem = nn.Sequential(*map(build, architecture.stem))
+        self.layers = nn.ModuleList(map(build, architecture.layers))
+        self.head = nn.Sequential(*map(build, architecture.head))
+        self.set_drop_path(drop_path)
+        classifier = self.head[-1]
+        assert isinstance(classifier, Classifier)
+        classifier.dropout.p = dropout
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``B x C x H x W`` to logits ``B x classes``."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]  # nn.Module returns Any
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images ``B x C x H x W`` to the feature map before the head."""
+        x = self.stem(x)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def set_drop_path(self, rate: float) -> None:
+        """Set the residual branches' drop rates, growing linearly with depth to ``rate``."""
+        blocks = [layer for layer in self.layers if isinstance(layer, MBConv)]
+        for index, block in enumerate(blocks):
+            block.drop_path_rate = rate * (index + 1) / len(blocks)
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation for convolutions (fan out), 1 and 0 for norms, N(0, 0.01) for linear layers."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=0.01)
+            nn.init.zeros_(part.bias)
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a module's weights and buffers as safetensors, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Read weights that :func:`save_weights` wrote into ``network``.
+
+    Raises:
+        CheckpointError: if the file cannot be read or holds another network's weights.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot read weights: {error}") from None
+    except Exception as error:  # safetensors' own errors share no base with a stable name
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: these weights do not fit the architecture: {reason}") from None
+
+
+def load_network(architecture: Path, weights: Path) -> Network:
+    """A trained network from its two files, in evaluation mode.
+
+    Raises:
+        ArchitectureError: if the architecture cannot be read.
+        CheckpointError: if the weights cannot be read or do not fit.
+    """
+    network = Network(Architecture.load(architecture))
+    load_weights(network, weights)
+    return network.eval()
+
+
+def example_input(architecture: Architecture, *, batch: int = 1) -> Tensor:
+    """Standard-normal images ``B x C x H x W`` of the architecture's input size, always the same."""
+    shape = (batch, architecture.in_channels, architecture.resolution, architecture.resolution)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,85 @@
+"""Published architectures by name: FBNet-A, -B and -C (Wu et al., CVPR 2019, Figure 4 and release)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fbsearch.architecture import Architecture
+from fbsearch.errors import ArchitectureError
+from fbsearch.spaces.definition import load_space
+
+_FBNET_LAYERS: dict[str, tuple[int, str]] = {
+    "fbnet_a": (1504, """
+        skip
+        k3_e3 k3_e1 skip skip
+        k5_e6 k3_e3 k5_e1 k3_e3
+        k5_e6 k5_e3 k5_e1_g2 k5_e6
+        k3_e6 k5_e1_g2 k5_e3 k3_e1_g2
+        k5_e6 k5_e6 k5_e3 k5_e6
+        k5_e6"""),
+    "fbnet_b": (1984, """
+        k3_e1
+        k3_e6 k5_e1 k3_e1 k3_e1
+        k5_e6 k5_e3 k3_e6 k5_e6
+        k5_e6 k5_e6 skip k5_e3
+        k5_e6 k3_e1 k5_e1 k5_e3
+        k5_e6 k5_e1 k5_e6 k5_e6
+        k3_e6"""),
+    "fbnet_c": (1984, """
+        k3_e1
+        k3_e6 skip k3_e1 k3_e1
+        k5_e6 k5_e3 k5_e6 k3_e6
+        k5_e6 k5_e3 k5_e6 k5_e6
+        k5_e6 k5_e6 k5_e6 k5_e3
+        k5_e6 k5_e6 k5_e6 k5_e6
+        k3_e6"""),
+}  # fmt: skip
+
+
+def named_architectures() -> tuple[str, ...]:
+    """Names that :func:`named_architecture` knows."""
+    return tuple(_FBNET_LAYERS)
+
+
+def named_architecture(
+    name: str,
+    *,
+    resolution: int | None = None,
+    num_classes: int | None = None,
+    width_multiplier: float | None = None,
+) -> Architecture:
+    """A published architecture; other input sizes, class counts and widths on request.
+
+    >>> named_architecture("fbnet_a").layers[0].is_identity
+    True
+
+    Raises:
+        ArchitectureError: if no architecture has this name.
+    """
+    if name not in _FBNET_LAYERS:
+        raise ArchitectureError(f"no architecture {name!r}; known are {', '.join(_FBNET_LAYERS)}")
+    head_channels, layers = _FBNET_LAYERS[name]
+    space = load_space(
+        "fbnet",
+        head_channels=head_channels,
+        resolution=resolution,
+        num_classes=num_classes,
+        width_multiplier=width_multiplier,
+    )
+    choices = [slot.names.index(layer) for slot, layer in zip(space.slots, layers.split(), strict=True)]
+    return space.decode(choices, name=name)
+
+
+def load_architecture(source: str) -> Architecture:
+    """A published architecture by name, or one from a JSON file.
+
+    Raises:
+        ArchitectureError: if ``source`` is neither.
+    """
+    if source in _FBNET_LAYERS:
+        return named_architecture(source)
+    if not Path(source).exists():
+        raise ArchitectureError(
+            f"{source!r} is neither a file nor a known architecture ({', '.join(_FBNET_LAYERS)})"
+        )
+    return Architecture.load(Path(source))
