@@ -1,6 +1,21 @@
-"""Operators and architectures as torch modules."""
+"""Operators, architectures and spaces as torch modules."""
 
 from fbsearch.nn.blocks import build
+from fbsearch.nn.distribution import ArchitectureDistribution, ArchitectureSample, SamplingMode
 from fbsearch.nn.network import Network, example_input, load_network, load_weights, save_weights
+from fbsearch.nn.supernet import MixedOperation, Supernet, recalibrate_norms
 
-__all__ = ["Network", "build", "example_input", "load_network", "load_weights", "save_weights"]
+__all__ = [
+    "ArchitectureDistribution",
+    "ArchitectureSample",
+    "MixedOperation",
+    "Network",
+    "SamplingMode",
+    "Supernet",
+    "build",
+    "example_input",
+    "load_network",
+    "load_weights",
+    "recalibrate_norms",
+    "save_weights",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fbsearch.architecture import Activation, Operator
 
@@ -41,6 +42,32 @@ class ConvNorm(nn.Sequential):
         self.norm = nn.BatchNorm2d(out_channels)
         if activation != "identity":
             self.activation = build_activation(activation)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether no activation follows the norm, so that a factor may move into it."""
+        return not hasattr(self, "activation")
+
+    def scaled(self, x: Tensor, factor: Tensor) -> Tensor:
+        """``factor * self(x)`` for a scalar ``factor``, multiplied into the norm's affine map.
+
+        C numbers are multiplied in place of ``B x C x H x W``, forward and backward.
+        """
+        assert self.is_linear
+        norm = self.norm
+        if norm.training and norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+        assert norm.momentum is not None
+        return functional.batch_norm(
+            self.conv(x),
+            norm.running_mean,
+            norm.running_var,
+            norm.weight * factor,
+            norm.bias * factor,
+            norm.training,
+            norm.momentum,
+            norm.eps,
+        )
 
 
 class ChannelShuffle(nn.Module):
@@ -105,6 +132,14 @@ class MBConv(nn.Module):
         if not self.has_residual:
             return out
         return x + drop_path(out, self.drop_path_rate, self.training)
+
+    def scaled_branch(self, x: Tensor, factor: Tensor) -> Tensor:
+        """``factor`` times the block's output without its residual."""
+        *before, project = self.stages
+        assert isinstance(project, ConvNorm)
+        for stage in before:
+            x = stage(x)
+        return project.scaled(x, factor)
 
 
 class Classifier(nn.Module):

@@ -1,0 +1,26 @@
+"""What an architecture costs, and what a distribution over architectures is expected to cost."""
+
+from fbsearch.costs.cost import AdditiveCost, Cost, FloatArray, PeakCost
+from fbsearch.costs.counting import OperatorCounts, count_architecture, count_operator
+from fbsearch.costs.space import (
+    latency_cost,
+    mac_cost,
+    memory_access_cost,
+    parameter_cost,
+    peak_memory_cost,
+)
+
+__all__ = [
+    "AdditiveCost",
+    "Cost",
+    "FloatArray",
+    "OperatorCounts",
+    "PeakCost",
+    "count_architecture",
+    "count_operator",
+    "latency_cost",
+    "mac_cost",
+    "memory_access_cost",
+    "parameter_cost",
+    "peak_memory_cost",
+]

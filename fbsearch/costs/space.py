@@ -1,0 +1,62 @@
+"""The costs of a layer-wise space: latency from a table, and what can be counted without a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fbsearch.architecture import Operator
+from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
+from fbsearch.costs.counting import count_operator
+from fbsearch.latency import LatencyTable
+from fbsearch.spaces import LayerwiseSpace
+
+
+def latency_cost(space: LayerwiseSpace, table: LatencyTable) -> AdditiveCost:
+    """Latency in microseconds: the plain sum of the table's entries.
+
+    Raises:
+        TableError: if the table is of another space or lacks an operator.
+    """
+    table.check_space(space)
+    return _additive("latency_us", space, table.latency_us)
+
+
+def parameter_cost(space: LayerwiseSpace) -> AdditiveCost:
+    """Number of parameters."""
+    return _additive("num_params", space, lambda op: count_operator(op).num_params)
+
+
+def mac_cost(space: LayerwiseSpace) -> AdditiveCost:
+    """Number of multiply-adds."""
+    return _additive("num_macs", space, lambda op: count_operator(op).num_macs)
+
+
+def memory_access_cost(space: LayerwiseSpace) -> AdditiveCost:
+    """Elements read and written by convolutions and linear layers."""
+    return _additive("memory_access", space, lambda op: count_operator(op).memory_access)
+
+
+def peak_memory_cost(space: LayerwiseSpace) -> PeakCost:
+    """Largest activation memory in bytes at batch 1, fp32."""
+
+    def peak_bytes(op: Operator) -> float:
+        return count_operator(op).peak_bytes
+
+    fixed = max(map(peak_bytes, (*space.stem, *space.head)))
+    return PeakCost("peak_bytes", fixed, _coefficients(space, peak_bytes))
+
+
+def _additive(name: str, space: LayerwiseSpace, cost: Callable[[Operator], float]) -> AdditiveCost:
+    fixed = float(sum(cost(op) for op in (*space.stem, *space.head)))
+    return AdditiveCost(name, fixed, _coefficients(space, cost))
+
+
+def _coefficients(space: LayerwiseSpace, cost: Callable[[Operator], float]) -> FloatArray:
+    """``S x C``, padded with NaN."""
+    rows: Sequence[Sequence[float]] = [[cost(op) for op in slot.candidates] for slot in space.slots]
+    coefficients = np.full((space.num_slots, space.max_candidates), np.nan)
+    for index, row in enumerate(rows):
+        coefficients[index, : len(row)] = row
+    return coefficients
