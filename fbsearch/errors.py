@@ -70,5 +70,9 @@ class CheckpointError(FbsearchError):
     """A checkpoint or a run folder is missing, damaged or of another run."""
 
 
+class TrainingError(FbsearchError):
+    """A training or a search diverged: the message says which settings tame it."""
+
+
 class DependencyError(FbsearchError):
     """An optional package is missing: the message holds the install command."""

@@ -1,0 +1,55 @@
+"""Device, precision and processes, through accelerate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from fbsearch.errors import InvalidInputError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_NAMES: dict[Precision, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+def make_accelerator(precision: Precision = "fp32") -> Accelerator:
+    """An accelerator on the GPU where there is one, with all processes that torchrun started.
+
+    Raises:
+        InvalidInputError: if the device does not train in ``precision``.
+    """
+    state = AcceleratorState._shared_state
+    if state and state.get("_mixed_precision") != _NAMES[precision]:
+        # accelerate fixes the precision at its first use in a process, but one run may search in one
+        # precision and train in another; the process group (PartialState) stays as it is.
+        AcceleratorState._reset_state()
+    try:
+        return Accelerator(mixed_precision=_NAMES[precision])
+    except ValueError as error:
+        AcceleratorState._reset_state()
+        raise InvalidInputError(
+            f"precision {precision!r} does not work here: {error} Use fp32 or bf16."
+        ) from None
+
+
+@contextmanager
+def seeded(seed: int, *key: int) -> Iterator[torch.Generator]:
+    """Random numbers for one piece of work, from ``(seed, *key)`` alone: nothing to save in a checkpoint.
+
+    Within the block torch's global generators (dropout, drop-path) are seeded, and the block gets a
+    generator of its own for everything drawn explicitly; afterwards the global ones are as before.
+
+    Args:
+        seed: of the run.
+        key: what else the numbers depend on, such as the epoch and the process' rank.
+    """
+    global_seed, own_seed = np.random.SeedSequence([seed, *key]).generate_state(2, np.uint64)
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int(global_seed) >> 1)
+        yield torch.Generator().manual_seed(int(own_seed) >> 1)
