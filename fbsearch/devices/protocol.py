@@ -1,0 +1,84 @@
+"""The measurement protocol's settings; :mod:`fbsearch.devices.measuring` carries it out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fbsearch.devices.measurement import min_rounds_for
+
+
+class MeasurementProtocol(BaseModel):
+    """How models are measured (docs/measuring.md).
+
+    Every pass visits all unfinished models once, in a fresh random order. A visit is one *round*: a few
+    untimed invocations, then timed ones. Before the first model, and after every ``sentinel_period``
+    models, a *sentinel* model is timed; the rounds between two readings are a *window*. A window with
+    a reading more than ``drift_tolerance`` above the sentinel's baseline is discarded, and its models
+    are visited again in the next pass. A model is finished when the confidence interval of its latency
+    is narrow enough, or its rounds are used up.
+
+    Args:
+        warmup_ms: time for which a model runs untimed before its first round.
+        warmup_invocations: fewest invocations of that warm-up.
+        settle_invocations: untimed invocations before every round, which bring the model back into
+            the caches.
+        round_ms: duration aimed at for a round's timed invocations.
+        min_invocations: fewest timed invocations of a round.
+        max_invocations: most of them: all are kept, so this bounds the size of a table.
+        min_rounds: fewest rounds of a model.
+        max_rounds: most rounds of a model, discarded ones not counted.
+        confidence: of the interval.
+        target_relative_ci: half the interval's width, as a share of the latency, that ends a model.
+        sentinel_period: models between two readings of the sentinel.
+        initial_sentinel_readings: readings before the first model, for the first baseline.
+        drift_tolerance: how far, as a share, a reading may lie above the baseline.
+        max_discarded_rounds: how many discarded rounds of a model are repeated; after that its steadiest
+            rounds are used, with a warning.
+        cooldown_s: pause after a discarded window.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    warmup_ms: Annotated[float, Field(ge=0, le=60_000)] = 15.0
+    warmup_invocations: Annotated[int, Field(ge=1, le=10_000)] = 3
+    settle_invocations: Annotated[int, Field(ge=0, le=10_000)] = 2
+    round_ms: Annotated[float, Field(gt=0, le=60_000)] = 15.0
+    min_invocations: Annotated[int, Field(ge=1, le=10_000)] = 3
+    max_invocations: Annotated[int, Field(ge=1, le=10_000)] = 40
+    min_rounds: Annotated[int, Field(ge=1, le=1_000)] = 8
+    max_rounds: Annotated[int, Field(ge=1, le=1_000)] = 24
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    target_relative_ci: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    sentinel_period: Annotated[int, Field(ge=1, le=1_000)] = 8
+    initial_sentinel_readings: Annotated[int, Field(ge=1, le=100)] = 5
+    drift_tolerance: Annotated[float, Field(gt=0, le=10)] = 0.06
+    max_discarded_rounds: Annotated[int, Field(ge=0, le=1_000)] = 16
+    cooldown_s: Annotated[float, Field(ge=0, le=3_600)] = 0.1
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> MeasurementProtocol:
+        if self.min_rounds > self.max_rounds:
+            raise ValueError(f"min_rounds {self.min_rounds} is above max_rounds {self.max_rounds}")
+        if self.min_invocations > self.max_invocations:
+            raise ValueError(
+                f"min_invocations {self.min_invocations} is above max_invocations {self.max_invocations}"
+            )
+        needed = min_rounds_for(self.confidence)
+        if self.min_rounds < needed:
+            raise ValueError(
+                f"min_rounds {self.min_rounds} cannot give a confidence of {self.confidence:g}: "
+                f"that takes at least {needed}; raise min_rounds or lower confidence"
+            )
+        return self
+
+    @property
+    def max_attempts(self) -> int:
+        """Most rounds of a model, discarded ones included."""
+        return self.max_rounds + self.max_discarded_rounds
+
+    def invocations(self, estimate_us: float) -> int:
+        """Timed invocations of one round of a model that takes about ``estimate_us``."""
+        wanted = round(self.round_ms * 1000 / max(estimate_us, 1e-3))
+        return min(max(wanted, self.min_invocations), self.max_invocations)

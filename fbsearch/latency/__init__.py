@@ -1,0 +1,6 @@
+"""Latency tables: measuring a space into one, and reading it. Needs no torch."""
+
+from fbsearch.latency.entry import TableEntry
+from fbsearch.latency.table import LatencyTable
+
+__all__ = ["LatencyTable", "TableEntry"]
