@@ -1,1 +1,34 @@
 """Where a model file runs, and how its latency is measured. Needs no torch."""
+
+from fbsearch.devices.definition import DeviceDefinition
+from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
+from fbsearch.devices.finding import DeviceListing, find_device, list_devices
+from fbsearch.devices.local import LocalDevice
+from fbsearch.devices.log import Event, MeasurementLog, ModelRound, SentinelReading
+from fbsearch.devices.measurement import Measurement
+from fbsearch.devices.measuring import measure
+from fbsearch.devices.protocol import MeasurementProtocol
+from fbsearch.devices.runner import RUNTIME_FORMATS, Device, Runner, Session
+
+__all__ = [
+    "RUNTIME_FORMATS",
+    "Device",
+    "DeviceDefinition",
+    "DeviceDescription",
+    "DeviceListing",
+    "Event",
+    "LocalDevice",
+    "Measurement",
+    "MeasurementLog",
+    "MeasurementProtocol",
+    "ModelRound",
+    "Precision",
+    "Runner",
+    "RuntimeDescription",
+    "RuntimeName",
+    "SentinelReading",
+    "Session",
+    "find_device",
+    "list_devices",
+    "measure",
+]

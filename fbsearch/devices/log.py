@@ -1,0 +1,137 @@
+"""The log of a measurement: what was timed, in order. Everything else is computed from it.
+
+The log only grows. Which windows count as slow is decided afresh from all readings of the sentinel
+whenever it is asked, so the verdict on an early window improves as more becomes known about the
+machine, and a log read back after a kill leads to where the killed process was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fbsearch.devices.measurement import Measurement
+from fbsearch.devices.protocol import MeasurementProtocol
+
+_BASELINE_QUANTILE = 0.25
+
+
+@dataclass(frozen=True)
+class SentinelReading:
+    """One reading of the sentinel.
+
+    Args:
+        latency_us: the median of its invocations, in microseconds.
+        at_s: seconds of measuring before it, interrupted runs included.
+        is_start: first of a process: the window before it was cut short, and this reading, taken at
+            another time, says nothing about that window's end.
+    """
+
+    latency_us: float
+    at_s: float
+    is_start: bool = False
+
+
+@dataclass(frozen=True)
+class ModelRound:
+    """One round of a model: the raw latencies in microseconds."""
+
+    name: str
+    values_us: tuple[float, ...]
+
+
+Event = SentinelReading | ModelRound
+
+
+class MeasurementLog:
+    """Events in order, and what follows from them.
+
+    Args:
+        events: of earlier, interrupted runs.
+        on_append: called with every new event, before it counts; what it raises ends the measurement.
+    """
+
+    def __init__(self, events: Iterable[Event] = (), *, on_append: Callable[[Event], None] | None = None) -> None:
+        self._readings: list[SentinelReading] = []
+        self._rounds: dict[str, list[tuple[int, tuple[float, ...]]]] = {}
+        for event in events:
+            self._add(event)
+        self._on_append = on_append
+
+    def append(self, event: Event) -> None:
+        """Take ``event`` into the log."""
+        if self._on_append is not None:
+            self._on_append(event)
+        self._add(event)
+
+    def _add(self, event: Event) -> None:
+        if isinstance(event, SentinelReading):
+            self._readings.append(event)
+        else:
+            assert self._readings, "the sentinel is read before the first round"
+            window = len(self._readings) - 1
+            self._rounds.setdefault(event.name, []).append((window, event.values_us))
+
+    @property
+    def readings(self) -> tuple[SentinelReading, ...]:
+        """The sentinel's readings, in order."""
+        return tuple(self._readings)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of measuring up to the last reading."""
+        return self._readings[-1].at_s if self._readings else 0.0
+
+    @property
+    def baseline_us(self) -> float:
+        """What the sentinel takes on the undisturbed machine: the lower quartile of its readings.
+
+        Other work can only slow it down, so the truth lies low; a quartile rather than the minimum,
+        because a single lucky reading must not condemn all the others.
+        """
+        return float(np.quantile([reading.latency_us for reading in self._readings], _BASELINE_QUANTILE))
+
+    def attempts(self, name: str) -> int:
+        """Rounds of a model, discarded ones included."""
+        return len(self._rounds.get(name, ()))
+
+    def excesses(self) -> list[float]:
+        """Per window, how far its readings lie above the baseline, as a share: the larger of the two."""
+        baseline = self.baseline_us
+        share = [reading.latency_us / baseline - 1 for reading in self._readings]
+        closing = [
+            -1.0 if after.is_start else value
+            for after, value in zip(self._readings[1:], share[1:], strict=True)
+        ]
+        return [max(pair) for pair in zip(share, [*closing, -1.0], strict=True)]
+
+    def windows(self, protocol: MeasurementProtocol) -> tuple[int, int]:
+        """Number of windows that hold a round, and how many of those are discarded."""
+        used = {window for rounds in self._rounds.values() for window, _ in rounds}
+        excesses = self.excesses()
+        return len(used), sum(excesses[window] > protocol.drift_tolerance for window in used)
+
+    def measurement(self, name: str, protocol: MeasurementProtocol) -> Measurement | None:
+        """What the rounds of a model amount to so far; None before its first usable round.
+
+        Once a model's attempts are used up without enough rounds from steady windows, its steadiest
+        rounds serve instead, and the measurement says so.
+        """
+        rounds = self._rounds.get(name, [])
+        excesses = self.excesses()
+        steady = [values for window, values in rounds if excesses[window] <= protocol.drift_tolerance]
+        kept, is_steady = steady[: protocol.max_rounds], True
+        if len(steady) < protocol.min_rounds and len(rounds) >= protocol.max_attempts:
+            ranked = sorted(rounds, key=lambda pair: excesses[pair[0]])
+            kept, is_steady = [values for _, values in ranked[: protocol.min_rounds]], False
+        if not kept:
+            return None
+        return Measurement(
+            tuple(kept),
+            num_discarded=len(rounds) - (len(steady) if is_steady else len(kept)),
+            is_steady=is_steady,
+            confidence=protocol.confidence,
+            target_relative_ci=protocol.target_relative_ci,
+        )
