@@ -1,0 +1,26 @@
+"""Networks as model files that devices run: TFLite and ONNX, with what a user of the file must know."""
+
+from fbsearch.export.agreement import Agreement, agreement
+from fbsearch.export.cache import ConversionCache
+from fbsearch.export.formats import ModelFormat, export_model, format_of
+from fbsearch.export.onnx import export_onnx
+from fbsearch.export.operators import convert_operators
+from fbsearch.export.sidecar import Preprocessing, Sidecar, read_sidecar, sidecar_path, write_sidecar
+from fbsearch.export.tflite import export_tflite
+
+__all__ = [
+    "Agreement",
+    "ConversionCache",
+    "ModelFormat",
+    "Preprocessing",
+    "Sidecar",
+    "agreement",
+    "convert_operators",
+    "export_model",
+    "export_onnx",
+    "export_tflite",
+    "format_of",
+    "read_sidecar",
+    "sidecar_path",
+    "write_sidecar",
+]

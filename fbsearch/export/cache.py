@@ -1,0 +1,76 @@
+"""Converted operators, kept between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+
+from fbsearch.architecture import Operator
+from fbsearch.errors import ExportError
+from fbsearch.export.formats import ModelFormat
+
+EXPORTER_VERSION = 1
+"""Raise it with every change of this room or of the blocks that changes a converted file."""
+
+CACHE_VARIABLE = "FBSEARCH_CACHE"
+
+_CONVERTERS: dict[ModelFormat, tuple[str, ...]] = {
+    "tflite": ("torch", "litert-torch", "litert-converter"),
+    "onnx": ("torch", "onnx", "onnxscript"),
+}
+
+
+class ConversionCache:
+    """A folder of converted operators, addressed by all that determines their content.
+
+    Args:
+        folder: where they lie; by default ``$FBSEARCH_CACHE/conversions``, or else ``conversions`` in
+            fbsearch's folder among the user's caches.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or _default_folder()
+
+    def path(self, operator: Operator, model_format: ModelFormat) -> Path:
+        """Where ``operator`` converted to ``model_format`` lies, whether it is there yet or not."""
+        content = {
+            "operator": operator.key,
+            "exporter": EXPORTER_VERSION,
+            "converters": _versions(model_format),
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return self.folder / model_format / f"{operator.key}-{digest}.{model_format}"
+
+    def check_writable(self) -> None:
+        """Make sure that the folder exists and takes files.
+
+        Raises:
+            ExportError: if it does not.
+        """
+        probe = self.folder / f".writable.{os.getpid()}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"fbsearch")
+            probe.unlink()
+        except OSError as error:
+            raise ExportError(
+                f"the conversion cache {self.folder} cannot be written ({error.strerror}); "
+                f"free space there or set {CACHE_VARIABLE} to another folder"
+            ) from error
+
+
+def _default_folder() -> Path:
+    chosen = os.environ.get(CACHE_VARIABLE)
+    root = Path(chosen) if chosen else platformdirs.user_cache_path("fbsearch")
+    return root / "conversions"
+
+
+@cache
+def _versions(model_format: ModelFormat) -> dict[str, str]:
+    return {package: version(package) for package in _CONVERTERS[model_format]}

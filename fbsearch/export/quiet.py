@@ -1,0 +1,86 @@
+"""Converters talk a lot, and torch traces slowly under the garbage collector: both kept in check."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+import torch._export.utils
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing reaches the terminal within the block: neither Python's output nor a C++ library's.
+
+    What was said goes to this module's logger, at debug level. The redirection is of the whole
+    process: another thread's output within the block is lost to the terminal too.
+    """
+    previous_level = logging.root.manager.disable
+    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            with _redirected(1, sys.stdout, said), _redirected(2, sys.stderr, said):
+                yield
+        finally:
+            logging.disable(previous_level)
+            said.seek(0)
+            _log.debug("converter output: %s", said.read().decode(errors="replace"))
+
+
+@contextmanager
+def _redirected(descriptor: int, stream: IO[str] | None, target: IO[bytes]) -> Iterator[None]:
+    """Everything written to a file descriptor goes to ``target``; ``stream`` is its Python side."""
+    try:
+        kept = os.dup(descriptor)
+    except OSError:  # the process was started without this descriptor: nothing to keep quiet
+        yield
+        return
+    _flush(stream)
+    os.dup2(target.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        _flush(stream)
+        os.dup2(kept, descriptor)
+        os.close(kept)
+
+
+def _flush(stream: IO[str] | None) -> None:
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):  # closed by whoever started us
+            stream.flush()
+
+
+@contextmanager
+def fast_tracing() -> Iterator[None]:
+    """Traces and decompositions of torch.export cost about half within the block.
+
+    Measured on a block of FBNet (litert-torch 0.10, torch 2.13): the garbage collector walks the few
+    million objects of torch, sympy and jax again and again, for a third of the time; and torch looks
+    up all C++ operators anew for each of some 30 operator namespaces in each of five passes, for a
+    further quarter. So the collector pauses, and one look-up serves the block.
+    """
+    collecting = gc.isenabled()
+    look_up = getattr(torch._export.utils, "_materialize_cpp_cia_ops", None)
+    gc.disable()
+    if look_up is not None:  # private to torch: where a release lacks it, the block is merely slower
+        look_up()
+        torch._export.utils._materialize_cpp_cia_ops = lambda: None
+    try:
+        yield
+    finally:
+        if look_up is not None:
+            torch._export.utils._materialize_cpp_cia_ops = look_up
+        if collecting:
+            gc.enable()

@@ -1,0 +1,50 @@
+"""Module → TFLite, channels last as TFLite's kernels want them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fbsearch.errors import DependencyError
+from fbsearch.export.preparation import conversion_errors, example_output, prepared_copy
+from fbsearch.export.quiet import fast_tracing, quiet
+from fbsearch.files import atomic_path
+
+
+def export_tflite(module: nn.Module, input_shape: tuple[int, int, int], path: Path) -> None:
+    """Write ``module`` as a fp32 TFLite file of batch 1.
+
+    The file's input is ``1 x H x W x C``; a feature map comes out as ``1 x H' x W' x C'``, class scores
+    as ``1 x classes``. Without this turn of the borders, a TRANSPOSE would stand at each of them and in
+    front of every residual addition.
+
+    Args:
+        module: a network or block with one input and one output; it stays as it is.
+        input_shape: C, H, W of the input.
+        path: the file to write, atomically.
+
+    Raises:
+        ExportError: if the module does not run on such an input, or cannot be converted or written.
+    """
+    prepared = prepared_copy(module)
+    example, output = example_output(prepared, input_shape)
+    with conversion_errors("TFLite"), quiet():
+        litert_torch = _litert_torch()
+        turned = litert_torch.to_channel_last_io(prepared, args=[0], outputs=[0] if output.ndim == 4 else [])
+        with torch.no_grad(), fast_tracing():
+            converted = litert_torch.convert(turned.eval(), (example.permute(0, 2, 3, 1).contiguous(),))
+        with atomic_path(path) as temporary:
+            converted.export(str(temporary))
+
+
+def _litert_torch():
+    """The converter, imported at first use: it brings jax and takes several seconds."""
+    try:
+        import litert_torch
+    except ImportError as error:
+        raise DependencyError(
+            f"TFLite export needs litert-torch (pip install 'litert-torch==0.10.*'): {error}"
+        ) from error
+    return litert_torch
