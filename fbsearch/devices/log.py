@@ -15,7 +15,7 @@ import numpy as np
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 
-_BASELINE_QUANTILE = 0.25
+_BASELINE_QUANTILE = 0.1
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class MeasurementLog:
     def __init__(self, events: Iterable[Event] = (), *, on_append: Callable[[Event], None] | None = None) -> None:
         self._readings: list[SentinelReading] = []
         self._rounds: dict[str, list[tuple[int, tuple[float, ...]]]] = {}
+        self._excesses: list[float] | None = None
         for event in events:
             self._add(event)
         self._on_append = on_append
@@ -69,6 +70,7 @@ class MeasurementLog:
     def _add(self, event: Event) -> None:
         if isinstance(event, SentinelReading):
             self._readings.append(event)
+            self._excesses = None
         else:
             assert self._readings, "the sentinel is read before the first round"
             window = len(self._readings) - 1
@@ -86,10 +88,10 @@ class MeasurementLog:
 
     @property
     def baseline_us(self) -> float:
-        """What the sentinel takes on the undisturbed machine: the lower quartile of its readings.
+        """What the sentinel takes on the undisturbed machine: the tenth percentile of its readings.
 
-        Other work can only slow it down, so the truth lies low; a quartile rather than the minimum,
-        because a single lucky reading must not condemn all the others.
+        Other work can only slow it down, so the truth lies low, and a busy machine may be quiet for a
+        small part of the time only; yet a single lucky reading must not condemn all the others.
         """
         return float(np.quantile([reading.latency_us for reading in self._readings], _BASELINE_QUANTILE))
 
@@ -99,6 +101,11 @@ class MeasurementLog:
 
     def excesses(self) -> list[float]:
         """Per window, how far its readings lie above the baseline, as a share: the larger of the two."""
+        if self._excesses is None:
+            self._excesses = self._compute_excesses()
+        return self._excesses
+
+    def _compute_excesses(self) -> list[float]:
         baseline = self.baseline_us
         share = [reading.latency_us / baseline - 1 for reading in self._readings]
         closing = [
@@ -119,7 +126,9 @@ class MeasurementLog:
         Once a model's attempts are used up without enough rounds from steady windows, its steadiest
         rounds serve instead, and the measurement says so.
         """
-        rounds = self._rounds.get(name, [])
+        rounds = self._rounds.get(name)
+        if not rounds:
+            return None
         excesses = self.excesses()
         steady = [values for window, values in rounds if excesses[window] <= protocol.drift_tolerance]
         kept, is_steady = steady[: protocol.max_rounds], True

@@ -38,7 +38,7 @@ def measure(
         log: receives every event; one that already holds events is continued.
         on_progress: called after every round with the share of the work done, in [0, 1].
         clock: seconds, for the log.
-        pause: waits, after a discarded window.
+        pause: waits for the machine to become quiet.
 
     Returns:
         A measurement per model. One that never converged, or had to use slow rounds, says so.
@@ -47,7 +47,7 @@ def measure(
         MeasurementError: if a model does not run, or a latency comes back that cannot be one.
     """
     run = _Run(sessions, protocol, sentinel, log if log is not None else MeasurementLog(), clock, pause)
-    unfinished = [name for name in sessions if not run.is_done(name)]
+    unfinished = run.unfinished()
     if unfinished:
         run.start()
     while unfinished:
@@ -55,8 +55,8 @@ def measure(
         for start in range(0, len(order), protocol.sentinel_period):
             run.window(order[start : start + protocol.sentinel_period])
             if on_progress is not None:
-                on_progress(run.progress())
-        unfinished = [name for name in unfinished if not run.is_done(name)]
+                on_progress(run.progress(unfinished))
+        unfinished = run.unfinished()
     return {name: run.result(name) for name in sessions}
 
 
@@ -80,6 +80,11 @@ class _Run:
         self._pause = pause
         self._started_s = clock() - log.elapsed_s
         self._counts: dict[str, int] = {}
+        self._patience_s = protocol.patience_s
+
+    def unfinished(self) -> list[str]:
+        """Models that need another round; one may come back when its windows turn out to be slow ones."""
+        return [name for name in self._sessions if not self._is_done(name)]
 
     def start(self) -> None:
         """Read the sentinel often enough for a first baseline."""
@@ -87,16 +92,34 @@ class _Run:
             self._read_sentinel(is_start=index == 0)
 
     def window(self, names: list[str]) -> None:
-        """One round of each model, then the sentinel; a pause if that shows a slow machine."""
+        """Wait for the sentinel's pace, then one round of each model, then the sentinel again."""
+        while self._is_slow() and self._patience_s > 0:
+            before = self._clock()
+            self._pause(self._protocol.cooldown_s)
+            self._read_sentinel()
+            self._patience_s -= max(self._clock() - before, self._protocol.cooldown_s, 1e-3)
         for name in names:
-            values = self._round(name, self._sessions[name])
+            values = self._round(name, self._sessions[name], self._protocol.invocations)
             self._log.append(ModelRound(name, values))
         self._read_sentinel()
-        if self._log.excesses()[-2] > self._protocol.drift_tolerance:
-            self._pause(self._protocol.cooldown_s)
 
-    def is_done(self, name: str) -> bool:
-        """Whether a model needs no further round."""
+    def progress(self, unfinished: list[str]) -> float:
+        """The share of the work done, taking unfinished models for half done past their fewest rounds."""
+        fewest = self._protocol.min_rounds
+        shares = [min(self._log.attempts(name) / (2 * fewest), 0.9) for name in unfinished]
+        return 1 - (len(unfinished) - sum(shares)) / len(self._sessions)
+
+    def result(self, name: str) -> Measurement:
+        """A finished model's measurement."""
+        measured = self._log.measurement(name, self._protocol)
+        assert measured is not None, "a finished model has rounds"
+        return measured
+
+    def _is_slow(self) -> bool:
+        """Whether the last reading would condemn the window that it opens."""
+        return self._log.excesses()[-1] > self._protocol.drift_tolerance
+
+    def _is_done(self, name: str) -> bool:
         protocol = self._protocol
         if self._log.attempts(name) >= protocol.max_attempts:
             return True
@@ -105,41 +128,29 @@ class _Run:
             return False
         return measured.is_converged or len(measured.rounds_us) >= protocol.max_rounds
 
-    def progress(self) -> float:
-        """The share of the work done, taking unfinished models for half done past their fewest rounds."""
-        shares = []
-        for name in self._sessions:
-            share = min(self._log.attempts(name) / (2 * self._protocol.min_rounds), 0.9)
-            shares.append(1.0 if self.is_done(name) else share)
-        return sum(shares) / len(shares)
-
-    def result(self, name: str) -> Measurement:
-        """A finished model's measurement."""
-        measured = self._log.measurement(name, self._protocol)
-        assert measured is not None, "a finished model has rounds"
-        return measured
-
     def _read_sentinel(self, *, is_start: bool = False) -> None:
-        values = self._round(_SENTINEL, self._sentinel)
+        values = self._round(_SENTINEL, self._sentinel, self._protocol.sentinel_invocations)
         at_s = round(self._clock() - self._started_s, 3)
         self._log.append(SentinelReading(round_us(float(np.median(values))), at_s, is_start))
 
-    def _round(self, name: str, session: Session) -> tuple[float, ...]:
+    def _round(
+        self, name: str, session: Session, invocations: Callable[[float], int]
+    ) -> tuple[float, ...]:
         if name not in self._counts:
-            self._counts[name] = self._warm_up(name, session)
+            self._counts[name] = invocations(self._warm_up(name, session))
         elif self._protocol.settle_invocations:
             session.invoke(self._protocol.settle_invocations)
         return _checked(name, session.invoke(self._counts[name]))
 
-    def _warm_up(self, name: str, session: Session) -> int:
-        """Run a model untimed; the number of invocations that fill a round follows from its pace."""
+    def _warm_up(self, name: str, session: Session) -> float:
+        """Run a model untimed, and tell its pace in microseconds."""
         protocol = self._protocol
         values = _checked(name, session.invoke(protocol.warmup_invocations))
         rest_us = protocol.warmup_ms * 1000 - sum(values)
         more = math.ceil(rest_us / float(np.median(values)))
         if more > 0:
             values = _checked(name, session.invoke(more))
-        return protocol.invocations(float(np.median(values)))
+        return float(np.median(values))
 
 
 def _checked(name: str, values: list[float]) -> tuple[float, ...]:

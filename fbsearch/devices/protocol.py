@@ -16,8 +16,9 @@ class MeasurementProtocol(BaseModel):
     untimed invocations, then timed ones. Before the first model, and after every ``sentinel_period``
     models, a *sentinel* model is timed; the rounds between two readings are a *window*. A window with
     a reading more than ``drift_tolerance`` above the sentinel's baseline is discarded, and its models
-    are visited again in the next pass. A model is finished when the confidence interval of its latency
-    is narrow enough, or its rounds are used up.
+    are visited again in a later pass; the next window waits until the sentinel is back at its pace.
+    A model is finished when the confidence interval of its latency is narrow enough, or its rounds are
+    used up.
 
     Args:
         warmup_ms: time for which a model runs untimed before its first round.
@@ -32,11 +33,13 @@ class MeasurementProtocol(BaseModel):
         confidence: of the interval.
         target_relative_ci: half the interval's width, as a share of the latency, that ends a model.
         sentinel_period: models between two readings of the sentinel.
+        sentinel_ms: duration aimed at for one reading.
         initial_sentinel_readings: readings before the first model, for the first baseline.
         drift_tolerance: how far, as a share, a reading may lie above the baseline.
         max_discarded_rounds: how many discarded rounds of a model are repeated; after that its steadiest
             rounds are used, with a warning.
-        cooldown_s: pause after a discarded window.
+        cooldown_s: pause between two readings while waiting for the sentinel's pace.
+        patience_s: longest time spent waiting, all waits of a run together.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -51,11 +54,13 @@ class MeasurementProtocol(BaseModel):
     max_rounds: Annotated[int, Field(ge=1, le=1_000)] = 24
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     target_relative_ci: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    sentinel_period: Annotated[int, Field(ge=1, le=1_000)] = 8
-    initial_sentinel_readings: Annotated[int, Field(ge=1, le=100)] = 5
+    sentinel_period: Annotated[int, Field(ge=1, le=1_000)] = 4
+    sentinel_ms: Annotated[float, Field(gt=0, le=60_000)] = 5.0
+    initial_sentinel_readings: Annotated[int, Field(ge=1, le=100)] = 10
     drift_tolerance: Annotated[float, Field(gt=0, le=10)] = 0.06
-    max_discarded_rounds: Annotated[int, Field(ge=0, le=1_000)] = 16
-    cooldown_s: Annotated[float, Field(ge=0, le=3_600)] = 0.1
+    max_discarded_rounds: Annotated[int, Field(ge=0, le=1_000)] = 24
+    cooldown_s: Annotated[float, Field(ge=0, le=3_600)] = 0.02
+    patience_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> MeasurementProtocol:
@@ -80,5 +85,12 @@ class MeasurementProtocol(BaseModel):
 
     def invocations(self, estimate_us: float) -> int:
         """Timed invocations of one round of a model that takes about ``estimate_us``."""
-        wanted = round(self.round_ms * 1000 / max(estimate_us, 1e-3))
+        return self._invocations(self.round_ms, estimate_us)
+
+    def sentinel_invocations(self, estimate_us: float) -> int:
+        """Timed invocations of one reading of a sentinel that takes about ``estimate_us``."""
+        return self._invocations(self.sentinel_ms, estimate_us)
+
+    def _invocations(self, duration_ms: float, estimate_us: float) -> int:
+        wanted = round(duration_ms * 1000 / max(estimate_us, 1e-3))
         return min(max(wanted, self.min_invocations), self.max_invocations)

@@ -1,0 +1,35 @@
+"""File names of tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fbsearch.devices.description import Precision, RuntimeName
+from fbsearch.spaces import LayerwiseSpace
+
+TABLES_FOLDER = Path("latency_tables")
+
+
+def default_table_path(
+    space: LayerwiseSpace,
+    *,
+    device: str,
+    runtime: RuntimeName,
+    threads: int,
+    precision: Precision = "fp32",
+    folder: Path = TABLES_FOLDER,
+) -> Path:
+    """Where a table goes unless told otherwise.
+
+    >>> from fbsearch.spaces import load_space
+    >>> default_table_path(load_space("fbnet"), device="local", runtime="tflite", threads=1).as_posix()
+    'latency_tables/local-tflite-fbnet-224px-t1-fp32.json'
+    """
+    parts = (device, runtime, space.name, f"{space.resolution}px", f"t{threads}", precision)
+    return folder / ("-".join(map(_slug, parts)) + ".json")
+
+
+def _slug(text: str) -> str:
+    """Lower case, with every run of other characters than letters, digits and dots as one underscore."""
+    return re.sub(r"[^a-z0-9.]+", "_", text.lower()).strip("_.") or "unnamed"
