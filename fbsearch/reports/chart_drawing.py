@@ -1,0 +1,246 @@
+"""Line charts, scatters and histograms as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from markupsafe import Markup
+
+from fbsearch.reports.curves import LineChart, Reference, Series, Unit
+from fbsearch.reports.finalists import Scatter, ScatterPoint
+from fbsearch.reports.formatting import format_accuracy, format_ms, format_number, format_percent, ms_decimals
+from fbsearch.reports.scales import Scale, nice_ticks
+from fbsearch.reports.svg import drawing, line, polyline, tag, text
+from fbsearch.reports.table_figures import Histogram
+
+WIDTH, HEIGHT = 360, 216
+LEFT, RIGHT, TOP, BOTTOM = 46, 54, 12, 30
+MAX_POINTS = 400
+
+
+def _plain_ms(latency_us: float) -> str:
+    return format_ms(latency_us, unit=False)
+
+
+def _short_number(value: float) -> str:
+    return format_number(value, digits=3 if abs(value) >= 1e-3 else 2)
+
+
+_END_FORMATS: dict[Unit, Callable[[float], str]] = {
+    "number": _short_number,
+    "accuracy": format_accuracy,
+    "latency": _plain_ms,
+}
+
+
+def draw_lines(chart: LineChart) -> Markup:
+    """A line chart; every line ends in its last value."""
+    epochs = [x for series in chart.series for x, _ in series.points]
+    x_ticks = nice_ticks(min(epochs), max(epochs), num=5, whole=True)
+    x = Scale(min(epochs), max(max(epochs), min(epochs) + 1), LEFT, WIDTH - RIGHT)
+    ticks, y = _value_scale(chart)
+    write = _tick_writer(chart.unit, ticks)
+    parts = [_warm_up(chart, x), _horizontal_grid(ticks, y, write)]
+    parts += [
+        text(x(tick), HEIGHT - BOTTOM + 17, f"{tick:.0f}", "tick", anchor="middle")
+        for tick in x_ticks
+        if x.low <= tick <= x.high
+    ]
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 1, chart.x_name, "axis", anchor="middle"))
+    if chart.reference:
+        parts.append(_reference(chart, chart.reference, y))
+    parts += [_series(series, x, y) for series in chart.series]
+    parts += _end_labels(chart, x, y)
+    return drawing(WIDTH, HEIGHT, *parts, label=chart.label)
+
+
+def draw_scatter(scatter: Scatter) -> Markup:
+    """Finalists: predicted (filled) and measured (ring) latency against validation accuracy."""
+    latencies = [
+        value for p in scatter.points for value in (p.predicted_us, p.measured_us) if value is not None
+    ]
+    spanned = [*latencies, *([scatter.budget_us] if scatter.budget_us is not None else [])]
+    x_ticks = tuple(1000 * t for t in nice_ticks(min(spanned) / 1000, max(spanned) / 1000, num=4))
+    accuracies = [point.accuracy for point in scatter.points]
+    ticks = _accuracy_ticks(min(accuracies), max(accuracies))
+    x = Scale(x_ticks[0], x_ticks[-1], LEFT + 8, WIDTH - 24)
+    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 8, TOP + 8)
+    decimals = _tick_decimals([tick / 1000 for tick in x_ticks])
+    parts = [_horizontal_grid(ticks, y, _tick_writer("accuracy", ticks), right=WIDTH - 8)]
+    parts += [
+        text(x(t), HEIGHT - BOTTOM + 15, f"{t / 1000:.{decimals}f}", "tick", anchor="middle") for t in x_ticks
+    ]
+    parts.append(text(WIDTH / 2, HEIGHT - 1, "latency, ms", "axis", anchor="middle"))
+    if scatter.budget_us is not None:
+        at = x(scatter.budget_us)
+        parts.append(line(at, TOP, at, HEIGHT - BOTTOM, "reference"))
+        parts.append(text(at - 5, HEIGHT - BOTTOM - 5, "budget", "note", anchor="end"))
+    parts += [_point(point, x, y) for point in scatter.points]
+    return drawing(WIDTH, HEIGHT, *parts, label=scatter.label)
+
+
+def draw_histogram(histogram: Histogram) -> Markup:
+    """Counts over relative confidence intervals, with the target as a line."""
+    bins = histogram.bins
+    ticks = nice_ticks(0, max(b.count for b in bins), num=4, whole=True)
+    x = Scale(bins[0].low, bins[-1].high, LEFT, WIDTH - 12)
+    y = Scale(0, ticks[-1], HEIGHT - BOTTOM, TOP)
+    parts = [_horizontal_grid(ticks, y, lambda tick: f"{tick:.0f}", right=WIDTH - 12)]
+    parts += _bars(histogram, x, y)
+    for tick in nice_ticks(0, bins[-1].high, num=5):
+        if tick <= bins[-1].high * (1 + 1e-9):
+            label = f"{100 * tick:g}\u00a0%"
+            parts.append(text(x(tick), HEIGHT - BOTTOM + 15, label, "tick", anchor="middle"))
+    parts.append(
+        text((LEFT + WIDTH) / 2, HEIGHT - 1, "relative confidence interval", "axis", anchor="middle")
+    )
+    if histogram.target is not None:
+        parts.append(_target(histogram.target, x))
+    return drawing(WIDTH, HEIGHT, *parts, label=histogram.label)
+
+
+def _bars(histogram: Histogram, x: Scale, y: Scale) -> list[Markup]:
+    """A bar per filled bin, those beyond the target in the other colour."""
+    bars = []
+    for b in histogram.bins:
+        if not b.count:
+            continue
+        is_wide = histogram.target is not None and b.low >= histogram.target * (1 - 1e-9)
+        span = f"{format_percent(b.low, decimals=1)} to {format_percent(b.high, decimals=1)}"
+        if b.is_open:
+            span = f"{format_percent(b.low, decimals=1)} or more"
+        bars.append(
+            tag(
+                "rect", tag("title", f"{span}: {b.count}"), x=x(b.low) + 0.5, y=y(b.count),
+                width=x(b.high) - x(b.low) - 1, height=y(0) - y(b.count),
+                class_=f"bar {'second' if is_wide else 'main'}",
+            )
+        )  # fmt: skip
+    return bars
+
+
+def _target(target: float, x: Scale) -> Markup:
+    at = x(target)
+    is_right = at > 0.7 * WIDTH
+    label = text(
+        at + (-5 if is_right else 5), TOP + 9, f"target {100 * target:g}\u00a0%", "note",
+        anchor="end" if is_right else "start",
+    )  # fmt: skip
+    return line(at, TOP, at, HEIGHT - BOTTOM, "reference") + label
+
+
+def thin(points: Sequence[tuple[float, float]], limit: int = MAX_POINTS) -> list[tuple[float, float]]:
+    """At most about ``limit`` of the points, the first and the last among them."""
+    if len(points) <= limit:
+        return list(points)
+    step = -(-len(points) // limit)
+    kept = list(points[::step])
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
+
+
+def _value_scale(chart: LineChart) -> tuple[tuple[float, ...], Scale]:
+    values = [value for series in chart.series for _, value in series.points]
+    if chart.reference:
+        values.append(chart.reference.value)
+    low, high = min(values), max(values)
+    if chart.from_zero and low >= 0:
+        low = 0.0
+    if chart.unit == "accuracy":
+        ticks = _accuracy_ticks(low, high)
+    elif chart.unit == "latency":
+        ticks = tuple(1000 * tick for tick in nice_ticks(low / 1000, high / 1000, num=4))
+    else:
+        ticks = nice_ticks(low, high, num=4)
+    return ticks, Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
+
+
+def _accuracy_ticks(low: float, high: float) -> tuple[float, ...]:
+    ticks = nice_ticks(low, high, num=4)
+    return tuple(tick for tick in ticks if 0 <= tick <= 1) if ticks[0] < 0 or ticks[-1] > 1 else ticks
+
+
+def _tick_writer(unit: Unit, ticks: Sequence[float]) -> Callable[[float], str]:
+    """Axis labels: all with the same number of decimals."""
+    if unit == "accuracy":
+        decimals = _tick_decimals([100 * tick for tick in ticks])
+        return lambda value: f"{100 * value:.{decimals}f}\u00a0%"
+    if unit == "latency":
+        decimals = max(_tick_decimals([tick / 1000 for tick in ticks]), ms_decimals(ticks) - 1)
+        return lambda value: f"{value / 1000:.{decimals}f}"
+    decimals = _tick_decimals(ticks)
+    return lambda value: f"{value:.{decimals}f}".replace("-", "\u2212")
+
+
+def _tick_decimals(ticks: Sequence[float]) -> int:
+    """Decimals that tell the ticks apart and lose none of their digits."""
+    return next((d for d in range(6) if all(abs(round(t, d) - t) < 1e-9 for t in ticks)), 6)
+
+
+def _horizontal_grid(
+    ticks: Sequence[float], y: Scale, write: Callable[[float], str], *, right: float = WIDTH - RIGHT
+) -> Markup:
+    parts = []
+    for tick in ticks:
+        parts.append(line(LEFT, y(tick), right, y(tick), "grid"))
+        parts.append(text(LEFT - 6, y(tick) + 4, write(tick), "tick", anchor="end"))
+    return Markup("").join(parts)
+
+
+def _reference(chart: LineChart, reference: Reference, y: Scale) -> Markup:
+    """A dashed line, named on the side where the lines do not begin."""
+    start = chart.series[0].points[: max(1, len(chart.series[0].points) // 3)]
+    is_below = sum(value for _, value in start) / len(start) >= reference.value
+    at = y(reference.value)
+    name = f"{reference.name} {_END_FORMATS[chart.unit](reference.value)}"
+    return line(LEFT, at, WIDTH - RIGHT, at, "reference") + text(
+        LEFT + 4, at + (13 if is_below else -5), name, "note"
+    )
+
+
+def _warm_up(chart: LineChart, x: Scale) -> Markup:
+    if chart.warm_up is None or not x.low <= chart.warm_up < x.high:
+        return Markup("")
+    width = x(chart.warm_up + 0.5) - LEFT
+    shade = tag("rect", x=LEFT, y=TOP, width=width, height=HEIGHT - BOTTOM - TOP, class_="shade")
+    return shade + text(LEFT + 4, HEIGHT - BOTTOM - 5, "warm-up", "note")
+
+
+def _series(series: Series, x: Scale, y: Scale) -> Markup:
+    points = [(x(epoch), y(value)) for epoch, value in thin(series.points)]
+    if len(points) == 1:
+        return tag("circle", cx=points[0][0], cy=points[0][1], r=3, class_=f"dot {series.role}")
+    return polyline(points, f"line {series.role}")
+
+
+def _end_labels(chart: LineChart, x: Scale, y: Scale) -> list[Markup]:
+    """The lines' last values beside their ends, moved apart where they would touch."""
+    write = _END_FORMATS[chart.unit]
+    ends = sorted((y(series.points[-1][1]), series) for series in chart.series)
+    places = [place for place, _ in ends]
+    for index in range(1, len(places)):
+        places[index] = max(places[index], places[index - 1] + 13)
+    overshoot = max(places[-1] - (HEIGHT - BOTTOM), 0)
+    return [
+        text(
+            x(series.points[-1][0]) + 6,
+            place - overshoot + 4,
+            write(series.points[-1][1]),
+            f"end {series.role}",
+        )
+        for place, (_, series) in zip(places, ends, strict=True)
+    ]
+
+
+def _point(point: ScatterPoint, x: Scale, y: Scale) -> Markup:
+    role = "chosen" if point.is_chosen else "other"
+    at, height = x(point.predicted_us), y(point.accuracy)
+    words = f"{point.name}: {format_accuracy(point.accuracy)}, predicted {format_ms(point.predicted_us)}"
+    parts = []
+    if point.measured_us is not None:
+        words += f", measured {format_ms(point.measured_us)}"
+        parts.append(line(at, height, x(point.measured_us), height, f"link {role}"))
+        parts.append(tag("circle", cx=x(point.measured_us), cy=height, r=4.5, class_=f"ring {role}"))
+    parts.append(tag("circle", cx=at, cy=height, r=4.5, class_=f"dot {role}"))
+    if point.is_chosen:
+        parts.append(text(at, height - 9, "chosen", "end chosen", anchor="middle"))
+    return tag("g", tag("title", words), *parts)

@@ -1,0 +1,192 @@
+"""Short facts of a run as (name, value) pairs: the tiles, the device, the stages, the versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fbsearch.reports.formatting import (
+    NO_BREAK,
+    format_accuracy,
+    format_bytes,
+    format_count,
+    format_ms,
+    format_number,
+    format_percent,
+    format_seconds,
+)
+from fbsearch.reports.records import Verification
+from fbsearch.reports.run_folder import RunFolder
+from fbsearch.reports.verdict import prediction_error
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number of the verdict, with what it means and what to compare it with."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A name and what it stands for."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """How long a stage took, and its share of the run's total."""
+
+    name: str
+    seconds: float | None
+    share: float
+    error: str | None
+
+
+def verdict_tiles(run: RunFolder) -> tuple[Tile, ...]:
+    """Latency, accuracy, agreement and size; what is unknown is left out."""
+    verification = run.verification
+    tiles = _latency_tiles(verification) if verification else _predicted_tile(run)
+    tiles += _accuracy_tiles(run)
+    if verification and verification.top1_agreement is not None:
+        difference = format_number(verification.max_abs_diff, digits=2)
+        agreement = format_percent(verification.top1_agreement, decimals=1)
+        tiles.append(
+            Tile("Agreement", agreement, f"same top-1 class; outputs differ by at most {difference}")
+        )
+    if verification and verification.size_bytes is not None:
+        tiles.append(Tile("Model size", format_bytes(verification.size_bytes), verification.model or ""))
+    if run.training and run.training.num_params is not None:
+        tiles.append(Tile("Parameters", format_count(run.training.num_params)))
+    if run.training and run.training.num_macs is not None:
+        tiles.append(Tile("Multiply-adds", format_count(run.training.num_macs), "per image"))
+    return tuple(tiles)
+
+
+def device_facts(run: RunFolder) -> tuple[Fact, ...]:
+    """The device and runtime, from the table and the verification."""
+    pairs: list[tuple[str, object]] = []
+    if run.table:
+        device, runtime = run.table.device, run.table.runtime
+        memory = format_bytes(device.memory_bytes) if device.memory_bytes else None
+        clock = f"{device.max_frequency_mhz:,.0f}{NO_BREAK}MHz" if device.max_frequency_mhz else None
+        pairs += [
+            ("Device", f"{device.name} ({device.kind})"),
+            ("Processor", f"{device.model}, {device.architecture}, {device.num_cores} cores"),
+            ("Memory", memory),
+            ("System", device.system),
+            ("Governor", device.governor),
+            ("Highest clock", clock),
+            *device.properties.items(),
+            ("Runtime", f"{runtime.package} {runtime.version}"),
+            ("Backend", runtime.delegate),
+            ("Threads", runtime.threads),
+            ("Precision", runtime.precision),
+            *runtime.options.items(),
+        ]
+    elif run.verification:
+        verification = run.verification
+        runtime_text = " ".join(filter(None, (verification.runtime, verification.runtime_version)))
+        pairs += [
+            ("Device", verification.device),
+            ("Runtime", runtime_text),
+            ("Threads", verification.threads),
+        ]
+    return _facts(pairs)
+
+
+def difference_facts(run: RunFolder) -> tuple[Fact, ...]:
+    """What the verification was run with where the table names something else."""
+    if run.table is None or run.verification is None:
+        return ()
+    runtime, verification = run.table.runtime, run.verification
+    pairs = (
+        ("Verified with version", verification.runtime_version, runtime.version),
+        ("Verified with threads", verification.threads, runtime.threads),
+    )
+    return _facts((name, given) for name, given, own in pairs if given is not None and given != own)
+
+
+def version_facts(run: RunFolder) -> tuple[Fact, ...]:
+    """Seed, versions and machine."""
+    record = run.record
+    if record is None:
+        return ()
+    return _facts(
+        [
+            ("Seed", record.seed),
+            ("Started", record.started),
+            ("fbsearch", record.fbsearch),
+            ("Python", record.python),
+            ("PyTorch", record.torch),
+            ("Machine", record.machine),
+        ]
+    )
+
+
+def stage_times(run: RunFolder) -> tuple[StageTime, ...]:
+    """The stages in the order in which the run recorded them."""
+    stages = run.record.stages if run.record else {}
+    total = sum(stage.seconds or 0.0 for stage in stages.values())
+    return tuple(
+        StageTime(name, stage.seconds, (stage.seconds or 0.0) / total if total else 0.0, stage.error)
+        for name, stage in stages.items()
+    )
+
+
+def total_seconds(run: RunFolder) -> str:
+    """The stages' sum."""
+    return format_seconds(sum(stage.seconds or 0.0 for stage in stage_times(run)))
+
+
+def _latency_tiles(verification: Verification) -> list[Tile]:
+    measured = 1000 * verification.measured_ms
+    note = f"p95 {format_ms(1000 * verification.measured_p95_ms)}" if verification.measured_p95_ms else ""
+    if verification.is_converged is False:
+        note = f"{note}, not converged".lstrip(", ")
+    tiles = [Tile("Measured", format_ms(measured), note)]
+    error = prediction_error(verification)
+    if verification.predicted_ms is not None and error is not None:
+        off = format_percent(error, decimals=1, sign=True)
+        tiles.append(Tile("Predicted", format_ms(1000 * verification.predicted_ms), f"{off} from measured"))
+    if verification.budget_ms is not None:
+        left = verification.budget_ms - verification.measured_ms
+        word = "to spare" if left >= 0 else "too slow"
+        tiles.append(
+            Tile("Budget", format_ms(1000 * verification.budget_ms), f"{format_ms(abs(1000 * left))} {word}")
+        )
+    return tiles
+
+
+def _predicted_tile(run: RunFolder) -> list[Tile]:
+    if run.search is None:
+        return []
+    tiles = [
+        Tile("Predicted", format_ms(run.search.winner.predicted_us), "the table\u2019s sum; not measured")
+    ]
+    if run.search.budget_us is not None:
+        tiles.append(Tile("Budget", format_ms(run.search.budget_us)))
+    return tiles
+
+
+def _accuracy_tiles(run: RunFolder) -> list[Tile]:
+    verification = run.verification
+    trained = verification.torch_test_accuracy if verification else None
+    if trained is None and run.training:
+        trained = run.training.test.top1
+    if verification is not None and verification.test_accuracy is not None:
+        note = (
+            f"exported model; PyTorch {format_accuracy(trained)}" if trained is not None else "exported model"
+        )
+        return [Tile("Test accuracy", format_accuracy(verification.test_accuracy), note)]
+    if trained is not None:
+        return [Tile("Test accuracy", format_accuracy(trained), "in PyTorch; exported model not tested")]
+    return []
+
+
+def _facts(pairs: Iterable[tuple[str, object]]) -> tuple[Fact, ...]:
+    return tuple(Fact(name, str(value)) for name, value in pairs if value not in (None, ""))

@@ -1,0 +1,165 @@
+"""What a reader must not overlook: stages that are missing, failed or only half succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from fbsearch.reports.formatting import format_accuracy, format_ms, format_number, format_percent
+from fbsearch.reports.records import SearchResult, Verification
+from fbsearch.reports.run_folder import MetricsRow, RunFolder
+from fbsearch.reports.verdict import prediction_error, status_of
+
+Level = Literal["bad", "warn"]
+
+MIN_AGREEMENT = 0.99
+"""Below this share of equal top-1 classes the exported model counts as another model."""
+
+MAX_ACCURACY_LOSS = 0.005
+"""Accuracy that the export may lose before the page calls it out."""
+
+MAX_PREDICTION_ERROR = 0.2
+"""Beyond this share of the measurement, the table's sum is called out as a poor prediction."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to know before believing the rest of the page."""
+
+    level: Level
+    title: str
+    text: str
+
+
+def find_notices(run: RunFolder) -> tuple[Notice, ...]:
+    """Everything that is missing or wrong in a run, the worst first."""
+    found = [
+        *_stage_errors(run),
+        *(_verification_notices(run.verification) if run.verification else ()),
+        *(_search_notices(run.search) if run.search else ()),
+        *_metrics_notices("search", run.search_metrics),
+        *_metrics_notices("training", run.training_metrics),
+        *_table_notices(run),
+        *_missing_stages(run),
+    ]
+    return tuple(sorted(found, key=lambda notice: notice.level != "bad"))
+
+
+def _stage_errors(run: RunFolder) -> Iterator[Notice]:
+    for name, stage in run.record.stages.items() if run.record else ():
+        if stage.error:
+            yield Notice("bad", f"The stage \u2018{name}\u2019 failed", stage.error)
+
+
+def _missing_stages(run: RunFolder) -> Iterator[Notice]:
+    stages = (
+        ("Profiling", run.table, "table.json"),
+        ("The search", run.search, "search/result.json"),
+        ("The architecture", run.architecture, "architecture.json"),
+        ("Training", run.training, "train/result.json"),
+        ("Verification on the device", run.verification, "verification.json"),
+    )
+    for title, content, file in stages:
+        if content is None:
+            yield Notice(
+                "warn", f"{title} is missing", f"This run has no {file}: the stage has not finished."
+            )
+
+
+def _verification_notices(verification: Verification) -> Iterator[Notice]:
+    if status_of(verification) == "over":
+        yield Notice("bad", "The model does not keep its budget", _over_budget(verification))
+    yield from _latency_notices(verification)
+    yield from _agreement_notices(verification)
+
+
+def _over_budget(verification: Verification) -> str:
+    if verification.budget_ms is None or verification.measured_ms <= verification.budget_ms:
+        return "verification.json says that the budget is not kept."
+    excess = verification.measured_ms - verification.budget_ms
+    share = format_percent(excess / verification.budget_ms) if verification.budget_ms else "all of it"
+    return (
+        f"Measured {format_ms(1000 * verification.measured_ms)} against "
+        f"{format_ms(1000 * verification.budget_ms)}: {format_ms(1000 * excess)} ({share}) too slow."
+    )
+
+
+def _latency_notices(verification: Verification) -> Iterator[Notice]:
+    if verification.is_converged is False:
+        yield Notice(
+            "warn",
+            "The measurement did not converge",
+            "Its rounds still differed by more than the protocol allows: the machine was busy or throttled. "
+            "Take the measured latency as a rough value.",
+        )
+    error = prediction_error(verification)
+    if error is not None and abs(error) > MAX_PREDICTION_ERROR:
+        yield Notice(
+            "warn",
+            "The prediction was poor",
+            f"The sum was off by {format_percent(error, decimals=0, sign=True)}; the search chose by it.",
+        )
+    p95, budget = verification.measured_p95_ms, verification.budget_ms
+    if p95 is not None and budget is not None and verification.measured_ms <= budget < p95:
+        yield Notice(
+            "warn",
+            "Some runs take longer than the budget",
+            f"The median keeps it, the 95th percentile is {format_ms(1000 * p95)}.",
+        )
+
+
+def _agreement_notices(verification: Verification) -> Iterator[Notice]:
+    agreement = verification.top1_agreement
+    if agreement is not None and agreement < MIN_AGREEMENT:
+        yield Notice(
+            "bad",
+            "The exported model disagrees with the network",
+            f"They name the same class for {format_accuracy(agreement)} of the images; "
+            f"outputs differ by up to {format_number(verification.max_abs_diff)}.",
+        )
+    exported, trained = verification.test_accuracy, verification.torch_test_accuracy
+    if exported is not None and trained is not None and trained - exported > MAX_ACCURACY_LOSS:
+        yield Notice(
+            "bad",
+            "The export lost accuracy",
+            f"{format_accuracy(trained)} in PyTorch, {format_accuracy(exported)} as exported.",
+        )
+
+
+def _search_notices(search: SearchResult) -> Iterator[Notice]:
+    if search.collapse:
+        yield Notice("bad", "The search collapsed", search.collapse)
+    if search.budget_us is not None and search.winner.predicted_us > search.budget_us:
+        yield Notice(
+            "bad",
+            "The chosen architecture is over budget by the table\u2019s own sum",
+            f"{format_ms(search.winner.predicted_us)} predicted, {format_ms(search.budget_us)} allowed.",
+        )
+
+
+def _metrics_notices(stage: str, rows: tuple[MetricsRow, ...]) -> Iterator[Notice]:
+    lost = [row for row in rows if row.lost]
+    if lost:
+        names = ", ".join(dict.fromkeys(name for row in lost for name in row.lost))
+        yield Notice(
+            "bad",
+            f"The {stage} diverged",
+            f"NaN or infinite in {len(lost)} epochs, first in epoch {lost[0].epoch}: {names}.",
+        )
+
+
+def _table_notices(run: RunFolder) -> Iterator[Notice]:
+    if run.table is None:
+        return
+    entries = run.table.entries.values()
+    unsettled = sum(not entry.is_converged for entry in entries)
+    if unsettled:
+        yield Notice(
+            "warn",
+            f"{unsettled} of {len(run.table.entries)} table entries did not converge",
+            "Their confidence intervals stayed wider than the protocol asks; profile on a quieter machine.",
+        )
+    for operator in run.architecture.operators() if run.architecture else ():
+        if not operator.is_identity and operator.key not in {str(key) for key in run.table.entries}:
+            yield Notice("bad", "The table lacks an operator of the architecture", operator.key)

@@ -1,0 +1,115 @@
+"""The verdict: budget, prediction and measurement, and what the page says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fbsearch.reports.formatting import format_ms, format_percent
+from fbsearch.reports.records import Verification
+
+Status = Literal["kept", "over", "measured", "unmeasured"]
+
+_HEADLINES: dict[Status, str] = {
+    "kept": "Within budget",
+    "over": "Over budget",
+    "measured": "Measured, without a budget",
+    "unmeasured": "Not measured on the device",
+}
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Where the gauge's marks stand, as shares of its width.
+
+    Args:
+        measured: end of the bar.
+        p95: the measurement's 95th percentile.
+        predicted: the table's sum.
+        budget: the limit.
+        label: the same in words, for those who cannot see it.
+    """
+
+    measured: float
+    p95: float | None
+    predicted: float | None
+    budget: float | None
+    label: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The top of the page."""
+
+    status: Status
+    headline: str
+    sentence: str
+    gauge: Gauge | None
+
+
+def budget_us(verification: Verification | None) -> float | None:
+    """The verification's budget in microseconds."""
+    if verification is None or verification.budget_ms is None:
+        return None
+    return 1000 * verification.budget_ms
+
+
+def prediction_error(verification: Verification) -> float | None:
+    """(predicted - measured) / measured: negative where the table's sum was too low."""
+    if verification.predicted_ms is None:
+        return None
+    return verification.predicted_ms / verification.measured_ms - 1
+
+
+def status_of(verification: Verification | None) -> Status:
+    """Whether the budget is kept; a file that contradicts its own numbers counts as over budget."""
+    if verification is None:
+        return "unmeasured"
+    if verification.keeps_budget is False:
+        return "over"
+    if verification.budget_ms is None:
+        return "measured"
+    return "kept" if verification.measured_ms <= verification.budget_ms else "over"
+
+
+def make_verdict(verification: Verification | None) -> Verdict:
+    """Headline, sentence and gauge of a run; without a verification it says so."""
+    status = status_of(verification)
+    if verification is None:
+        sentence = "The exported model has not been measured on the device, so the budget is unproven."
+        return Verdict(status, _HEADLINES[status], sentence, None)
+    return Verdict(status, _HEADLINES[status], _sentence(verification), make_gauge(verification))
+
+
+def make_gauge(verification: Verification) -> Gauge:
+    """Marks on a scale from 0 to a little beyond the largest of them."""
+    marks = {
+        "measured": verification.measured_ms,
+        "95th percentile": verification.measured_p95_ms,
+        "predicted": verification.predicted_ms,
+        "budget": verification.budget_ms,
+    }
+    known = {name: value for name, value in marks.items() if value is not None}
+    full = 1.08 * max(known.values())
+    place = {name: value / full for name, value in known.items()}
+    return Gauge(
+        measured=place["measured"],
+        p95=place.get("95th percentile"),
+        predicted=place.get("predicted"),
+        budget=place.get("budget"),
+        label=", ".join(f"{name} {format_ms(1000 * value)}" for name, value in known.items()),
+    )
+
+
+def _sentence(verification: Verification) -> str:
+    measured = format_ms(1000 * verification.measured_ms)
+    text = f"The model takes {measured} on {verification.device or 'the device'}"
+    if verification.budget_ms:
+        share = format_percent(verification.measured_ms / verification.budget_ms)
+        text += f", {share} of its {format_ms(1000 * verification.budget_ms)} budget"
+    error = prediction_error(verification)
+    if error is None:
+        return text + "; there was no prediction to compare with."
+    if round(100 * error) == 0:
+        return text + "; the prediction was off by less than 1\u00a0%."
+    return text + f"; the prediction was off by {format_percent(error, decimals=0, sign=True)}."
