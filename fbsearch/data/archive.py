@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from fbsearch.data.images import MAX_FILE_BYTES, CorruptImageError
@@ -87,17 +87,17 @@ class ZipArchive:
         self._entries: dict[str, zipfile.ZipInfo] = {}
         folders: set[str] = set()
         for entry in self._zip.infolist():
-            path = self._checked(entry)
-            if any(map(_is_system_file, path.parts)):
+            parts = self._checked(entry)
+            if any(map(_is_system_file, parts)):
                 continue
+            folder = parts if entry.is_dir() else parts[:-1]
             if not entry.is_dir():
-                self._entries[path.as_posix()] = entry
-            folders.update(
-                parent.as_posix()
-                for parent in (path.parents if not entry.is_dir() else [path, *path.parents])
-            )
+                self._entries["/".join(parts)] = entry
+            while folder and (path := "/".join(folder)) not in folders:
+                folders.add(path)
+                folder = folder[:-1]
         self.files = tuple(sorted(self._entries))
-        self.folders = tuple(sorted(folders - {"."}))
+        self.folders = tuple(sorted(folders))
 
     def read(self, name: str) -> bytes:
         """As :meth:`Archive.read`."""
@@ -109,10 +109,11 @@ class ZipArchive:
         except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, zlib.error) as error:
             raise CorruptImageError(f"unreadable in the zip: {error}") from None
 
-    def _checked(self, entry: zipfile.ZipInfo) -> PurePosixPath:
+    def _checked(self, entry: zipfile.ZipInfo) -> list[str]:
+        """The parts of an entry's path."""
         name = entry.filename.replace("\\", "/")
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or ":" in name or not path.parts:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if name.startswith("/") or ".." in parts or ":" in name or not parts:
             raise DataError(
                 f"{self.source}: unsafe name {entry.filename!r} in the zip: names must stay inside it"
             )
@@ -120,11 +121,11 @@ class ZipArchive:
             raise DataError(
                 f"{self.source}: {entry.filename!r} is encrypted: create the zip without a password"
             )
-        return path
+        return parts
 
 
 def open_archive(source: Path) -> Archive:
-    """The files of ``source``, without the folder on top if there is but one.
+    """The files of ``source``.
 
     Raises:
         DataError: if it is neither a directory nor a readable zip, or holds no file.

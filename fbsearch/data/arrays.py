@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -67,14 +66,14 @@ def cifar_folder(archive: Archive) -> str | None:
         DataError: if the folder holds the pickled files for Python instead.
     """
     for name in archive.files:
-        path = PurePosixPath(name)
-        if path.name == "data_batch_1":
+        folder, file = name[: name.rfind("/") + 1], name[name.rfind("/") + 1 :]
+        if file == "data_batch_1":
             raise DataError(
                 f"{archive.source}: these are CIFAR-10's pickled files, which could run code: "
                 "use the binary version (data_batch_1.bin, ...)"
             )
-        if path.name in (*_TRAIN_FILES, _TEST_FILE):
-            return name.removesuffix(path.name)
+        if file in (*_TRAIN_FILES, _TEST_FILE):
+            return folder
     return None
 
 

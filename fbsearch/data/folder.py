@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,7 @@ from fbsearch.data.catalogue import Catalogue, Items, Split
 from fbsearch.data.images import decode
 from fbsearch.errors import DataError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"}
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 _SPLIT_NAMES: Mapping[str, Split] = {
     "train": "train",
     "training": "train",
@@ -52,9 +51,9 @@ def folder_catalogue(archive: Archive) -> Catalogue:
     Raises:
         DataError: if the folders do not name classes, or classes differ between splits.
     """
-    images = tuple(name for name in archive.files if PurePosixPath(name).suffix.lower() in SUFFIXES)
+    images = tuple(name for name in archive.files if name.lower().endswith(SUFFIXES))
     if not images:
-        raise DataError(f"{archive.source}: holds no image ({', '.join(sorted(SUFFIXES))}); {_LAYOUT}")
+        raise DataError(f"{archive.source}: holds no image ({', '.join(SUFFIXES)}); {_LAYOUT}")
     others = sorted(set(archive.files) - set(images))
     if others:
         _log.warning("%s: %d files are no images, such as %s", archive.source, len(others), others[0])
@@ -79,7 +78,7 @@ def _items(
     return Items(table[:, 0], table[:, 1])
 
 
-def _top(archive: Archive, images: tuple[str, ...]) -> int:
+def _depth(archive: Archive, images: tuple[str, ...]) -> int:
     """How many folders everything lies in, one within the other, such as ``cifar10/``."""
     depths = {name.count("/") for name in images}
     for depth in range(min(depths)):
@@ -92,7 +91,7 @@ def _top(archive: Archive, images: tuple[str, ...]) -> int:
 
 def _groups(archive: Archive, images: tuple[str, ...]) -> dict[Split, dict[str, list[int]]]:
     """Per split and class the numbers of the images; a class that has only its folder is there, empty."""
-    depth = _top(archive, images)
+    depth = _depth(archive, images)
     splits = _split_folders(archive, depth)
     groups: dict[Split, dict[str, list[int]]] = {split: {} for split in splits.values()} or {"train": {}}
     class_depth = depth + bool(splits)

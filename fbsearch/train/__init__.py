@@ -1,17 +1,30 @@
 """One training loop for supernets and children: device, precision, processes, checkpoints."""
 
 from fbsearch.train.acceleration import Precision, make_accelerator, seeded
+from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.checkpoint import load_state, save_state
+from fbsearch.train.child import TrainResult, make_optimizer, train_network
 from fbsearch.train.loop import Report, Task, read_metrics, run_epochs
+from fbsearch.train.metrics import Metrics, evaluate
+from fbsearch.train.schedule import cosine_rate
+from fbsearch.train.settings import TrainSettings
 
 __all__ = [
+    "Metrics",
     "Precision",
     "Report",
     "Task",
+    "TrainResult",
+    "TrainSettings",
+    "WeightAverage",
+    "cosine_rate",
+    "evaluate",
     "load_state",
     "make_accelerator",
+    "make_optimizer",
     "read_metrics",
     "run_epochs",
     "save_state",
     "seeded",
+    "train_network",
 ]

@@ -82,10 +82,16 @@ def run_epochs(
     """
     is_main = accelerator is None or accelerator.is_main_process
     path = folder / CHECKPOINT
-    if path.exists() and not resume:
+    exists = path.exists()
+    if exists and not resume:
         raise CheckpointError(f"{folder} already holds a checkpoint: resume it, or choose another folder")
     own_identity = json.loads(json.dumps(identity or {}))
-    rows = _restore(task, path, own_identity) if path.exists() else []
+    rows = _restore(task, path, own_identity) if exists else []
+    if accelerator is not None:
+        accelerator.wait_for_everyone()  # all have looked for a checkpoint before there is one
+    if is_main and not exists:
+        # The first weights too: a run killed in its first epoch goes on from the same ones.
+        save_state(path, {"identity": own_identity, "rows": rows, "task": task.state_dict()})
     if is_main:
         _write_rows(folder, rows)
     with (

@@ -1,0 +1,290 @@
+"""Training one network: a child of a search, or any architecture."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from torch import Tensor, nn
+
+from fbsearch.data import DataSplits, ImageSet, Loader
+from fbsearch.errors import InvalidInputError, TrainingError
+from fbsearch.nn import Network
+from fbsearch.nn.blocks import Classifier
+from fbsearch.train.acceleration import make_accelerator, seeded
+from fbsearch.train.averaging import WeightAverage
+from fbsearch.train.loop import Report, run_epochs
+from fbsearch.train.metrics import Metrics, evaluate
+from fbsearch.train.regularisation import erase, mixup
+from fbsearch.train.schedule import cosine_rate
+from fbsearch.train.settings import TrainSettings
+
+_CHECK_EVERY = 20  # steps between looks at the loss: on a GPU each look waits for the device
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training came to.
+
+    Args:
+        test: metrics on the test images.
+        history: a row of metrics per epoch.
+        num_params: trainable parameters.
+        seconds: spent training and validating, resumed parts included.
+    """
+
+    test: Metrics
+    history: tuple[Mapping[str, float], ...]
+    num_params: int
+    seconds: float
+
+
+def train_network(
+    network: Network,
+    data: DataSplits,
+    settings: TrainSettings,
+    *,
+    folder: Path,
+    resume: bool = False,
+    accelerator: Accelerator | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train a network, which holds the final weights afterwards and is in evaluation mode.
+
+    Args:
+        network: at its first weights, random or inherited.
+        data: images of the network's size and classes.
+        settings: how to train.
+        folder: for the checkpoint, metrics and curves; see :func:`~fbsearch.train.loop.run_epochs`.
+        resume: go on where an earlier call with the same arguments was killed; on a CPU the final weights
+            are the same, bit for bit, as without the kill.
+        accelerator: of ``settings.precision``; None: made here.
+        progress: show progress.
+
+    Raises:
+        InvalidInputError: if the data do not fit the network, or the settings the machine.
+        TrainingError: if the loss becomes infinite or NaN.
+        CheckpointError: see :func:`~fbsearch.train.loop.run_epochs`.
+    """
+    _check_fit(network, data)
+    accelerator = accelerator or make_accelerator(settings.precision)
+    task = ChildTask(network, data, settings, accelerator)
+    identity = {
+        "settings": settings.model_dump(),
+        "architecture": network.architecture.to_dict(),
+        "data": data.fingerprint,
+        "processes": accelerator.num_processes,
+    }
+    rows = run_epochs(
+        task,
+        folder=folder,
+        title="train",
+        resume=resume,
+        identity=identity,
+        accelerator=accelerator,
+        progress=progress,
+    )
+    task.finish()
+    return TrainResult(
+        test=evaluate(network, task.evaluation_loader(data.test), accelerator=accelerator),
+        history=tuple(rows),
+        num_params=sum(parameter.numel() for parameter in network.parameters()),
+        seconds=task.seconds,
+    )
+
+
+class ChildTask:
+    """The training of one network as a :class:`~fbsearch.train.loop.Task`."""
+
+    def __init__(
+        self, network: Network, data: DataSplits, settings: TrainSettings, accelerator: Accelerator
+    ) -> None:
+        self.num_epochs = settings.epochs
+        self.settings = settings
+        self.accelerator = accelerator
+        self.data = data
+        self.seconds = 0.0
+        self.network = network
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        network.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+        _set_drop_rates(network, settings)
+        self.average = WeightAverage(network, settings.ema_decay) if settings.ema_decay else None
+        self.train_loader = self._train_loader()
+        self.val_loader = self.evaluation_loader(data.val)
+        self.model, self.optimizer = accelerator.prepare(network, make_optimizer(network, settings))
+        self.forward = torch.compile(self.model) if settings.compile else self.model
+
+    def run_epoch(self, epoch: int, report: Report) -> dict[str, float]:
+        """Train for one epoch and validate."""
+        start = time.perf_counter()
+        with seeded(self.settings.seed, epoch, self.accelerator.process_index) as generator:
+            loss, accuracy = self._train_epoch(epoch, report, generator)
+        self._share_buffers()
+        val = evaluate(self.evaluated, self.val_loader, accelerator=self.accelerator)
+        self.seconds += time.perf_counter() - start
+        return {
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "val_loss": val.loss,
+            "val_accuracy": val.top1,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimiser, average and gradient scale."""
+        scaler = self.accelerator.scaler
+        return {
+            "network": dict(self.network.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` returned."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.seconds = state["seconds"]
+
+    def finish(self) -> None:
+        """Leave the final weights in the network, in evaluation mode, without accelerate's wrapping."""
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        self.network.__dict__.pop("forward", None)  # mixed precision puts a wrapped one on the instance
+        self.network.load_state_dict(self.evaluated.state_dict())
+        self.network.eval()
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network whose weights count: the average if there is one."""
+        return self.average.network if self.average else self.network
+
+    def evaluation_loader(self, image_set: ImageSet) -> Loader:
+        """This process' share of images as they are."""
+        return Loader(
+            image_set,
+            batch_size=max(1, self.settings.batch_size // self.accelerator.num_processes),
+            mean=self.data.mean,
+            std=self.data.std,
+            num_workers=self.settings.num_workers,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+        )
+
+    def _train_loader(self) -> Loader:
+        processes = self.accelerator.num_processes
+        if self.settings.batch_size % processes:
+            raise InvalidInputError(
+                f"batch_size {self.settings.batch_size} is no multiple of the {processes} processes"
+            )
+        return Loader(
+            self.data.train,
+            batch_size=min(self.settings.batch_size, len(self.data.train)) // processes,
+            mean=self.data.mean,
+            std=self.data.std,
+            augmentation=self.settings.augmentation(self.data.augmentation),
+            seed=self.settings.seed,
+            drop_last=True,
+            shuffle=True,
+            num_workers=self.settings.num_workers,
+            rank=self.accelerator.process_index,
+            world_size=processes,
+        )
+
+    def _train_epoch(self, epoch: int, report: Report, generator: torch.Generator) -> tuple[float, float]:
+        """Mean loss and accuracy over the epoch and all processes."""
+        self.model.train()
+        num_batches = len(self.train_loader)
+        sums = torch.zeros(3, device=self.accelerator.device)  # loss, correct, images
+        for index, (images, labels) in enumerate(self.train_loader.epoch(epoch)):
+            self._set_learning_rate(epoch * num_batches + index, num_batches)
+            sums += self._step(images, labels, generator)
+            if index % _CHECK_EVERY == 0 or index == num_batches - 1:
+                self._check_loss(float(sums[0]), epoch)
+            report(index + 1, num_batches)
+        loss, correct, count = self.accelerator.reduce(sums, reduction="sum").tolist()
+        return loss / count, correct / count
+
+    def _step(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        settings, device = self.settings, self.accelerator.device
+        images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+        images = erase(images, probability=settings.random_erasing, generator=generator)
+        images, mixed = mixup(images, labels, alpha=settings.mixup_alpha, generator=generator)
+        logits = self.forward(images).float()
+        loss = mixed.loss(logits, label_smoothing=settings.label_smoothing)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        if settings.clip_norm:
+            self.accelerator.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        self.optimizer.step()
+        if self.average:
+            self.average.update(self.network)
+        count = len(labels)
+        correct = mixed.num_correct(logits.detach())
+        return torch.stack([loss.detach() * count, correct.float(), torch.full_like(loss, count)])
+
+    def _set_learning_rate(self, step: int, steps_per_epoch: int) -> None:
+        factor = cosine_rate(
+            step,
+            num_steps=self.num_epochs * steps_per_epoch,
+            num_warmup_steps=round(self.settings.warmup_epochs * steps_per_epoch),
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * factor
+
+    def _check_loss(self, loss: float, epoch: int) -> None:
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in epoch {epoch + 1}: lower learning_rate "
+                f"({self.settings.learning_rate}), set clip_norm (such as 1), or train in fp32"
+            )
+
+    def _share_buffers(self) -> None:
+        """Give every process the main one's norm statistics, which each gathered from its own images."""
+        if self.accelerator.num_processes > 1:
+            for network in {self.network, self.evaluated}:
+                for buffer in network.buffers():
+                    buffer.copy_(broadcast(buffer))
+
+
+def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """The settings' optimiser; weight decay is for the weights of convolutions and linear layers alone."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    return torch.optim.SGD(
+        groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0
+    )
+
+
+def _set_drop_rates(network: Network, settings: TrainSettings) -> None:
+    network.set_drop_path(settings.drop_path)
+    classifier = network.head[-1]
+    assert isinstance(classifier, Classifier)
+    classifier.dropout.p = settings.dropout
+
+
+def _check_fit(network: Network, data: DataSplits) -> None:
+    architecture = network.architecture
+    needed = (architecture.in_channels, architecture.resolution, architecture.num_classes)
+    given = (data.in_channels, data.resolution, data.num_classes)
+    if needed != given:
+        raise InvalidInputError(
+            f"architecture {architecture.name!r} is for {needed[0]} channels, {needed[1]} px and {needed[2]} "
+            f"classes, the data have {given[0]}, {given[1]} and {given[2]}: load or design for the same"
+        )

@@ -1,0 +1,73 @@
+"""How a network is trained: what a recipe's ``train`` section may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fbsearch.data import Augmentation
+from fbsearch.train.acceleration import Precision
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class TrainSettings(BaseModel):
+    """Settings of a training.
+
+    The learning rate rises linearly over the warm-up and falls to zero along a cosine (Loshchilov & Hutter,
+    2017). Weight decay leaves out norms and biases. With ``ema_decay`` the running average of the weights
+    (decay ``min(ema_decay, (1 + n) / (10 + n))`` at update n) is what is validated, tested and kept. The
+    weights after the last epoch are kept, not those of the best one: with a cosine the last epochs are the
+    best but for noise, and choosing by validation accuracy would only select that noise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: Annotated[int, Field(ge=1)] = 100
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    """Of all processes together."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    weight_decay: NonNegative = 1e-4
+    momentum: Fraction = 0.9
+    """Of SGD, in Nesterov's form."""
+    warmup_epochs: NonNegative = 2.0
+    label_smoothing: Fraction = 0.1
+    ema_decay: Fraction = 0.0
+    """0: no average."""
+    mixup_alpha: NonNegative = 0.0
+    """0: no mixup."""
+    random_erasing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that a rectangle of an image is erased."""
+    drop_path: Fraction = 0.0
+    """Of the last residual branch; growing linearly with depth."""
+    dropout: Fraction = 0.0
+    crop_padding: Annotated[int, Field(ge=0)] | None = None
+    """Pad and crop by so many pixels; None: what suits the data."""
+    min_crop_area: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Random resized crops of at least this share of the image; None: what suits the data."""
+    flip: bool | None = None
+    """Mirror half of the images; None: what suits the data."""
+    clip_norm: NonNegative = 0.0
+    """Largest norm of the gradient; 0: not clipped."""
+    precision: Precision = "fp32"
+    channels_last: bool = True
+    compile: bool = False
+    """Compile the training step with torch.compile: pays on a GPU and for long runs."""
+    num_workers: Annotated[int, Field(ge=0)] | None = None
+    """Threads that prepare batches; None: chosen by data and device."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def augmentation(self, default: Augmentation) -> Augmentation:
+        """The data's own augmentation with what these settings say otherwise.
+
+        Raises:
+            DataError: if both kinds of crop are asked for.
+        """
+        padding, min_area = default.padding, default.min_crop_area
+        if self.crop_padding is not None or self.min_crop_area is not None:
+            padding, min_area = self.crop_padding or 0, self.min_crop_area
+        flip = default.flip if self.flip is None else self.flip
+        return Augmentation(padding=padding, flip=flip, min_crop_area=min_area)
