@@ -9,18 +9,23 @@ import numpy as np
 from fbsearch.architecture import Operator
 from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
 from fbsearch.costs.counting import count_operator
-from fbsearch.latency import LatencyTable
+from fbsearch.latency import AffineCorrection, LatencyTable
 from fbsearch.spaces import LayerwiseSpace
 
 
-def latency_cost(space: LayerwiseSpace, table: LatencyTable) -> AdditiveCost:
-    """Latency in microseconds: the plain sum of the table's entries.
+def latency_cost(
+    space: LayerwiseSpace, table: LatencyTable, correction: AffineCorrection | None = None
+) -> AdditiveCost:
+    """Latency in microseconds: the sum of the table's entries, corrected for whole networks if asked.
 
     Raises:
         TableError: if the table is of another space or lacks an operator.
     """
     table.check_space(space)
-    return _additive("latency_us", space, table.latency_us)
+    plain = _additive("latency_us", space, table.latency_us)
+    if correction is None:
+        return plain
+    return AdditiveCost(plain.name, correction.apply(plain.fixed), correction.slope * plain.coefficients)
 
 
 def parameter_cost(space: LayerwiseSpace) -> AdditiveCost:

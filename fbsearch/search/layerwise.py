@@ -1,0 +1,221 @@
+"""The whole differentiable search of a layer-wise space: split, supernet, epochs, finalists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+
+from fbsearch.costs import AdditiveCost, Cost, FloatArray, mac_cost, memory_access_cost, parameter_cost
+from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
+from fbsearch.errors import DataError
+from fbsearch.search.dnas import DnasTask
+from fbsearch.search.finalists import propose_finalists, rank_finalists
+from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective
+from fbsearch.search.result import Finalist, SearchResult, describe_collapse
+from fbsearch.search.selection import Limit, check_feasible
+from fbsearch.search.settings import SearchSettings
+from fbsearch.spaces import LayerwiseSpace
+from fbsearch.train import run_epochs
+
+_PENALTIES = {"num_params": parameter_cost, "num_macs": mac_cost, "memory_access": memory_access_cost}
+
+
+@dataclass(frozen=True)
+class SearchedSupernet:
+    """A supernet after its search: proposes and ranks architectures within a budget.
+
+    Args:
+        task: the supernet and the architecture distribution.
+        latency: microseconds.
+        calibration_loader: training images that recalibrate a child's norms.
+        val_loader: images that rank.
+        seed: of the sampled finalists.
+        seconds: wall time of the search.
+    """
+
+    task: DnasTask
+    latency: AdditiveCost
+    calibration_loader: Loader
+    val_loader: Loader
+    seed: int
+    seconds: float
+
+    @property
+    def log_probabilities(self) -> FloatArray:
+        """``S x C``: log P, -inf where a slot has no such candidate."""
+        log_p: FloatArray = self.task.distribution.log_probabilities().detach().cpu().double().numpy()
+        return log_p
+
+    def finalists(self, bound_us: float) -> list[Finalist]:
+        """The most probable architecture within ``bound_us`` and sampled ones, best validation accuracy first.
+
+        Raises:
+            BudgetError: if no architecture keeps the bound.
+        """
+        limit = Limit(self.latency, bound_us)
+        settings = self.task.settings
+        rng = np.random.default_rng([self.seed, 1])
+        return rank_finalists(
+            self.task.supernet,
+            propose_finalists(self.log_probabilities, limit, count=settings.num_finalists, rng=rng),
+            log_probabilities=self.log_probabilities,
+            latency=limit,
+            calibration_loader=self.calibration_loader,
+            calibration_batches=settings.calibration_batches,
+            val_loader=self.val_loader,
+            device=self.task.distribution.logits.device,
+        )
+
+    def result(self, finalists: Sequence[Finalist], *, chosen: int, budget_us: float) -> SearchResult:
+        """The search's result with the finalist at ``chosen`` as its winner."""
+        probabilities = np.exp(self.log_probabilities)
+        return SearchResult(
+            space=self.task.space,
+            budget_us=budget_us,
+            range_us=self.latency.range(),
+            latencies_us=self.latency.coefficients,
+            probabilities=probabilities,
+            finalists=tuple(finalists),
+            chosen=chosen,
+            collapse=describe_collapse(self.task.space, probabilities),
+            seconds=self.seconds,
+        )
+
+
+def search_layerwise(
+    space: LayerwiseSpace,
+    *,
+    latency: AdditiveCost,
+    budget_us: float,
+    data: DataSplits,
+    augmentation: Augmentation | None,
+    settings: SearchSettings,
+    seed: int,
+    folder: Path,
+    resume: bool,
+    accelerator: Accelerator,
+    progress: bool = True,
+) -> SearchedSupernet:
+    """Search ``space`` for architectures whose latency keeps ``budget_us``.
+
+    Args:
+        space: what may be chosen.
+        latency: microseconds.
+        budget_us: the budget.
+        data: its training set is divided between weights and theta; finalists are ranked on its
+            validation set.
+        augmentation: of the training images.
+        settings: the schedule.
+        seed: of everything random.
+        folder: checkpoints, metrics and TensorBoard logs.
+        resume: go on from the folder's checkpoint.
+        accelerator: device, precision, processes.
+        progress: show progress.
+
+    Raises:
+        BudgetError: if no architecture keeps the budget, before anything runs.
+        DataError: if the training set is too small to be divided.
+        TrainingError: if the loss stops being finite.
+    """
+    check_feasible([Limit(latency, budget_us)])
+    started = time.monotonic()
+    weight_images, architecture_images = divide(data.train, settings.architecture_fraction, seed)
+    make_loader = partial(_make_loader, data=data, settings=settings, seed=seed, accelerator=accelerator)
+    task = DnasTask(
+        space,
+        latency=latency,
+        penalties=_penalty_costs(space, settings),
+        objective=make_objective(settings, budget_us),
+        settings=settings,
+        weight_loader=make_loader(weight_images, augmentation=augmentation),
+        architecture_loader=make_loader(architecture_images, augmentation=augmentation),
+        seed=seed,
+        accelerator=accelerator,
+    )
+    run_epochs(
+        task,
+        folder=folder,
+        title="search",
+        resume=resume,
+        identity={
+            "space": space.fingerprint,
+            "budget_us": budget_us,
+            "latencies_us": [latency.fixed, *np.nan_to_num(latency.coefficients).ravel().tolist()],
+            "settings": settings.model_dump(mode="json"),
+            "num_images": [len(weight_images), len(architecture_images)],
+            "seed": seed,
+        },
+        accelerator=accelerator,
+        progress=progress,
+    )
+    return SearchedSupernet(
+        task=task,
+        latency=latency,
+        calibration_loader=make_loader(weight_images),
+        val_loader=make_loader(data.val, training=False),
+        seed=seed,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _make_loader(
+    images: ImageSet,
+    *,
+    data: DataSplits,
+    settings: SearchSettings,
+    seed: int,
+    accelerator: Accelerator,
+    augmentation: Augmentation | None = None,
+    training: bool = True,
+) -> Loader:
+    """Batches for this process: shuffled full ones for training, else all images in order."""
+    return Loader(
+        images,
+        batch_size=max(1, settings.batch_size // accelerator.num_processes),
+        mean=data.mean,
+        std=data.std,
+        augmentation=augmentation,
+        seed=seed,
+        shuffle=training,
+        drop_last=training,
+        rank=accelerator.process_index if training else 0,
+        world_size=accelerator.num_processes if training else 1,
+    )
+
+
+def make_objective(settings: SearchSettings, budget_us: float) -> Objective:
+    """The objective that the settings name."""
+    if settings.objective == "fbnet":
+        return FbnetObjective(alpha=settings.alpha, beta=settings.beta)
+    return BudgetObjective(budget_us)
+
+
+def divide(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """A training set divided at random, class by class: the larger share, and ``fraction`` of it.
+
+    Raises:
+        DataError: if a share would be empty.
+    """
+    labels = np.asarray(images.labels)
+    rng = np.random.default_rng([seed, 2])
+    second: list[int] = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        second.extend(members[: round(len(members) * fraction)].tolist())
+    first = np.setdiff1d(np.arange(len(labels)), second)
+    if not second or not len(first):
+        raise DataError(
+            f"{len(labels)} training images cannot be divided {1 - fraction:g} to {fraction:g} between weights and "
+            "architecture: add images"
+        )
+    return images.subset(first), images.subset(np.sort(second))
+
+
+def _penalty_costs(space: LayerwiseSpace, settings: SearchSettings) -> Mapping[Cost, float]:
+    return {_PENALTIES[name](space): eta for name, eta in settings.penalties.items() if eta}

@@ -1,0 +1,115 @@
+"""What a search ends with: the distribution, the finalists, the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from fbsearch.costs import FloatArray
+from fbsearch.spaces import LayerwiseSpace
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """An architecture within the budget that the search ends with.
+
+    Args:
+        choices: candidate index per slot.
+        predicted_us: the sum of its table entries.
+        log_probability: sum over slots of log P.
+        val_accuracy: with the supernet's weights, norms recalibrated.
+        source: how it was found.
+        measured_us: on the device as a whole network, where that was done.
+    """
+
+    choices: tuple[int, ...]
+    predicted_us: float
+    log_probability: float
+    val_accuracy: float
+    source: Literal["most probable", "sampled"]
+    measured_us: float | None = None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The end of a search.
+
+    Args:
+        space: what was searched.
+        budget_us: the latency budget.
+        range_us: the least and greatest latency in the space, as predicted.
+        latencies_us: ``S x C``, NaN where a slot has no such candidate.
+        probabilities: ``S x C``.
+        finalists: best first.
+        chosen: index of the finalist to train.
+        collapse: a warning where the search gave up on most layers, or None.
+        seconds: wall time.
+    """
+
+    space: LayerwiseSpace
+    budget_us: float
+    range_us: tuple[float, float]
+    latencies_us: FloatArray
+    probabilities: FloatArray
+    finalists: tuple[Finalist, ...]
+    chosen: int
+    collapse: str | None
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "space": self.space.name,
+            "budget_us": self.budget_us,
+            "range_us": list(self.range_us),
+            "slots": [
+                {
+                    "names": list(slot.names),
+                    "latencies_us": self.latencies_us[index, : len(slot.names)].tolist(),
+                    "probabilities": self.probabilities[index, : len(slot.names)].tolist(),
+                }
+                for index, slot in enumerate(self.space.slots)
+            ],
+            "finalists": [self._finalist(finalist) for finalist in self.finalists],
+            "chosen": self.chosen,
+            "collapse": self.collapse,
+            "seconds": self.seconds,
+        }
+
+    def _finalist(self, finalist: Finalist) -> Mapping[str, Any]:
+        return {
+            "choices": list(finalist.choices),
+            "names": list(self.space.choice_names(finalist.choices)),
+            "predicted_us": finalist.predicted_us,
+            "measured_us": finalist.measured_us,
+            "val_accuracy": finalist.val_accuracy,
+            "log_probability": finalist.log_probability,
+            "source": finalist.source,
+        }
+
+
+def describe_collapse(space: LayerwiseSpace, probabilities: FloatArray) -> str | None:
+    """A warning if the most probable architecture skips nearly every layer that it may skip.
+
+    A known failure of differentiable search: parameter-free candidates win because they need no
+    training, whatever the budget. The tolerated share is 80 % of the layers that offer the identity.
+    """
+    optional = [
+        index for index, slot in enumerate(space.slots) if any(op.is_identity for op in slot.candidates)
+    ]
+    best = np.argmax(probabilities, axis=1)
+    skipped = [index for index in optional if space.slots[index].candidates[best[index]].is_identity]
+    if len(optional) < 2 or len(skipped) <= 0.8 * len(optional):
+        return None
+    return (
+        f"the search collapsed: its most probable architecture skips {len(skipped)} of the {len(optional)} layers "
+        "that can be skipped; search longer, lengthen search.warmup_epochs, or raise the budget"
+    )
+
+
+def log_probability(log_probabilities: FloatArray, choices: Sequence[int]) -> float:
+    """sum_l log P_{l, a_l}."""
+    return float(sum(row[i] for row, i in zip(log_probabilities, choices, strict=True)))

@@ -1,0 +1,137 @@
+"""Exact selection: the most probable architecture within budgets, as an integer programme.
+
+max_a sum_l log P_{l, a_l} subject to C_k(a) <= B_k: with additive costs a multiple-choice knapsack,
+solved to optimality by HiGHS through scipy. A peak cost only forbids candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
+
+from fbsearch.costs import AdditiveCost, Cost, FloatArray, PeakCost
+from fbsearch.errors import BudgetError
+
+# HiGHS accepts rows violated by up to 1e-7 (of a row scaled to 1 here). Bounds are widened by more than that, so that
+# no architecture exactly at a bound is lost; what is then over a bound is cut off one by one.
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An upper bound on a cost, in the cost's own unit."""
+
+    cost: Cost
+    bound: float
+
+    def admits(self, choices: Sequence[int]) -> bool:
+        """Whether the architecture at ``choices`` keeps the bound."""
+        return self.cost.of(choices) <= self.bound
+
+
+def check_feasible(limits: Iterable[Limit]) -> None:
+    """Refuse a bound below the space's cheapest architecture.
+
+    Raises:
+        BudgetError: naming the range that the space offers.
+    """
+    for limit in limits:
+        least, greatest = limit.cost.range()
+        if not limit.bound >= least:
+            raise BudgetError(
+                f"a budget of {limit.bound:.6g} on {limit.cost.name} is below the cheapest architecture; "
+                f"this space offers {least:.6g} to {greatest:.6g}: raise the budget or widen the space"
+            )
+
+
+def most_probable(
+    scores: FloatArray, limits: Sequence[Limit] = (), *, excluded: Iterable[Sequence[int]] = ()
+) -> tuple[int, ...]:
+    """argmax_a sum_l scores[l, a_l] within ``limits``.
+
+    Args:
+        scores: ``S x C``, finite, or -inf/NaN where a slot has no such candidate.
+        limits: all must hold, exactly: a result that violates one by rounding is never returned.
+        excluded: architectures that may not be returned.
+
+    Raises:
+        BudgetError: if no architecture is left.
+    """
+    check_feasible(limits)
+    allowed = np.isfinite(scores)
+    for limit in limits:
+        if isinstance(limit.cost, PeakCost):
+            allowed &= np.nan_to_num(limit.cost.coefficients, nan=np.inf) <= limit.bound
+    additive = [limit for limit in limits if isinstance(limit.cost, AdditiveCost)]
+    unlimited = tuple(int(i) for i in np.where(allowed, scores, -np.inf).argmax(axis=1))
+    excluded = [tuple(choices) for choices in excluded]
+    if unlimited not in excluded and allowed.any(axis=1).all() and all(limit.admits(unlimited) for limit in limits):
+        return unlimited
+    return _solve(scores, allowed, additive, excluded)
+
+
+def sample_within(
+    log_probabilities: FloatArray,
+    limits: Sequence[Limit],
+    *,
+    count: int,
+    rng: np.random.Generator,
+    excluded: Iterable[Sequence[int]] = (),
+) -> list[tuple[int, ...]]:
+    """Up to ``count`` distinct architectures within ``limits``, drawn by perturb-and-MAP.
+
+    Each is the most probable one under Gumbel-perturbed log-probabilities: without a limit this samples P
+    exactly (the Gumbel-max trick); with limits every draw keeps them, however unlikely that is under P.
+    """
+    found: list[tuple[int, ...]] = []
+    seen = {tuple(choices) for choices in excluded}
+    for _ in range(4 * count):
+        if len(found) == count:
+            break
+        noise = rng.gumbel(size=log_probabilities.shape)
+        choices = most_probable(log_probabilities + noise, limits)
+        if choices not in seen:
+            seen.add(choices)
+            found.append(choices)
+    return found
+
+
+def _solve(
+    scores: FloatArray, allowed: NDArray[np.bool_], limits: Sequence[Limit], excluded: Sequence[tuple[int, ...]]
+) -> tuple[int, ...]:
+    slots, candidates = np.nonzero(allowed)
+    num_slots = len(scores)
+    one_per_slot = csr_array((np.ones(len(slots)), (slots, np.arange(len(slots)))), shape=(num_slots, len(slots)))
+    constraints = [LinearConstraint(one_per_slot, 1.0, 1.0)]
+    for limit in limits:
+        assert isinstance(limit.cost, AdditiveCost)
+        scale = max(abs(limit.bound), np.finfo(float).tiny)
+        row = limit.cost.coefficients[slots, candidates] / scale
+        # Widened, see above: admits() has the last word.
+        constraints.append(LinearConstraint(row, -np.inf, (limit.bound - limit.cost.fixed) / scale + _TOLERANCE))
+    rejected = list(excluded)
+    while True:
+        # Each rejected architecture is cut off: at most S - 1 of its choices may be taken together.
+        cuts = [
+            LinearConstraint((np.asarray(choices)[slots] == candidates).astype(float), -np.inf, num_slots - 1)
+            for choices in rejected
+        ]
+        result = milp(
+            -scores[slots, candidates],
+            constraints=[*constraints, *cuts],
+            integrality=np.ones(len(slots)),
+            bounds=Bounds(0, 1),
+            options={"mip_rel_gap": 0.0},
+        )
+        if result.x is None:
+            raise BudgetError("no architecture of the space keeps all budgets at once: raise one of them")
+        chosen = np.flatnonzero(result.x > 0.5)
+        choices = tuple(int(i) for i in candidates[chosen][np.argsort(slots[chosen])])
+        if all(limit.admits(choices) for limit in limits):
+            return choices
+        rejected.append(choices)  # over a bound by less than the tolerance: refused, and the next best taken

@@ -1,0 +1,85 @@
+"""The settings of a differentiable search, with FBNet's published schedule as a preset."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fbsearch.nn import SamplingMode
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TemperatureSchedule(_Model):
+    """tau per epoch, from ``initial`` in the first to ``final`` in the last.
+
+    ``exponential`` is FBNet's tau = 5 exp(-0.045 epoch), written by its ends so that shorter searches
+    anneal as far; ``linear`` is SNAS'.
+    """
+
+    kind: Literal["exponential", "linear"] = "exponential"
+    initial: Positive = 5.0
+    final: Positive = 5.0 * math.exp(-0.045 * 89)
+
+    def at(self, epoch: int, num_epochs: int) -> float:
+        """The temperature of an epoch, counted from 0."""
+        progress = epoch / max(1, num_epochs - 1)
+        if self.kind == "linear":
+            return self.initial + (self.final - self.initial) * progress
+        return float(self.initial * (self.final / self.initial) ** progress)
+
+
+class SearchSettings(_Model):
+    """How a supernet is searched. The defaults are FBNet's published schedule, but for the objective.
+
+    Args:
+        objective: ``budget`` drives the expected latency to the budget; ``fbnet`` is the paper's loss.
+        alpha: of FBNet's loss.
+        beta: of FBNet's loss.
+        penalties: SNAS' resource terms eta_r * E[C_r], with C_r in millions: ``num_params``,
+            ``num_macs``, ``memory_access``.
+        mode: ``soft`` (FBNet), ``hard`` (straight-through) or ``sampled`` (only one candidate per layer computes).
+        epochs: passes over the weights' share of the training set.
+        warmup_epochs: epochs at the start in which theta is frozen.
+        architecture_fraction: share of the training set that trains theta.
+        batch_size: images per step, over all processes.
+        learning_rate: of the weights: SGD, cosine to 0.
+        momentum: of the weights.
+        weight_decay: of the weights.
+        clip_norm: largest gradient norm of the weights; 0 for no clipping.
+        architecture_learning_rate: of theta: Adam.
+        architecture_weight_decay: of theta.
+        temperature: tau over the epochs.
+        num_finalists: architectures within the budget compared at the end; the first is the most probable.
+        calibration_batches: batches that a finalist's norms are recalibrated with.
+        precision: fp32 or bf16 autocast.
+        compile: run the supernet through ``torch.compile``.
+    """
+
+    objective: Literal["budget", "fbnet"] = "budget"
+    alpha: Positive = 0.2
+    beta: NonNegative = 0.6
+    penalties: dict[Literal["num_params", "num_macs", "memory_access"], NonNegative] = {}
+    mode: SamplingMode = "soft"
+    epochs: Annotated[int, Field(ge=1)] = 90
+    warmup_epochs: Annotated[int, Field(ge=0)] = 10
+    architecture_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    batch_size: Annotated[int, Field(ge=2)] = 192
+    learning_rate: Positive = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegative = 1e-4
+    clip_norm: NonNegative = 0.0
+    architecture_learning_rate: Positive = 0.01
+    architecture_weight_decay: NonNegative = 5e-4
+    temperature: TemperatureSchedule = TemperatureSchedule()
+    num_finalists: Annotated[int, Field(ge=1)] = 7
+    calibration_batches: Annotated[int, Field(ge=1)] = 8
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
