@@ -152,7 +152,9 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``B x C x H x W`` to ``B x classes``."""
-        return self.linear(self.dropout(x.mean((2, 3))))  # type: ignore[no-any-return]  # nn.Module returns Any
+        # Not x.mean: the TFLite converter turns a pooling to channels last, but a mean only behind a TRANSPOSE.
+        pooled = functional.avg_pool2d(x, x.shape[2:]).flatten(1)
+        return self.linear(self.dropout(pooled))  # type: ignore[no-any-return]  # nn.Module returns Any
 
 
 def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
