@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
-from fbsearch.data import DataSplits, ImageSet, Loader
+from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
 from fbsearch.errors import InvalidInputError, TrainingError
 from fbsearch.nn import Network
 from fbsearch.nn.blocks import Classifier
@@ -52,6 +52,8 @@ def train_network(
     settings: TrainSettings,
     *,
     folder: Path,
+    augmentation: Augmentation | None,
+    seed: int = 0,
     resume: bool = False,
     accelerator: Accelerator | None = None,
     progress: bool = True,
@@ -63,6 +65,8 @@ def train_network(
         data: images of the network's size and classes.
         settings: how to train.
         folder: for the checkpoint, metrics and curves; see :func:`~fbsearch.train.loop.run_epochs`.
+        augmentation: how training images vary, such as ``data.augmentation``; None: they do not.
+        seed: of the order of the images and everything random.
         resume: go on where an earlier call with the same arguments was killed; on a CPU the final weights
             are the same, bit for bit, as without the kill.
         accelerator: of ``settings.precision``; None: made here.
@@ -75,11 +79,13 @@ def train_network(
     """
     _check_fit(network, data)
     accelerator = accelerator or make_accelerator(settings.precision)
-    task = ChildTask(network, data, settings, accelerator)
+    task = ChildTask(network, data, settings, augmentation=augmentation, seed=seed, accelerator=accelerator)
     identity = {
         "settings": settings.model_dump(),
         "architecture": network.architecture.to_dict(),
         "data": data.fingerprint,
+        "augmentation": asdict(augmentation) if augmentation else None,
+        "seed": seed,
         "processes": accelerator.num_processes,
     }
     rows = run_epochs(
@@ -104,19 +110,27 @@ class ChildTask:
     """The training of one network as a :class:`~fbsearch.train.loop.Task`."""
 
     def __init__(
-        self, network: Network, data: DataSplits, settings: TrainSettings, accelerator: Accelerator
+        self,
+        network: Network,
+        data: DataSplits,
+        settings: TrainSettings,
+        *,
+        augmentation: Augmentation | None,
+        seed: int,
+        accelerator: Accelerator,
     ) -> None:
         self.num_epochs = settings.epochs
         self.settings = settings
         self.accelerator = accelerator
         self.data = data
+        self.seed = seed
         self.seconds = 0.0
         self.network = network
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         network.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
         _set_drop_rates(network, settings)
         self.average = WeightAverage(network, settings.ema_decay) if settings.ema_decay else None
-        self.train_loader = self._train_loader()
+        self.train_loader = self._train_loader(augmentation)
         self.val_loader = self.evaluation_loader(data.val)
         self.model, self.optimizer = accelerator.prepare(network, make_optimizer(network, settings))
         self.forward = torch.compile(self.model) if settings.compile else self.model
@@ -124,7 +138,7 @@ class ChildTask:
     def run_epoch(self, epoch: int, report: Report) -> dict[str, float]:
         """Train for one epoch and validate."""
         start = time.perf_counter()
-        with seeded(self.settings.seed, epoch, self.accelerator.process_index) as generator:
+        with seeded(self.seed, epoch, self.accelerator.process_index) as generator:
             loss, accuracy = self._train_epoch(epoch, report, generator)
         self._share_buffers()
         val = evaluate(self.evaluated, self.val_loader, accelerator=self.accelerator)
@@ -182,7 +196,7 @@ class ChildTask:
             world_size=self.accelerator.num_processes,
         )
 
-    def _train_loader(self) -> Loader:
+    def _train_loader(self, augmentation: Augmentation | None) -> Loader:
         processes = self.accelerator.num_processes
         if self.settings.batch_size % processes:
             raise InvalidInputError(
@@ -193,8 +207,8 @@ class ChildTask:
             batch_size=min(self.settings.batch_size, len(self.data.train)) // processes,
             mean=self.data.mean,
             std=self.data.std,
-            augmentation=self.settings.augmentation(self.data.augmentation),
-            seed=self.settings.seed,
+            augmentation=augmentation,
+            seed=self.seed,
             drop_last=True,
             shuffle=True,
             num_workers=self.settings.num_workers,

@@ -55,7 +55,6 @@ def run_epochs(
     identity: Mapping[str, Any] | None = None,
     accelerator: Accelerator | None = None,
     progress: bool = True,
-    after_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> list[dict[str, float]]:
     """Run a task's epochs, or those that are left.
 
@@ -71,7 +70,6 @@ def run_epochs(
         identity: settings, JSON-like, that must be equal for a checkpoint to be this task's.
         accelerator: with several processes, theirs: only the main one writes.
         progress: show progress.
-        after_epoch: called with each new row of metrics.
 
     Returns:
         The metrics of every epoch, those before a resume included; each row has ``epoch``, from 0.
@@ -82,16 +80,8 @@ def run_epochs(
     """
     is_main = accelerator is None or accelerator.is_main_process
     path = folder / CHECKPOINT
-    exists = path.exists()
-    if exists and not resume:
-        raise CheckpointError(f"{folder} already holds a checkpoint: resume it, or choose another folder")
-    own_identity = json.loads(json.dumps(identity or {}))
-    rows = _restore(task, path, own_identity) if exists else []
-    if accelerator is not None:
-        accelerator.wait_for_everyone()  # all have looked for a checkpoint before there is one
-    if is_main and not exists:
-        # The first weights too: a run killed in its first epoch goes on from the same ones.
-        save_state(path, {"identity": own_identity, "rows": rows, "task": task.state_dict()})
+    settings: dict[str, Any] = json.loads(json.dumps(identity or {}))
+    rows = _begin(task, path, settings, resume=resume, accelerator=accelerator)
     if is_main:
         _write_rows(folder, rows)
     with (
@@ -104,14 +94,12 @@ def run_epochs(
             rows.append({"epoch": epoch, **task.run_epoch(epoch, report)})
             state = task.state_dict()
             if is_main:
-                save_state(path, {"identity": own_identity, "rows": rows, "task": state})
+                save_state(path, {"identity": settings, "rows": rows, "task": state})
                 _write_rows(folder, rows)
                 log(rows[-1])
             if accelerator is not None:
                 accelerator.wait_for_everyone()
             report(1, 1)
-            if after_epoch is not None:
-                after_epoch(rows[-1])
     return rows
 
 
@@ -130,6 +118,25 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot read metrics: {error}") from None
+
+
+def _begin(
+    task: Task, path: Path, identity: dict[str, Any], *, resume: bool, accelerator: Accelerator | None
+) -> list[dict[str, float]]:
+    """The rows of the epochs that are done, with the task as it was after them."""
+    exists = path.exists()
+    if exists and not resume:
+        raise CheckpointError(
+            f"{path.parent} already holds a checkpoint: resume it, or choose another folder"
+        )
+    if exists:
+        return _restore(task, path, identity)
+    if accelerator is not None:
+        accelerator.wait_for_everyone()  # all have looked for a checkpoint before there is one
+    if accelerator is None or accelerator.is_main_process:
+        # The first weights too: a run killed in its first epoch goes on from the same ones.
+        save_state(path, {"identity": identity, "rows": [], "task": task.state_dict()})
+    return []
 
 
 def _restore(task: Task, path: Path, identity: dict[str, Any]) -> list[dict[str, float]]:

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fbsearch.data import Augmentation
 from fbsearch.train.acceleration import Precision
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -44,12 +43,6 @@ class TrainSettings(BaseModel):
     drop_path: Fraction = 0.0
     """Of the last residual branch; growing linearly with depth."""
     dropout: Fraction = 0.0
-    crop_padding: Annotated[int, Field(ge=0)] | None = None
-    """Pad and crop by so many pixels; None: what suits the data."""
-    min_crop_area: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Random resized crops of at least this share of the image; None: what suits the data."""
-    flip: bool | None = None
-    """Mirror half of the images; None: what suits the data."""
     clip_norm: NonNegative = 0.0
     """Largest norm of the gradient; 0: not clipped."""
     precision: Precision = "fp32"
@@ -58,16 +51,3 @@ class TrainSettings(BaseModel):
     """Compile the training step with torch.compile: pays on a GPU and for long runs."""
     num_workers: Annotated[int, Field(ge=0)] | None = None
     """Threads that prepare batches; None: chosen by data and device."""
-    seed: Annotated[int, Field(ge=0)] = 0
-
-    def augmentation(self, default: Augmentation) -> Augmentation:
-        """The data's own augmentation with what these settings say otherwise.
-
-        Raises:
-            DataError: if both kinds of crop are asked for.
-        """
-        padding, min_area = default.padding, default.min_crop_area
-        if self.crop_padding is not None or self.min_crop_area is not None:
-            padding, min_area = self.crop_padding or 0, self.min_crop_area
-        flip = default.flip if self.flip is None else self.flip
-        return Augmentation(padding=padding, flip=flip, min_crop_area=min_area)
