@@ -85,7 +85,7 @@ def random_module(operator: Operator) -> nn.Module:
 
 def _num_processes(jobs: int | None, num_missing: int) -> int:
     if jobs is None:
-        return min(joblib.cpu_count(), -(-num_missing // OPERATORS_PER_PROCESS))
+        return min(int(joblib.cpu_count()), -(-num_missing // OPERATORS_PER_PROCESS))
     if jobs < 1:
         raise ExportError(f"jobs must be at least 1, not {jobs}")
     return min(jobs, num_missing)

@@ -20,8 +20,9 @@ def prepared_copy(module: nn.Module) -> nn.Module:
     Both converters fold the norms themselves, but only after tracing each norm's dozen operations
     several times over: without them a block converts a fifth to a third faster.
     """
-    prepared = copy.deepcopy(module).cpu().eval().requires_grad_(False)
-    prepared = prepared.to(memory_format=torch.contiguous_format)
+    prepared: nn.Module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
+    for parameter in prepared.parameters():
+        parameter.data = parameter.data.contiguous()  # the network may have been trained in channels_last
     for part in prepared.modules():
         # A subclass with a forward of its own may not run its children in turn.
         if isinstance(part, nn.Sequential) and type(part).forward is nn.Sequential.forward:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -39,7 +40,7 @@ def export_tflite(module: nn.Module, input_shape: tuple[int, int, int], path: Pa
             converted.export(str(temporary))
 
 
-def _litert_torch():
+def _litert_torch() -> ModuleType:
     """The converter, imported at first use: it brings jax and takes several seconds."""
     try:
         import litert_torch
