@@ -57,6 +57,8 @@ def measure(
             if on_progress is not None:
                 on_progress(run.progress(unfinished))
         unfinished = run.unfinished()
+    if on_progress is not None:
+        on_progress(1.0)
     return {name: run.result(name) for name in sessions}
 
 

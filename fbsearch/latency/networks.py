@@ -1,0 +1,206 @@
+"""Whole networks: converted and measured by the protocol that measures operators.
+
+The only module of this room that needs torch when it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from torch import nn
+
+from fbsearch.architecture import Architecture
+from fbsearch.devices.description import Precision, RuntimeName
+from fbsearch.devices.log import MeasurementLog
+from fbsearch.devices.measurement import Measurement
+from fbsearch.devices.measuring import measure
+from fbsearch.devices.protocol import MeasurementProtocol
+from fbsearch.devices.runner import RUNTIME_FORMATS, Device, Runner
+from fbsearch.errors import ExportError
+from fbsearch.export import ConversionCache, ModelFormat, convert_operators, export_model
+from fbsearch.latency.profiling import SENTINEL
+from fbsearch.latency.progress import ProfileProgress
+from fbsearch.nn import Network, example_input, recalibrate_norms
+
+_SETTLING_IMAGES = 2
+
+
+def measure_architectures(
+    architectures: Sequence[Architecture],
+    device: Device,
+    *,
+    runtime: RuntimeName = "tflite",
+    threads: int = 1,
+    precision: Precision = "fp32",
+    protocol: MeasurementProtocol | None = None,
+    cache: ConversionCache | None = None,
+    jobs: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> tuple[Measurement, ...]:
+    """The latencies of whole networks with random weights, measured against each other.
+
+    Args:
+        architectures: what to measure; one given twice is measured twice.
+        device: where.
+        runtime: with what.
+        threads: threads within one operator.
+        precision: of weights and activations.
+        protocol: how; by default :class:`MeasurementProtocol`'s values.
+        cache: of converted models; by default the user's.
+        jobs: processes that convert in parallel; by default one per core.
+        seed: shuffles the order of measuring.
+        progress: bars on screen; by default where standard error is a terminal.
+
+    Returns:
+        A measurement per architecture, in their order.
+
+    Raises:
+        ExportError: if one cannot be converted; the message names it.
+        DeviceError: if the device or its runtime cannot be used, or a model does not run there.
+    """
+    runner = device.runner(runtime, threads=threads, precision=precision)
+    store = cache if cache is not None else ConversionCache()
+    model_format = RUNTIME_FORMATS[runtime]
+    with ProfileProgress(len(architectures), show=progress) as shown:
+        paths = convert_architectures(
+            architectures, model_format, store, jobs=jobs, on_done=lambda architecture: shown.converted()
+        )
+        sentinel = convert_operators([SENTINEL], model_format, store, jobs=1)[SENTINEL]
+        shown.start_measuring()
+        return measure_models(
+            paths,
+            runner,
+            sentinel=sentinel,
+            protocol=protocol if protocol is not None else MeasurementProtocol(),
+            rng=np.random.default_rng(seed),
+            on_progress=shown.measured,
+        )
+
+
+def measure_models(
+    models: Sequence[Path],
+    runner: Runner,
+    *,
+    sentinel: Path,
+    protocol: MeasurementProtocol,
+    rng: np.random.Generator,
+    log: MeasurementLog | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[Measurement, ...]:
+    """The latencies of model files, measured against each other, in their order.
+
+    Raises:
+        MeasurementError: if one cannot be loaded or does not run.
+    """
+    with ExitStack() as stack:
+        sessions = {}
+        for index, model in enumerate(models):
+            session = runner.open(model)
+            stack.callback(session.close)
+            sessions[f"{model.name} ({index})"] = session
+        watch = runner.open(sentinel)
+        stack.callback(watch.close)
+        measured = measure(
+            sessions, protocol, sentinel=watch, rng=rng, log=log, on_progress=on_progress
+        )
+    return tuple(measured[name] for name in sessions)
+
+
+def convert_architectures(
+    architectures: Sequence[Architecture],
+    model_format: ModelFormat,
+    cache: ConversionCache,
+    *,
+    jobs: int | None = None,
+    on_done: Callable[[Architecture], None] | None = None,
+) -> list[Path]:
+    """The model file of every architecture with random weights; missing ones are converted in parallel.
+
+    Args:
+        architectures: what to convert.
+        model_format: what to convert it to.
+        cache: files go to the folder ``networks`` within it, named by content.
+        jobs: number of processes; by default one per core.
+        on_done: called with each architecture once its file is there.
+
+    Returns:
+        One file per architecture, in their order.
+
+    Raises:
+        ExportError: if one cannot be converted; the message names it.
+    """
+    paths = [network_path(architecture, model_format, cache) for architecture in architectures]
+    missing = {path: one for path, one in zip(paths, architectures, strict=True) if not path.exists()}
+    report = on_done or (lambda architecture: None)
+    for path, architecture in zip(paths, architectures, strict=True):
+        if path not in missing:
+            report(architecture)
+    if missing:
+        cache.check_writable()
+        for path in _converted(missing, jobs):
+            report(missing[path])
+    return paths
+
+
+def network_path(architecture: Architecture, model_format: ModelFormat, cache: ConversionCache) -> Path:
+    """Where a whole network lies in the cache: its name covers all that its operators' names cover."""
+    parts = [cache.path(operator, model_format).name for operator in architecture.operators()]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return cache.folder / "networks" / model_format / f"network-{digest}.{model_format}"
+
+
+def random_network(architecture: Architecture) -> Network:
+    """A network with random weights whose activations neither grow nor vanish with depth.
+
+    Fresh batch norms divide by 1 whatever comes in, so a deep network's activations would shrink to
+    denormal numbers, which many processors compute a hundred times slower. Here each norm's statistics
+    are those of random images, and its bias is random, since a converter may drop biases of zero,
+    which no trained network has.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        network = Network(architecture)
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.bias.normal_(std=0.1)
+        recalibrate_norms(network, [example_input(architecture, batch=_SETTLING_IMAGES)])
+    return network.eval()
+
+
+def _converted(missing: Mapping[Path, Architecture], jobs: int | None) -> Iterator[Path]:
+    """Yields each file once it is there."""
+    processes = min(jobs or joblib.cpu_count(), len(missing))
+    parallel = joblib.Parallel(n_jobs=processes, batch_size=1, return_as="generator_unordered")
+    try:
+        yield from parallel(joblib.delayed(_convert)(one, path) for path, one in missing.items())
+    except TerminatedWorkerError as error:
+        raise ExportError(
+            "a converter process was killed, perhaps for want of memory; finished conversions are kept: "
+            f"run again, with fewer jobs than {processes} if memory is short"
+        ) from error
+    finally:
+        if processes > 1:
+            # Idle processes would keep their memory, and wake now and then, while models are measured.
+            get_reusable_executor().shutdown(wait=True)
+
+
+def _convert(architecture: Architecture, path: Path) -> Path:
+    size, before = architecture.resolution, torch.get_num_threads()
+    torch.set_num_threads(1)  # the processes share the cores
+    try:
+        export_model(random_network(architecture), (architecture.in_channels, size, size), path)
+    except ExportError as error:
+        raise ExportError(f"architecture {architecture.name!r}: {error}") from None
+    finally:
+        torch.set_num_threads(before)
+    return path
