@@ -36,7 +36,9 @@ def format_ms(latency_us: float | None, *, decimals: int | None = None, unit: bo
     if latency_us is None or not math.isfinite(latency_us):
         return NOT_KNOWN
     value = latency_us / 1000
-    if decimals is None:
+    if decimals is None and value == 0:
+        decimals = 0
+    elif decimals is None:
         decimals = _decimals(abs(value), digits=3)
         decimals = min(decimals, 3) if abs(value) >= 0.01 else min(decimals - 1, 6)
     text = _signed(f"{value:.{decimals}f}")
@@ -53,7 +55,7 @@ def format_percent(share: float | None, *, decimals: int | None = None, sign: bo
         return NOT_KNOWN
     value = 100 * share
     if decimals is None:
-        decimals = 1 if 95 < abs(value) < 105 and value != 100 or 0 < abs(value) < 1 else 0
+        decimals = 1 if (95 < abs(value) < 105 and value != 100) or 0 < abs(value) < 1 else 0
     text = _signed(f"{value:{'+' if sign else ''}.{decimals}f}")
     return f"{text}{NO_BREAK}%"
 
@@ -131,7 +133,8 @@ def _decimals(value: float, *, digits: int) -> int:
     """Decimals that show ``digits`` significant digits of a non-negative value."""
     if value <= 0:
         return digits - 1
-    return max(0, digits - 1 - math.floor(math.log10(value) + 1e-9))
+    rounded = float(f"{value:.{digits}g}")  # 0.9996 reads as 1.00, not as 1.000
+    return max(0, digits - 1 - math.floor(math.log10(rounded) + 1e-9))
 
 
 def _signed(text: str) -> str:

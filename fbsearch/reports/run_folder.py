@@ -106,7 +106,7 @@ def _read_recipe(path: Path) -> str | None:
     try:
         text = path.read_text("utf-8")
         recipe = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise _damaged(path, str(error)) from None
     if not isinstance(recipe, dict):
         raise _damaged(path, "a recipe is a mapping")
@@ -125,7 +125,7 @@ def _read_metrics(path: Path) -> tuple[MetricsRow, ...]:
     for number, line in enumerate(lines, start=1):
         try:
             row = _metrics_row(json.loads(line))
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             if number == len(lines) and isinstance(error, json.JSONDecodeError):
                 continue  # torn by a kill; the stage repeats that epoch when it resumes
             raise _damaged(path, f"line {number}: {error}") from None

@@ -49,4 +49,4 @@ def nice_ticks(low: float, high: float, *, num: int = 5, whole: bool = False) ->
     if whole and step != round(step):
         step = 5.0 if step > 1 else 1.0  # 2.5 is the only fraction above 1
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return tuple(float(f"{index * step:.9g}") for index in range(first, last + 1))
+    return tuple(float(f"{index * step:.9g}") for index in range(first, max(last, first + 1) + 1))

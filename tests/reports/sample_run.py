@@ -110,7 +110,8 @@ def make_table(
         created="2026-01-05T09:30:00+00:00",
         seconds=TableSeconds(converting=31.25, measuring=9.5),
         sentinel=SentinelRecord(
-            operator=operators[0].key, baseline_us=11.0, readings_us=tuple(float(r) for r in readings.round(2)),
+            operator=operators[0].key, baseline_us=11.0,
+            readings_us=tuple(float(r) for r in readings.round(2)),
             num_windows=39, num_discarded_windows=2,
         ),
         warnings=("the frequency governor cannot be read; clock changes show only in the sentinel",),
@@ -158,8 +159,10 @@ def _sensible_choices(space: LayerwiseSpace) -> tuple[int, ...]:
 
 def _run_record(space: str) -> dict[str, Any]:
     return {
-        "fbsearch": "0.1.0", "python": "3.11.9", "torch": "2.13.0+cpu", "machine": "AMD EPYC, 2 cores, Linux 6.1",
-        "command": f"fbsearch run {space} --out runs/{space}", "seed": 0, "started": "2026-01-05T09:29:12+00:00",
+        "fbsearch": "0.1.0", "python": "3.11.9", "torch": "2.13.0+cpu",
+        "machine": "AMD EPYC, 2 cores, Linux 6.1",
+        "command": f"fbsearch run {space} --out runs/{space}",
+        "seed": 0, "started": "2026-01-05T09:29:12+00:00",
         "stages": {
             "profile": {"seconds": 42.8}, "search": {"seconds": 96.1}, "train": {"seconds": 71.5},
             "export": {"seconds": 9.3}, "verify": {"seconds": 4.4},
@@ -234,7 +237,8 @@ def _finalist(
     measured_us: float | None,
 ) -> dict[str, Any]:
     return {
-        "choices": list(choices), "names": list(space.choice_names(choices)), "val_accuracy": round(accuracy, 4),
+        "choices": list(choices), "names": list(space.choice_names(choices)),
+        "val_accuracy": round(accuracy, 4),
         "predicted_us": table.architecture_us(space.decode(choices)), "log_probability": -3.2,
         "source": source, "measured_us": measured_us,
     }  # fmt: skip
@@ -264,8 +268,10 @@ def _test_metrics(names: list[str], rng: np.random.Generator) -> dict[str, Any]:
         confusion[row, column] += 1
     right, totals = np.diag(confusion), confusion.sum(axis=1)
     return {
-        "top1": round(float(right.sum() / totals.sum()), 4), "top5": 0.9986, "loss": 0.112, "macro_f1": 0.9719,
-        "ece": 0.0213, "per_class": {n: round(float(a), 4) for n, a in zip(names, right / totals, strict=True)},
+        "top1": round(float(right.sum() / totals.sum()), 4), "top5": 0.9986,
+        "loss": 0.112, "macro_f1": 0.9719,
+        "ece": 0.0213,
+        "per_class": {n: round(float(a), 4) for n, a in zip(names, right / totals, strict=True)},
         "confusion": confusion.tolist(), "num_samples": int(totals.sum()),
     }  # fmt: skip
 
@@ -280,10 +286,12 @@ def _verification(
 ) -> dict[str, Any]:
     rounds = [(measured_us * (1 + np.abs(rng.normal(0, 0.02, 20)))).round(2).tolist() for _ in range(10)]
     return {
-        "model": "model.tflite", "device": device, "runtime": "tflite", "runtime_version": "2.3.0", "threads": 1,
+        "model": "model.tflite", "device": device, "runtime": "tflite", "runtime_version": "2.3.0",
+        "threads": 1,
         "budget_ms": budget_us / 1000, "predicted_ms": predicted_us / 1000, "measured_ms": measured_us / 1000,
         "measured_p95_ms": 1.07 * measured_us / 1000, "keeps_budget": measured_us <= budget_us,
-        "test_accuracy": accuracy, "torch_test_accuracy": accuracy, "top1_agreement": 1.0, "max_abs_diff": 3.1e-6,
+        "test_accuracy": accuracy, "torch_test_accuracy": accuracy,
+        "top1_agreement": 1.0, "max_abs_diff": 3.1e-6,
         "num_samples": 360, "size_bytes": 231_456, "is_converged": True, "rounds_us": rounds,
     }  # fmt: skip
 

@@ -1,0 +1,276 @@
+"""The functions that prepare a page's numbers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fbsearch.architecture import Operator
+from fbsearch.errors import MissingOperatorError
+from fbsearch.reports.block_drawing import block_width
+from fbsearch.reports.chart_drawing import thin
+from fbsearch.reports.classes import class_rows, confusion_matrix
+from fbsearch.reports.curves import search_charts, training_charts
+from fbsearch.reports.finalists import make_scatter, rank_finalists
+from fbsearch.reports.formatting import (
+    format_bytes,
+    format_count,
+    format_ms,
+    format_number,
+    format_percent,
+    format_seconds,
+    ms_decimals,
+)
+from fbsearch.reports.heat_maps import latency_map, probability_map
+from fbsearch.reports.layers import add_latencies, group_layers
+from fbsearch.reports.records import SearchResult, TestMetrics, Verification
+from fbsearch.reports.run_folder import MetricsRow
+from fbsearch.reports.scales import nice_step, nice_ticks
+from fbsearch.reports.svg import tag
+from fbsearch.reports.table_figures import histogram
+from fbsearch.reports.verdict import make_gauge, make_verdict
+from fbsearch.spaces import load_space, named_architecture
+
+
+@pytest.mark.parametrize(
+    ("latency_us", "expected"),
+    [
+        (0.0, "0"), (0.5, "0.00050"), (5.27, "0.0053"), (10.0, "0.010"), (83.2, "0.083"), (100.0, "0.100"),
+        (999.6, "1.00"), (1234.0, "1.23"), (23_456.0, "23.5"), (99_999.0, "100"), (123_456.0, "123"),
+        (None, "\u2013"), (math.nan, "\u2013"),
+    ],
+)  # fmt: skip
+def test_milliseconds(latency_us: float | None, expected: str) -> None:
+    assert format_ms(latency_us, unit=False) == expected
+
+
+@given(st.floats(min_value=10.0, max_value=1e5))
+def test_milliseconds_lose_at_most_5_percent(latency_us: float) -> None:
+    assert float(format_ms(latency_us, unit=False)) * 1000 == pytest.approx(latency_us, rel=0.05)
+
+
+@given(st.lists(st.floats(min_value=0.01, max_value=1e6), min_size=1))
+def test_a_column_shows_its_largest_value_to_three_digits(values: list[float]) -> None:
+    decimals = ms_decimals(values)
+    largest = max(values)
+    assert float(format_ms(largest, decimals=decimals, unit=False)) * 1000 == pytest.approx(
+        largest, rel=0.006
+    )
+
+
+def test_other_units() -> None:
+    assert format_percent(0.9972) == "99.7\u00a0%"
+    assert format_percent(1.0) == "100\u00a0%"
+    assert format_percent(-0.0004, decimals=1) == "0.0\u00a0%"
+    assert format_count(999_950) == "1.00\u00a0M"
+    assert format_count(12_345) == "12.3\u00a0k"
+    assert format_bytes(999_600) == "1.00\u00a0MB"
+    assert format_bytes(512) == "512\u00a0B"
+    assert format_seconds(59.97) == "1\u00a0min\u00a000\u00a0s"
+    assert format_seconds(7300) == "2\u00a0h\u00a002\u00a0min"
+    assert format_number(-0.25) == "\u22120.250"
+
+
+@given(st.floats(min_value=-1e9, max_value=1e9), st.floats(min_value=-1e9, max_value=1e9), st.booleans())
+def test_ticks_span_what_they_are_asked_to(a: float, b: float, whole: bool) -> None:
+    low, high = min(a, b), max(a, b)
+    ticks = nice_ticks(low, high, whole=whole)
+    slack = 1e-6 * max(abs(low), abs(high), float(whole))
+    assert 2 <= len(ticks) <= 8
+    assert ticks[0] <= low + slack
+    assert ticks[-1] >= high - slack
+    assert not whole or all(tick == round(tick) for tick in ticks)
+
+
+@given(st.floats(min_value=1e-12, max_value=1e12))
+def test_a_step_is_at_most_two_and_a_half_times_what_was_asked(rough: float) -> None:
+    assert rough * (1 - 1e-6) <= nice_step(rough) <= rough * 2.5
+
+
+def verification(**fields: object) -> Verification:
+    return Verification.model_validate({"measured_ms": 0.083, "device": "AMD EPYC", **fields})
+
+
+def test_the_sentence() -> None:
+    verdict = make_verdict(verification(budget_ms=0.1, predicted_ms=0.078, measured_p95_ms=0.09))
+    assert verdict.status == "kept"
+    assert verdict.sentence.replace("\u00a0", " ") == (
+        "The model takes 0.083 ms on AMD EPYC, 83 % of its 0.100 ms budget; "
+        "the prediction was off by \u22126 %."
+    )
+
+
+def test_the_sentence_without_budget_or_prediction() -> None:
+    verdict = make_verdict(verification())
+    assert verdict.status == "measured"
+    assert verdict.sentence.endswith("on AMD EPYC; there was no prediction to compare with.")
+    assert make_verdict(None).status == "unmeasured"
+
+
+@pytest.mark.parametrize(
+    ("budget_ms", "keeps", "status"),
+    [
+        (0.083, None, "kept"),
+        (0.0829, True, "over"),
+        (0.2, False, "over"),
+        (None, False, "over"),
+        (0.2, True, "kept"),
+    ],
+)
+def test_a_budget_is_kept_only_if_numbers_and_file_say_so(
+    budget_ms: float | None, keeps: bool | None, status: str
+) -> None:
+    assert make_verdict(verification(budget_ms=budget_ms, keeps_budget=keeps)).status == status
+
+
+def test_the_gauge_keeps_proportions() -> None:
+    gauge = make_gauge(verification(budget_ms=0.166, predicted_ms=0.0415))
+    assert gauge.budget is not None and gauge.predicted is not None
+    assert gauge.budget == pytest.approx(2 * gauge.measured)
+    assert gauge.predicted == pytest.approx(gauge.measured / 2)
+    assert gauge.p95 is None
+    assert max(gauge.budget, gauge.measured) < 1
+    assert "budget 0.166" in gauge.label
+
+
+def test_layers_are_grouped_by_width_and_their_latencies_add_up() -> None:
+    architecture = named_architecture("fbnet_a")
+    groups = group_layers(architecture, lambda op: 0.0 if op.is_identity else float(op.out_channels))
+    assert [len(group.rows) for group in groups] == [1, 1, 4, 4, 4, 4, 4, 1, 2]
+    assert [row.number for group in groups for row in group.rows if row.number] == list(range(1, 23))
+    assert groups[2].latency_us == 24 + 24
+    total = add_latencies(row.latency_us for group in groups for row in group.rows)
+    assert total == sum(op.out_channels for op in architecture.operators() if not op.is_identity)
+
+
+def test_an_unknown_latency_is_never_zero() -> None:
+    def look_up(operator: Operator) -> float:
+        if operator.kind == "classifier":
+            raise MissingOperatorError("absent")
+        return 1.0
+
+    groups = group_layers(named_architecture("fbnet_c"), look_up)
+    assert groups[-1].rows[-1].latency_us is None
+    assert groups[-1].latency_us is None
+    assert add_latencies([1.0, None]) is None
+
+
+def test_blocks_grow_with_the_expansion() -> None:
+    widths = [block_width(Operator("mbconv", 8, 8, 8, kernel=3, expansion=e)) for e in (1, 3, 6, 12)]
+    assert widths == sorted(set(widths))
+
+
+def search(**fields: object) -> SearchResult:
+    slots = [
+        {"names": ["a", "b"], "latencies_us": [10.0, 20.0], "probabilities": [0.25, 0.75]},
+        {"names": ["b", "skip"], "latencies_us": [40.0, 0.0], "probabilities": [1.0, 0.0]},
+    ]
+    finalists = [
+        {"choices": [0, 0], "predicted_us": 50.0, "val_accuracy": 0.8},
+        {"choices": [1, 0], "predicted_us": 60.0, "val_accuracy": 0.9, "measured_us": 61.0},
+        {"choices": [1, 1], "predicted_us": 20.0},
+    ]
+    return SearchResult.model_validate({"slots": slots, "finalists": finalists, "chosen": 1, **fields})
+
+
+def test_heat_maps_align_candidates_by_name() -> None:
+    chances, latencies = probability_map(search()), latency_map(search())
+    assert chances.columns == latencies.columns == ("a", "b", "skip")
+    first, second = chances.rows
+    assert [cell and cell.text for cell in first] == ["25", "75", None]
+    assert [cell and cell.text for cell in second] == [None, "100", "\u00b7"]
+    assert [cell and cell.is_chosen for cell in first] == [False, True, None]
+    assert [cell and cell.level for cell in latencies.rows[1]] == [None, 20, 0]
+    assert [cell and cell.level for cell in latencies.rows[0]] == [5, 10, None]
+
+
+def test_finalists_are_ranked_by_accuracy_and_compared_with_the_chosen() -> None:
+    rows = rank_finalists(search())
+    assert [row.record.val_accuracy for row in rows] == [0.9, 0.8, None]
+    assert [row.is_chosen for row in rows] == [True, False, False]
+    assert [row.difference for row in rows] == [(), ((1, "a"),), ((2, "skip"),)]
+    scatter = make_scatter(search(budget_us=70.0))
+    assert scatter is not None
+    assert [point.measured_us for point in scatter.points] == [61.0, None]
+    assert make_scatter(search(finalists=[{"choices": [0, 0], "predicted_us": 1.0}], chosen=0)) is None
+
+
+def test_charts_appear_only_where_there_are_numbers() -> None:
+    rows = [
+        MetricsRow(0, "warm-up", {"train_loss": 2.0}),
+        MetricsRow(1, "search", {"train_loss": 1.0, "expected_latency_us": 90.0}),
+    ]
+    charts = search_charts(rows, budget_us=100.0)
+    assert [chart.title for chart in charts] == ["Loss", "Expected latency"]
+    assert charts[0].series[0].points == ((0.0, 2.0), (1.0, 1.0))
+    assert charts[0].series[0].role == "main"
+    assert charts[0].warm_up == 0
+    assert charts[1].reference is not None and charts[1].reference.value == 100.0
+    assert charts[1].label.replace("\u00a0", " ") == (
+        "Expected latency by epoch: expected from 0.090 ms to 0.090 ms; budget 0.100 ms"
+    )
+    assert search_charts((), budget_us=None) == training_charts(()) == ()
+
+
+def test_class_rows_and_confusion() -> None:
+    test = TestMetrics.model_validate(
+        {"top1": 0.7, "per_class": {"cat": 0.9, "dog": 0.5, "none": None},
+         "confusion": [[9, 1, 0], [3, 5, 2], [0, 0, 0]]}
+    )  # fmt: skip
+    rows = class_rows(test)
+    assert [(r.name, r.confused_with, r.num_confused, r.num_images) for r in rows] == [
+        ("dog", "cat", 3, 10), ("cat", "dog", 1, 10),
+    ]  # fmt: skip
+    matrix = confusion_matrix(test)
+    assert matrix is not None
+    assert [[cell.count for cell in row] for row in matrix.rows] == [[9, 1, 0], [3, 5, 2], [0, 0, 0]]
+    assert matrix.rows[0][0].level == 18
+    assert matrix.rows[0][1].title == "1 of cat taken for dog"
+    large = TestMetrics.model_validate({"top1": 0.0, "confusion": [[0] * 21] * 21})
+    assert confusion_matrix(large) is None
+
+
+@given(
+    st.lists(st.floats(min_value=0, max_value=10), min_size=1, max_size=200), st.sampled_from([None, 0.02])
+)
+def test_a_histogram_counts_every_value_once(values: list[float], target: float | None) -> None:
+    result = histogram(values, target=target)
+    assert result is not None
+    assert sum(b.count for b in result.bins) == len(values)
+    assert len(result.bins) <= 18
+    assert all(
+        after.low == pytest.approx(b.high) for b, after in zip(result.bins, result.bins[1:], strict=False)
+    )
+    assert target is None or result.bins[-1].high > target * (1 - 1e-9)
+
+
+def test_thinning_keeps_the_ends() -> None:
+    points = [(float(i), float(i)) for i in range(1001)]
+    kept = thin(points, limit=100)
+    assert kept[0] == points[0] and kept[-1] == points[-1]
+    assert len(kept) <= 102
+    assert thin(points[:5], limit=100) == points[:5]
+
+
+def test_svg_text_and_attributes_are_escaped() -> None:
+    assert tag("text", '<b>"', aria_label='"><script>') == (
+        '<text aria-label="&#34;&gt;&lt;script&gt;">&lt;b&gt;&#34;</text>'
+    )
+
+
+def test_choices_of_a_real_space_fit_the_record() -> None:
+    space = load_space("digits")
+    slots = [
+        {
+            "names": slot.names,
+            "latencies_us": [1.0] * len(slot.names),
+            "probabilities": [0.1] * len(slot.names),
+        }
+        for slot in space.slots
+    ]
+    fields = {"slots": slots, "finalists": [{"choices": [9] * 4, "predicted_us": 1.0}], "chosen": 0}
+    with pytest.raises(ValueError, match="choice 9"):
+        SearchResult.model_validate(fields)
