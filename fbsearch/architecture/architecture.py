@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Architecture:
         operators = tuple(self.operators())
         if not operators or operators[-1].kind != "classifier":
             raise ArchitectureError(f"architecture {self.name!r}: the last operator must be a classifier")
-        for before, after in zip(operators, operators[1:], strict=False):
+        for before, after in pairwise(operators):
             given = (before.out_channels, before.output_resolution)
             if before.kind == "classifier" or given != (after.in_channels, after.resolution):
                 raise ArchitectureError(
@@ -116,7 +116,7 @@ class Architecture:
             return Architecture.from_dict(read_json(path))
         except ArchitectureError as error:
             raise ArchitectureError(f"{path}: {error}") from None
-        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested thousands deep
             raise ArchitectureError(f"{path}: cannot read an architecture: {error}") from None
 
 

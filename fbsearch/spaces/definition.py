@@ -254,7 +254,8 @@ def _read(source: str) -> dict[str, Any]:
             text = Path(source).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SpaceError(
-                f"space {source!r} is neither a preset ({', '.join(preset_names())}) nor a readable YAML file: {error}"
+                f"space {source!r} is neither a preset ({', '.join(preset_names())}) "
+                f"nor a readable YAML file: {error}"
             ) from None
     try:
         data = yaml.safe_load(text)

@@ -36,7 +36,8 @@ class Slot:
             (op.in_channels, op.out_channels, op.resolution, op.output_resolution) for op in self.candidates
         }
         if len(shapes) != 1:
-            raise SpaceError(f"the candidates of a slot differ in shape: {', '.join(map(str, self.candidates))}")
+            keys = ", ".join(map(str, self.candidates))
+            raise SpaceError(f"the candidates of a slot differ in shape: {keys}")
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,9 @@ class LayerwiseSpace:
                 f"space {self.name!r} has {self.num_slots} slots"
             )
         if (architecture.stem, architecture.head) != (self.stem, self.head):
-            raise SpaceError(f"architecture {architecture.name!r} has another stem or head than space {self.name!r}")
+            raise SpaceError(
+                f"architecture {architecture.name!r} has another stem or head than space {self.name!r}"
+            )
         choices = []
         for layer, (slot, op) in enumerate(zip(self.slots, architecture.layers, strict=True)):
             if op not in slot.candidates:
