@@ -84,7 +84,7 @@ class ArchitectureDistribution(nn.Module):
             return ArchitectureSample(soft, None)
         chosen = perturbed.argmax(dim=1)
         one_hot = torch.zeros_like(soft).scatter_(1, chosen[:, None], 1.0)
-        weights = one_hot + soft - soft.detach()
+        weights = one_hot + (soft - soft.detach())  # in this order the value is exactly one-hot
         return ArchitectureSample(weights, tuple(chosen.tolist()) if mode == "sampled" else None)
 
     def one_hot(self, choices: Sequence[int]) -> Tensor:

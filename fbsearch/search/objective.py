@@ -95,7 +95,9 @@ class BudgetObjective:
         L = CE + lambda * h + rho / 2 * h^2,      lambda <- lambda + eta * rho * h  after each step
 
     (Hestenes, 1969; Powell, 1969; with a multiplier step of eta < 1, since theta makes one gradient step
-    between updates rather than a full minimisation). At a stationary point h = 0, whatever the scale of
+    between updates rather than a full minimisation). As usual for the method, rho grows while the
+    constraint is not met: by 2 % a step while |h| > 0.02, so that a strong pull of CE is overcome in a few
+    hundred steps and a weak one is never drowned. At a stationary point h = 0, whatever the scale of
     CE: lambda settles at the exchange rate between nats and log-latency which the data and the device
     imply, the very quantity that alpha and beta of FBNet's loss ask the user to guess. h is a logarithm so that
     one rho serves budgets from microseconds to seconds.
@@ -106,9 +108,13 @@ class BudgetObjective:
 
     Args:
         budget_us: B, the latency that the expectation is driven to.
-        rho: strength of the quadratic term, in nats per squared log-latency.
+        rho: first strength of the quadratic term, in nats per squared log-latency.
         multiplier_rate: eta.
     """
+
+    tolerance = 0.02
+    growth = 1.02
+    largest_rho = 1000.0
 
     def __init__(self, budget_us: float, *, rho: float = 2.0, multiplier_rate: float = 0.05) -> None:
         if not (math.isfinite(budget_us) and budget_us > 0):
@@ -128,17 +134,21 @@ class BudgetObjective:
         return cross_entropy + self.multiplier * excess + self.rho / 2 * excess**2
 
     def update(self, expected_us: float) -> None:
-        """lambda <- lambda + eta rho h."""
-        self.multiplier += self.multiplier_rate * self.rho * math.log(expected_us / self.budget_us)
+        """lambda <- lambda + eta rho h; rho grows where |h| is too large."""
+        excess = math.log(expected_us / self.budget_us)
+        self.multiplier += self.multiplier_rate * self.rho * excess
+        if abs(excess) > self.tolerance:
+            self.rho = min(self.rho * self.growth, self.largest_rho)
 
     def metrics(self) -> dict[str, float]:
-        """The multiplier, in nats per log-latency."""
-        return {"multiplier": self.multiplier}
+        """The multiplier, in nats per log-latency, and rho."""
+        return {"multiplier": self.multiplier, "rho": self.rho}
 
     def state_dict(self) -> dict[str, Any]:
-        """The multiplier."""
-        return {"multiplier": self.multiplier}
+        """The multiplier and rho."""
+        return {"multiplier": self.multiplier, "rho": self.rho}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the multiplier."""
+        """Take over the multiplier and rho."""
         self.multiplier = float(state["multiplier"])
+        self.rho = float(state["rho"])

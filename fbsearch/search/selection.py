@@ -21,6 +21,8 @@ from fbsearch.errors import BudgetError
 # no architecture exactly at a bound is lost; what is then over a bound is cut off one by one.
 _TOLERANCE = 1e-6
 
+_NONE_LEFT = "no architecture of the space keeps all budgets at once: raise one of them"
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -67,10 +69,12 @@ def most_probable(
     for limit in limits:
         if isinstance(limit.cost, PeakCost):
             allowed &= np.nan_to_num(limit.cost.coefficients, nan=np.inf) <= limit.bound
+    if not allowed.any(axis=1).all():
+        raise BudgetError(_NONE_LEFT)
     additive = [limit for limit in limits if isinstance(limit.cost, AdditiveCost)]
     unlimited = tuple(int(i) for i in np.where(allowed, scores, -np.inf).argmax(axis=1))
     excluded = [tuple(choices) for choices in excluded]
-    if unlimited not in excluded and allowed.any(axis=1).all() and all(limit.admits(unlimited) for limit in limits):
+    if unlimited not in excluded and all(limit.admits(unlimited) for limit in limits):
         return unlimited
     return _solve(scores, allowed, additive, excluded)
 
@@ -129,7 +133,7 @@ def _solve(
             options={"mip_rel_gap": 0.0},
         )
         if result.x is None:
-            raise BudgetError("no architecture of the space keeps all budgets at once: raise one of them")
+            raise BudgetError(_NONE_LEFT)
         chosen = np.flatnonzero(result.x > 0.5)
         choices = tuple(int(i) for i in candidates[chosen][np.argsort(slots[chosen])])
         if all(limit.admits(choices) for limit in limits):

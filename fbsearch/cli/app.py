@@ -1,0 +1,276 @@
+"""The commands and their options. Each imports what it needs when it runs, so that --help answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="fbsearch",
+    help="Find the best vision model that keeps a latency budget on your own device, and prove it there.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="--debug with any command shows the traceback of an error.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
+DeviceName = Annotated[str, typer.Option("--device", help="'local', or a device of devices/*.yaml.")]
+Runtime = Annotated[str, typer.Option("--runtime", help="tflite or onnxruntime.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of the runtime.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting; may be repeated.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")]
+Data = Annotated[
+    str, typer.Option("--data", help="'digits', a folder or zip of class folders, or CIFAR-10's binary files.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many images per split.")]
+SkipCorrupt = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that cannot be read.")]
+Space = Annotated[str, typer.Option("--space", help="A preset (fbnet, cifar, digits) or a YAML file.")]
+Resolution = Annotated[int | None, typer.Option("--resolution", min=1, help="Another input size in pixels.")]
+NumClasses = Annotated[int | None, typer.Option("--num-classes", min=2, help="Another number of classes.")]
+WidthMultiplier = Annotated[float | None, typer.Option("--width-multiplier", help="Scale the channels.")]
+HeadChannels = Annotated[int | None, typer.Option("--head-channels", min=0, help="Another width of the head.")]
+BudgetMs = Annotated[float | None, typer.Option("--budget-ms", help="Latency budget in milliseconds.")]
+
+
+@app.command(epilog="Example: fbsearch devices --json")
+def devices(as_json: Json = False) -> None:
+    """List the devices that models can be measured on."""
+    from fbsearch.cli.listing import show_devices
+
+    show_devices(as_json=as_json)
+
+
+@app.command(epilog="Examples: fbsearch describe fbnet_a --json; fbsearch describe fbnet; fbsearch describe a.json --table t.json")
+def describe(
+    subject: Annotated[str, typer.Argument(help="An architecture (name, JSON file, run folder) or a space.")],
+    table: Annotated[Path | None, typer.Option("--table", help="Add latencies of this table.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count an architecture's parameters, multiply-adds and memory; or a space's size and ranges."""
+    from fbsearch.cli.describing import show_description
+
+    show_description(subject, table, as_json=as_json)
+
+
+@app.command(epilog="Example: fbsearch profile --space fbnet --device local --runtime tflite --threads 1 --out T.json")
+def profile(
+    space: Space,
+    device: DeviceName = "local",
+    runtime: Runtime = "tflite",
+    threads: Threads = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The table; by default latency_tables/….json")] = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    width_multiplier: WidthMultiplier = None,
+    head_channels: HeadChannels = None,
+    seed: Seed = 0,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Conversions side by side.")] = None,
+    settings: Set = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure every operator of a space on a device, into a latency table.
+
+    Interrupted, the same command goes on where it stopped. --set takes settings of the measurement protocol,
+    such as --set max_rounds=40.
+    """
+    from fbsearch.cli.stages import profile_space
+
+    profile_space(
+        space,
+        {
+            "resolution": resolution,
+            "num_classes": num_classes,
+            "width_multiplier": width_multiplier,
+            "head_channels": head_channels,
+        },
+        device_name=device,
+        runtime=runtime,
+        threads=threads,
+        out=out,
+        seed=seed,
+        jobs=jobs,
+        overrides=settings or [],
+        dry_run=dry_run,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --seed 0 --out RUN")
+def search(
+    space: Space,
+    table: Annotated[Path, typer.Option("--table", help="The latency table of the space.")],
+    data: Data,
+    budget_ms: Annotated[float, typer.Option("--budget-ms", help="Latency budget in milliseconds.")],
+    out: Out,
+    seed: Seed = 0,
+    limit: Limit = None,
+    skip_corrupt: SkipCorrupt = False,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    width_multiplier: WidthMultiplier = None,
+    head_channels: HeadChannels = None,
+    settings: Set = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Search a space for the architecture that keeps a latency budget; FBNet's differentiable search.
+
+    --set takes settings of the search, such as --set epochs=30 or --set objective=fbnet.
+    """
+    from fbsearch.cli.stages import search_space
+
+    search_space(
+        space,
+        {
+            "resolution": resolution,
+            "num_classes": num_classes,
+            "width_multiplier": width_multiplier,
+            "head_channels": head_channels,
+        },
+        table_path=table,
+        data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
+        budget_ms=budget_ms,
+        out=out,
+        seed=seed,
+        overrides=settings or [],
+        resume=resume,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: fbsearch train RUN/architecture.json --data DIR --out RUN --set epochs=100")
+def train(
+    architecture: Annotated[str, typer.Argument(help="A JSON file, or a published architecture's name.")],
+    data: Data,
+    out: Out,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="Weights to start from, e.g. RUN/search/inherited.safetensors.")
+    ] = None,
+    seed: Seed = 0,
+    limit: Limit = None,
+    skip_corrupt: SkipCorrupt = False,
+    settings: Set = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train an architecture from scratch, or from a supernet's weights.
+
+    --set takes settings of the training, such as --set epochs=100 or --set optimizer=adamw.
+    """
+    from fbsearch.cli.stages import train_architecture
+
+    train_architecture(
+        architecture,
+        data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
+        out=out,
+        init=init,
+        seed=seed,
+        overrides=settings or [],
+        resume=resume,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: fbsearch export RUN --to model.tflite")
+def export(
+    source: Annotated[Path, typer.Argument(help="A run's folder, or a weights file within one.")],
+    to: Annotated[Path, typer.Option("--to", help="The model: .tflite or .onnx.")],
+    as_json: Json = False,
+) -> None:
+    """Convert a trained network to TFLite or ONNX, with its preprocessing beside it."""
+    from fbsearch.cli.stages import export_run
+
+    export_run(source, to, as_json=as_json)
+
+
+@app.command(epilog="Example: fbsearch verify RUN/model.tflite --device local --json")
+def verify(
+    model: Annotated[Path, typer.Argument(help="A model that fbsearch exported.")],
+    device: DeviceName = "local",
+    threads: Threads = 1,
+    budget_ms: BudgetMs = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run with the network, if the model lies elsewhere.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Test images, if not those of the training.")] = None,
+    settings: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compare an exported model with its network, classify the test images, and measure it on a device.
+
+    Ends with exit code 2 if the model disagrees with its network or is over the budget.
+    """
+    from fbsearch.cli.stages import verify_model
+
+    verify_model(
+        model,
+        device_name=device,
+        threads=threads,
+        budget_ms=budget_ms,
+        run=run,
+        data_source=data,
+        overrides=settings or [],
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+@app.command(
+    epilog="Examples: fbsearch run quickstart --out runs/quickstart; "
+    "fbsearch run cifar10 --set data.source=cifar10.zip --set budget_ms=0.5 --out runs/cifar10 --resume"
+)
+def run(
+    recipe: Annotated[str, typer.Argument(help="quickstart, cifar10, imagenet-fbnet, or a YAML file.")],
+    out: Out,
+    settings: Set = None,
+    resume: Resume = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and what it writes.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run everything: profile, search, train, export, verify, report."""
+    from fbsearch.cli.running import run_recipe
+
+    run_recipe(
+        recipe, out, overrides=settings or [], resume=resume, dry_run=dry_run, quiet=quiet, as_json=as_json
+    )
+
+
+@app.command(epilog="Example: fbsearch report runs/quickstart")
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    as_json: Json = False,
+) -> None:
+    """Write a run's page anew: RUN/report.html."""
+    from fbsearch.cli.running import write_page
+
+    write_page(run, as_json=as_json)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        import fbsearch
+
+        print(fbsearch.__version__)
+        raise typer.Exit

@@ -1,0 +1,68 @@
+"""The entry point: one line and exit code 2 for what a user can put right, a traceback for what is our bug."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+import typer
+
+from fbsearch.cli.app import app
+from fbsearch.errors import FbsearchError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; None for those of the process.
+
+    Returns:
+        0; 2 for an error that the user can put right; 130 after Ctrl-C; 1 for a bug.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    is_debugging = "--debug" in given
+    logging.basicConfig(format="%(message)s", level=logging.DEBUG if is_debugging else logging.WARNING)
+    try:
+        result = typer.main.get_command(app).main(
+            [argument for argument in given if argument != "--debug"], prog_name="fbsearch", standalone_mode=False
+        )
+    except Exception as error:  # the outermost frame decides what a person sees
+        line = _explain(error)
+        if line is None or is_debugging:
+            traceback.print_exc()
+        if line is None:
+            return 1
+        _say(f"error: {line}")
+        return USER_ERROR
+    except KeyboardInterrupt:
+        _say("interrupted; what is finished is kept: the same command with --resume goes on from there")
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> str | None:
+    """One line for an error that a user can put right, None for a bug."""
+    if isinstance(error, FbsearchError):
+        return " ".join(str(error).split())
+    if isinstance(error, click.exceptions.Abort):
+        return "aborted"
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context is not None else ""
+        return " ".join(error.format_message().split()) + hint
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        return f"cannot write {error.filename or 'a file'}: {os.strerror(error.errno)}; what is finished is kept"
+    return None
+
+
+def _say(line: str) -> None:
+    print(f"fbsearch: {line}", file=sys.stderr)

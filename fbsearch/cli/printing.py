@@ -1,0 +1,36 @@
+"""What commands print: JSON for scripts on standard output, tables and lines for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fbsearch.files import dump_json
+
+
+def print_json(data: Any) -> None:
+    """JSON on standard output, and nothing else there."""
+    sys.stdout.write(dump_json(data))
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]], *, numeric: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    """A table; ``numeric`` columns are aligned to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def notify(line: str) -> None:
+    """A line about what happens, on standard error."""
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+
+
+def show_progress(quiet: bool) -> bool:
+    """Whether to draw progress: on a terminal, unless asked not to."""
+    return not quiet and sys.stderr.isatty()

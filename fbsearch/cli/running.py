@@ -1,0 +1,55 @@
+"""``fbsearch run`` and ``fbsearch report``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fbsearch.cli.printing import notify, print_json, print_table, show_progress
+from fbsearch.pipeline import PlannedStage, Run, load_recipe
+from fbsearch.reports import write_report
+
+
+def run_recipe(
+    source: str,
+    out: Path,
+    *,
+    overrides: Sequence[str],
+    resume: bool,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Run a recipe, or say what it would do."""
+    run = Run(load_recipe(source, overrides), out, progress=show_progress(quiet), notify=notify)
+    if dry_run:
+        _show_plan(run.plan(), out, as_json=as_json)
+        return
+    verification = run.execute(resume=resume)
+    if as_json:
+        print_json(verification.to_dict())
+
+
+def write_page(folder: Path, *, as_json: bool) -> None:
+    """Write a run's page."""
+    path = write_report(folder)
+    if as_json:
+        print_json({"report": str(path)})
+    else:
+        notify(f"report: {path}")
+
+
+def _show_plan(stages: Sequence[PlannedStage], out: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json([{**stage.__dict__, "writes": [str(out / name) for name in stage.writes]} for stage in stages])
+        return
+    rows = [
+        [
+            stage.name,
+            stage.action,
+            ", ".join(stage.writes),
+            "" if stage.seconds is None else f"{stage.seconds / 60:.1f}",
+        ]
+        for stage in stages
+    ]
+    print_table(f"Would write to {out}:", ["stage", "what", "writes", "minutes"], rows, numeric={"minutes"})

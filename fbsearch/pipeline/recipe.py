@@ -1,0 +1,285 @@
+"""A recipe: every setting of a run, as one validated YAML file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fbsearch.devices import MeasurementProtocol
+from fbsearch.errors import RecipeError
+from fbsearch.search import SearchSettings
+from fbsearch.train import TrainSettings
+
+_Model_co = TypeVar("_Model_co", bound=BaseModel)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AugmentationSettings(_Model):
+    """How training images vary; see :class:`fbsearch.data.Augmentation`."""
+
+    padding: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+    min_crop_area: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class DataSettings(_Model):
+    """Which images.
+
+    Args:
+        source: ``digits``, a folder or a zip file of class folders, or the standard CIFAR-10 files.
+        val_fraction: share of the training images that validate, where the source has no such split.
+        test_fraction: share that tests, likewise.
+        limit: at most so many images per split; None for all.
+        skip_corrupt: go on without images that cannot be read, with a warning that names them.
+        augmentation: None for what suits the source.
+    """
+
+    source: str
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    limit: Annotated[int, Field(ge=1)] | None = None
+    skip_corrupt: bool = False
+    augmentation: AugmentationSettings | None = None
+
+
+class SpaceSettings(_Model):
+    """Which space: a preset or a YAML file, and fields of it to replace (None leaves a field alone)."""
+
+    source: str
+    resolution: Annotated[int, Field(ge=1)] | None = None
+    in_channels: Annotated[int, Field(ge=1)] | None = None
+    num_classes: Annotated[int, Field(ge=2)] | None = None
+    width_multiplier: Annotated[float, Field(gt=0)] | None = None
+    head_channels: Annotated[int, Field(ge=0)] | None = None
+
+
+class DeviceSettings(_Model):
+    """Where models run and how."""
+
+    name: str = "local"
+    runtime: Literal["tflite", "onnxruntime"] = "tflite"
+    threads: Annotated[int, Field(ge=1)] = 1
+    precision: Literal["fp32"] = "fp32"
+
+
+class ProfileSettings(_Model):
+    """How the table is measured.
+
+    Args:
+        table: an existing table to use; None to measure one.
+        jobs: conversions side by side; None for one per core.
+        protocol: see :class:`fbsearch.devices.MeasurementProtocol`.
+    """
+
+    table: str | None = None
+    jobs: Annotated[int, Field(ge=1)] | None = None
+    protocol: MeasurementProtocol = MeasurementProtocol()
+
+
+class ConfirmSettings(_Model):
+    """How the table's sums are tied to whole networks.
+
+    Args:
+        num_networks: random whole networks measured before the search, to fit measured = a + b * sum;
+            0 takes the plain sum.
+        margin: share of the budget kept free when an architecture is chosen by its measured latency.
+        attempts: times that the finalists may be measured and proposed again.
+    """
+
+    num_networks: Annotated[int, Field(ge=0)] = 8
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    attempts: Annotated[int, Field(ge=1)] = 4
+
+    @field_validator("num_networks")
+    @classmethod
+    def _enough_for_a_line(cls, value: int) -> int:
+        if 0 < value < 4:
+            raise ValueError("a line through fewer than 4 networks is no correction; use 0 or at least 4")
+        return value
+
+
+class ExportSettings(_Model):
+    """Which model files, besides the one of the device's runtime."""
+
+    formats: tuple[Literal["tflite", "onnx"], ...] = ("tflite", "onnx")
+
+
+class VerifySettings(_Model):
+    """How the exported model is checked.
+
+    Args:
+        num_samples: test images compared and classified; None for all.
+        max_abs_diff: largest difference allowed between the logits of PyTorch and the model.
+    """
+
+    num_samples: Annotated[int, Field(ge=1)] | None = 1000
+    max_abs_diff: Annotated[float, Field(gt=0)] = 1e-3
+
+
+class Recipe(_Model):
+    """Everything that determines a run.
+
+    Args:
+        name: of the recipe.
+        seed: of everything random.
+        budget_ms: the latency budget: milliseconds, or a percentage such as ``50%`` of the way from the
+            space's fastest to its slowest architecture on this device.
+        data: which images.
+        space: what may be chosen.
+        device: where the model will run.
+        profile: the latency table.
+        confirm: whole-network measurements.
+        search: the supernet's schedule.
+        train: the found network's training.
+        export: model files.
+        verify: the final check.
+    """
+
+    name: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    budget_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | str
+    data: DataSettings
+    space: SpaceSettings
+    device: DeviceSettings = DeviceSettings()
+    profile: ProfileSettings = ProfileSettings()
+    confirm: ConfirmSettings = ConfirmSettings()
+    search: SearchSettings = SearchSettings()
+    train: TrainSettings = TrainSettings()
+    export: ExportSettings = ExportSettings()
+    verify: VerifySettings = VerifySettings()
+
+    @field_validator("budget_ms")
+    @classmethod
+    def _share_of_range(cls, value: float | str) -> float | str:
+        if isinstance(value, str):
+            match = _PERCENT.fullmatch(value)
+            if match is None or not 0 <= float(match[1]) <= 100:
+                raise ValueError(f"{value!r} is neither milliseconds nor a percentage of the space's range")
+        return value
+
+    def budget_us(self, range_us: tuple[float, float]) -> float:
+        """The budget in microseconds.
+
+        Args:
+            range_us: latencies of the space's fastest and slowest architecture.
+        """
+        if not isinstance(self.budget_ms, str):
+            return self.budget_ms * 1000
+        match = _PERCENT.fullmatch(self.budget_ms)
+        assert match is not None
+        least, greatest = range_us
+        return least + (greatest - least) * float(match[1]) / 100
+
+    def to_yaml(self) -> str:
+        """The recipe with every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes that come with fbsearch."""
+    files = resources.files("fbsearch.pipeline").joinpath("recipes").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+
+
+def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a name or a YAML file, with ``a.b=c`` overrides.
+
+    >>> load_recipe("quickstart", ["search.epochs=5"]).search.epochs
+    5
+
+    Raises:
+        RecipeError: if there is no such recipe, or a field is wrong; the message names it.
+    """
+    return parse_recipe(apply_overrides(_read(source), overrides), source=f"recipe {source}")
+
+
+def parse_recipe(data: Mapping[str, Any], *, source: str) -> Recipe:
+    """A recipe from parsed YAML.
+
+    Raises:
+        RecipeError: naming the first wrong field.
+    """
+    return validate_settings(Recipe, data, source=source)
+
+
+def settings_from(model: type[_Model_co], overrides: Sequence[str], *, source: str) -> _Model_co:
+    """Settings of a single stage from ``name=value`` overrides of their defaults.
+
+    Raises:
+        RecipeError: naming the first wrong field.
+    """
+    return validate_settings(model, apply_overrides({}, overrides), source=source)
+
+
+def validate_settings(model: type[_Model_co], data: Mapping[str, Any], *, source: str) -> _Model_co:
+    """``data`` as a ``model``, with pydantic's first complaint as one line.
+
+    Raises:
+        RecipeError: naming the first wrong field.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        given = f", given {first['input']!r}" if not isinstance(first["input"], dict) else ""
+        raise RecipeError(f"{source}: {place}: {first['msg'].removeprefix('Value error, ')}{given}") from None
+
+
+def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of ``data`` with each ``a.b=c`` applied; ``c`` is read as YAML.
+
+    Raises:
+        RecipeError: if an override is not of that form.
+    """
+    changed = dict(data)
+    for override in overrides:
+        path, separator, text = override.partition("=")
+        if not separator or not all(path.split(".")):
+            raise RecipeError(f"--set {override!r}: write NAME=VALUE, such as search.epochs=5")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise RecipeError(f"--set {override!r}: {text!r} is no YAML value") from None
+        _assign(changed, path.split("."), value, override)
+    return changed
+
+
+def _assign(data: dict[str, Any], path: Sequence[str], value: Any, override: str) -> None:
+    """Set ``data[path[0]][path[1]]…``, copying every mapping on the way."""
+    for name in path[:-1]:
+        inner = data.get(name)
+        if inner is not None and not isinstance(inner, Mapping):
+            raise RecipeError(f"--set {override!r}: {name!r} is a value, not a group of settings")
+        data[name] = dict(inner or {})
+        data = data[name]
+    data[path[-1]] = value
+
+
+def _read(source: str) -> dict[str, Any]:
+    if source in recipe_names():
+        text = resources.files("fbsearch.pipeline").joinpath("recipes", f"{source}.yaml").read_text("utf-8")
+    else:
+        try:
+            text = Path(source).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(
+                f"recipe {source!r} is neither known ({', '.join(recipe_names())}) nor a readable YAML file: {error}"
+            ) from None
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {source}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise RecipeError(f"recipe {source}: must be a mapping with 'name', 'budget_ms', 'data', 'space', …")
+    return data

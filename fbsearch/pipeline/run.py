@@ -1,0 +1,334 @@
+"""A whole run: device, table, search, training, export, verification, report; each stage a set of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from fbsearch.architecture import Architecture
+from fbsearch.costs import AdditiveCost, latency_cost
+from fbsearch.data import DataSplits
+from fbsearch.devices import RUNTIME_FORMATS, find_device
+from fbsearch.errors import BudgetError, CheckpointError
+from fbsearch.export import ConversionCache
+from fbsearch.files import write_text
+from fbsearch.latency import LatencyTable
+from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.latency.profiling import profile
+from fbsearch.pipeline.exporting import run_export
+from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
+from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
+from fbsearch.pipeline.recipe import Recipe, parse_recipe
+from fbsearch.pipeline.searching import run_search
+from fbsearch.pipeline.training import run_training
+from fbsearch.pipeline.verifying import Verification, run_verification, save_verification
+from fbsearch.pipeline.whole_networks import WholeNetworkMeter, correct_table, load_correction
+from fbsearch.reports import write_report
+from fbsearch.search import Limit, check_feasible
+from fbsearch.spaces import LayerwiseSpace, load_definition
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A line of a dry run.
+
+    Args:
+        name: of the stage.
+        action: what it would do.
+        writes: the files it would write.
+        seconds: a rough estimate, or None where there is no basis for one.
+    """
+
+    name: str
+    action: str
+    writes: tuple[str, ...]
+    seconds: float | None = None
+
+
+class Run:
+    """A recipe in a folder.
+
+    Args:
+        recipe: every setting.
+        out: the run's folder.
+        progress: show progress.
+        notify: told in one line what happens.
+    """
+
+    def __init__(self, recipe: Recipe, out: Path, *, progress: bool, notify: Notify) -> None:
+        self.recipe = recipe
+        self.paths = RunPaths(out)
+        self._progress = progress
+        self._notify = notify
+
+    def execute(self, *, resume: bool) -> Verification:
+        """Run every stage that has not ended yet.
+
+        Returns:
+            The verification; it keeps the budget.
+
+        Raises:
+            CheckpointError: if the folder holds another run, or one and ``resume`` is false.
+            BudgetError: if the exported model, as measured, is over the budget; the report is written.
+            FbsearchError: as the stages raise them.
+        """
+        self._prepare(resume)
+        record = RunRecord(self.paths, seed=self.recipe.seed)
+        verification: Verification | None = None
+        for name, stage in self._stages().items():
+            if record.is_done(name):
+                self._notify(f"{name}: done before")
+                continue
+            with record.stage(name):
+                verification = stage()
+        report = write_report(self.paths.root)
+        self._notify(f"report: {report}")
+        if verification is None:
+            verification = self._verify()
+        if not verification.keeps_budget:
+            raise BudgetError(
+                f"the exported model takes {verification.measured_ms:.4g} ms, over its budget of "
+                f"{verification.budget_ms:.4g} ms: raise confirm.margin, or quieten the device, and run again"
+            )
+        return verification
+
+    def plan(self) -> list[PlannedStage]:
+        """What :meth:`execute` would do; reads the data and measures nothing."""
+        recipe, formats = self.recipe, self._formats
+        estimate = estimate_profile_seconds(self.space, ConversionCache(), runtime=recipe.device.runtime)
+        device = f"{recipe.device.name} ({recipe.device.runtime}, {recipe.device.threads} threads)"
+        images = f"{len(self.data.train)} images of {recipe.data.source}"
+        table = recipe.profile.table
+        first = (
+            PlannedStage("profile", f"use {table}", ("table.json",))
+            if table
+            else PlannedStage(
+                "profile",
+                f"measure {estimate.num_operators} operators of {self.space.name} on {device}, "
+                f"converting {estimate.num_missing} first",
+                ("table.json",),
+                estimate.seconds,
+            )
+        )
+        return [
+            first,
+            PlannedStage("correct", f"measure {recipe.confirm.num_networks} whole networks", ("correction.json",)),
+            PlannedStage(
+                "search",
+                f"{recipe.search.epochs} epochs over {self.space.num_architectures:.3g} architectures, {images}, "
+                f"budget {recipe.budget_ms}{'' if isinstance(recipe.budget_ms, str) else ' ms'}",
+                ("search/", "architecture.json"),
+            ),
+            PlannedStage("train", f"{recipe.train.epochs} epochs, {images}", ("train/", "weights.safetensors")),
+            PlannedStage("export", f"to {' and '.join(formats)}", tuple(f"model.{f}" for f in formats)),
+            PlannedStage("verify", f"on {len(self.data.test)} test images and {device}", ("verification.json",)),
+            PlannedStage("report", "one page", ("report.html",)),
+        ]
+
+    @cached_property
+    def data(self) -> DataSplits:
+        """The images, at the space's input size."""
+        recipe = self.recipe
+        definition = load_definition(
+            recipe.space.source, resolution=recipe.space.resolution, in_channels=recipe.space.in_channels
+        )
+        return load_splits(
+            recipe.data, resolution=definition.resolution, in_channels=definition.in_channels, seed=recipe.seed
+        )
+
+    @cached_property
+    def space(self) -> LayerwiseSpace:
+        """The space, with the data's number of classes."""
+        fields = self.recipe.space.model_dump()
+        return space_for(self.data.num_classes, fields.pop("source"), **fields)
+
+    @property
+    def _formats(self) -> tuple[str, ...]:
+        """The formats to export: the device's own first."""
+        return tuple(dict.fromkeys([RUNTIME_FORMATS[self.recipe.device.runtime], *self.recipe.export.formats]))
+
+    def _stages(self) -> dict[str, Callable[[], Verification | None]]:
+        return {
+            "profile": self._profile,
+            "correct": self._correct,
+            "search": self._search,
+            "train": self._train,
+            "export": self._export,
+            "verify": self._verify,
+        }
+
+    def _prepare(self, resume: bool) -> None:
+        """Claim the folder, or make sure that it holds this very run."""
+        check_writable(self.paths.root)
+        if not self.paths.recipe.exists():
+            write_text(self.paths.recipe, self.recipe.to_yaml())
+            return
+        if not resume:
+            raise CheckpointError(f"{self.paths.root} already holds a run: add --resume, or choose another --out")
+        stored = read_recipe(self.paths.recipe)
+        if stored != self.recipe:
+            raise CheckpointError(
+                f"{self.paths.root} holds a run with other settings ({_difference(stored, self.recipe)}): "
+                "resume with the same settings, or choose another --out"
+            )
+
+    def _profile(self) -> None:
+        recipe = self.recipe
+        self.space  # noqa: B018  # loads data and space: what is wrong there is said before hours of measuring
+        if recipe.profile.table is not None:
+            table = LatencyTable.load(Path(recipe.profile.table))
+            table.check_space(self.space)
+            device = find_device(recipe.device.name)
+            runner = device.runner(
+                recipe.device.runtime, threads=recipe.device.threads, precision=recipe.device.precision
+            )
+            for difference in table.check_device(device.describe(), runner.description):
+                self._notify(f"warning: {difference}")
+            table.save(self.paths.table)
+            return
+        table = profile(
+            self.space,
+            find_device(recipe.device.name),
+            out=self.paths.table,
+            runtime=recipe.device.runtime,
+            threads=recipe.device.threads,
+            precision=recipe.device.precision,
+            protocol=recipe.profile.protocol,
+            jobs=recipe.profile.jobs,
+            seed=recipe.seed,
+            progress=self._progress,
+        )
+        self._notify(
+            f"profile: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
+            f"measuring {table.seconds.measuring:.0f} s"
+        )
+
+    def _correct(self) -> None:
+        if self.recipe.confirm.num_networks == 0:
+            return
+        table = LatencyTable.load(self.paths.table)
+        correction = correct_table(
+            self.space,
+            table,
+            latency_cost(self.space, table),
+            count=self.recipe.confirm.num_networks,
+            meter=self._meter,
+            path=self.paths.correction,
+        )
+        self._notify(
+            f"correct: whole networks take {correction.intercept_us / 1000:+.3f} ms {correction.slope:+.3f} x the sum"
+        )
+
+    def _search(self) -> None:
+        recipe, latency = self.recipe, self._latency()
+        budget_us = recipe.budget_us(latency.range())
+        check_feasible([Limit(latency, budget_us)])
+        least, greatest = (value / 1000 for value in latency.range())
+        self._notify(f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms")
+        result = run_search(
+            self.space,
+            latency=latency,
+            budget_us=budget_us,
+            data=self.data,
+            augmentation=augmentation_of(recipe.data, self.data),
+            settings=recipe.search,
+            seed=recipe.seed,
+            paths=self.paths,
+            resume=True,
+            progress=self._progress,
+            measure=self._meter,
+            confirm=recipe.confirm,
+        )
+        if result.collapse:
+            self._notify(f"warning: {result.collapse}")
+        winner = result.finalists[result.chosen]
+        self._notify(
+            f"search: {' '.join(self.space.choice_names(winner.choices))}; predicted {winner.predicted_us / 1000:.4g} ms, "
+            f"measured {(winner.measured_us or 0) / 1000:.4g} ms"
+        )
+
+    def _train(self) -> None:
+        recipe = self.recipe
+        result = run_training(
+            Architecture.load(self.paths.architecture),
+            data=self.data,
+            inputs=InputRecord.of(recipe.data, self.data, recipe.seed),
+            augmentation=augmentation_of(recipe.data, self.data),
+            settings=recipe.train,
+            seed=recipe.seed,
+            paths=self.paths,
+            resume=True,
+            progress=self._progress,
+        )
+        self._notify(f"train: test accuracy {result.test.top1:.2%}")
+
+    def _export(self) -> None:
+        for model_format in self._formats:
+            model = self.paths.model(model_format)
+            run_export(self.paths.root, model)
+            self._notify(f"export: {model} ({model.stat().st_size / 1024:.0f} KiB)")
+
+    def _verify(self) -> Verification:
+        recipe = self.recipe
+        verification = run_verification(
+            self.paths.model(self._formats[0]),
+            paths=self.paths,
+            device=recipe.device,
+            profile=recipe.profile,
+            settings=recipe.verify,
+            data=self.data,
+            budget_ms=None,
+            seed=recipe.seed,
+        )
+        save_verification(verification, self.paths)
+        self._notify(
+            f"verify: {verification.measured_ms:.4g} ms measured, {verification.predicted_ms:.4g} ms predicted, "
+            f"budget {verification.budget_ms:.4g} ms; accuracy {verification.test_accuracy:.2%}"
+        )
+        return verification
+
+    def _latency(self) -> AdditiveCost:
+        table = LatencyTable.load(self.paths.table)
+        has_correction = self.recipe.confirm.num_networks > 0
+        return latency_cost(
+            self.space, table, load_correction(self.paths.correction) if has_correction else None
+        )
+
+    @cached_property
+    def _meter(self) -> WholeNetworkMeter:
+        recipe = self.recipe
+        return WholeNetworkMeter(recipe.device, recipe.profile, seed=recipe.seed, progress=self._progress)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The resolved recipe of a run.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+        RecipeError: if it is damaged.
+    """
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CheckpointError(f"{path}: cannot read the run's recipe: {error}") from None
+    return parse_recipe(data if isinstance(data, dict) else {}, source=str(path))
+
+
+def _difference(stored: Recipe, given: Recipe) -> str:
+    """The first settings that differ, by name."""
+    old, new = stored.model_dump(mode="json"), given.model_dump(mode="json")
+    names = [name for name in old if old[name] != new[name]]
+    parts = []
+    for name in names[:3]:
+        if isinstance(old[name], dict) and isinstance(new[name], dict):
+            inner = next(key for key in {**old[name], **new[name]} if old[name].get(key) != new[name].get(key))
+            parts.append(f"{name}.{inner} was {old[name].get(inner)!r}, is {new[name].get(inner)!r}")
+        else:
+            parts.append(f"{name} was {old[name]!r}, is {new[name]!r}")
+    return "; ".join(parts)

@@ -1,0 +1,89 @@
+"""Train: an architecture and images in, weights and test metrics out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fbsearch.architecture import Architecture
+from fbsearch.costs import count_architecture
+from fbsearch.data import Augmentation, DataSplits
+from fbsearch.files import write_json
+from fbsearch.nn import Network, load_weights, save_weights
+from fbsearch.pipeline.folder import RunPaths
+from fbsearch.pipeline.inputs import InputRecord
+from fbsearch.train import TrainResult, TrainSettings, make_accelerator, train_network
+
+
+def run_training(
+    architecture: Architecture,
+    *,
+    data: DataSplits,
+    inputs: InputRecord,
+    augmentation: Augmentation | None,
+    settings: TrainSettings,
+    seed: int,
+    paths: RunPaths,
+    resume: bool,
+    progress: bool,
+    initial_weights: Path | None = None,
+) -> TrainResult:
+    """Train, test, and write weights, metrics and what the network was fed with.
+
+    Args:
+        architecture: what to train.
+        data: images of its input size.
+        inputs: what to remember of them.
+        augmentation: of the training images.
+        settings: the schedule.
+        seed: of initialisation and batches.
+        paths: where the files go.
+        resume: go on from a checkpoint.
+        progress: show progress.
+        initial_weights: weights to start from, such as a supernet's; None for random ones.
+
+    Raises:
+        CheckpointError: if the initial weights or a checkpoint do not fit.
+        TrainingError: if the loss stops being finite.
+    """
+    accelerator = make_accelerator(settings.precision)
+    torch.manual_seed(seed)
+    network = Network(architecture, drop_path=settings.drop_path, dropout=settings.dropout)
+    if initial_weights is not None:
+        load_weights(network, initial_weights)
+    result = train_network(
+        network,
+        data,
+        settings,
+        augmentation=augmentation,
+        seed=seed,
+        folder=paths.train,
+        resume=resume,
+        accelerator=accelerator,
+        progress=progress,
+    )
+    if accelerator.is_main_process:
+        counts = count_architecture(architecture)
+        inputs.save(paths.inputs)
+        save_weights(network, paths.weights)
+        write_json(
+            paths.train_result,
+            {
+                "test": metrics_dict(result, data),
+                "num_params": counts.num_params,
+                "num_macs": counts.num_macs,
+                "seconds": result.seconds,
+            },
+        )
+    accelerator.wait_for_everyone()
+    return result
+
+
+def metrics_dict(result: TrainResult, data: DataSplits) -> dict[str, Any]:
+    """Test metrics in their JSON form, classes by name."""
+    metrics = asdict(result.test)
+    metrics["per_class"] = dict(zip(data.class_names, result.test.per_class, strict=True))
+    return metrics

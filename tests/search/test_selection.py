@@ -1,0 +1,110 @@
+"""Exact selection against brute force, over random spaces, scores and budgets."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fbsearch.costs import AdditiveCost, PeakCost
+from fbsearch.errors import BudgetError
+from fbsearch.search import Limit, check_feasible, most_probable, sample_within
+
+
+@st.composite
+def problems(draw):
+    """Ragged scores, one or two additive costs and perhaps a peak cost, with bounds inside their ranges."""
+    sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    # Coarse values make ties and architectures exactly at a bound common.
+    coarse = draw(st.booleans())
+
+    def ragged(low, high):
+        values = np.full((len(sizes), max(sizes)), np.nan)
+        for row, size in enumerate(sizes):
+            values[row, :size] = rng.integers(low, high, size) if coarse else rng.uniform(low, high, size)
+        return values
+
+    scores = ragged(-9, 0)
+    limits = []
+    for kind in draw(st.lists(st.sampled_from([AdditiveCost, PeakCost]), min_size=0, max_size=3)):
+        cost = kind("cost", float(rng.integers(0, 5)), ragged(0, 20) * 10.0 ** draw(st.integers(-3, 6)))
+        choices = [int(rng.integers(size)) for size in sizes]
+        limits.append(Limit(cost, cost.of(choices)))  # an architecture exactly at the bound
+    return sizes, scores, limits
+
+
+def brute_force(sizes, scores, limits):
+    kept = [
+        choices
+        for choices in itertools.product(*map(range, sizes))
+        if all(limit.admits(choices) for limit in limits)
+    ]
+    return max((sum(scores[s, i] for s, i in enumerate(choices)) for choices in kept), default=None)
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems())
+def test_the_best_is_found_and_keeps_every_bound(problem):
+    sizes, scores, limits = problem
+    expected = brute_force(sizes, scores, limits)
+    if expected is None:
+        with pytest.raises(BudgetError):
+            most_probable(scores, limits)
+        return
+    choices = most_probable(scores, limits)
+    assert all(limit.admits(choices) for limit in limits)
+    assert sum(scores[s, i] for s, i in enumerate(choices)) == pytest.approx(expected, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(problems())
+def test_excluded_architectures_are_not_returned(problem):
+    sizes, scores, limits = problem
+    seen = []
+    total = sum(all(limit.admits(c) for limit in limits) for c in itertools.product(*map(range, sizes)))
+    for _ in range(min(total, 4)):
+        seen.append(most_probable(scores, limits, excluded=seen))
+    assert len(set(seen)) == len(seen)
+    values = [sum(scores[s, i] for s, i in enumerate(choices)) for choices in seen]
+    assert all(a >= b - 1e-5 for a, b in itertools.pairwise(values))
+
+
+def test_a_budget_below_the_cheapest_is_refused_with_the_range():
+    cost = AdditiveCost("latency_us", 10.0, np.array([[1.0, 2.0], [3.0, 5.0]]))
+    with pytest.raises(BudgetError, match=r"13\.5 on latency_us.*14 to 17"):
+        check_feasible([Limit(cost, 13.5)])
+    with pytest.raises(BudgetError):
+        check_feasible([Limit(cost, float("nan"))])
+    check_feasible([Limit(cost, 14.0)])
+
+
+def test_bounds_that_no_architecture_keeps_together_are_refused():
+    first = AdditiveCost("a", 0.0, np.array([[0.0, 1.0]]))
+    second = AdditiveCost("b", 0.0, np.array([[1.0, 0.0]]))
+    with pytest.raises(BudgetError, match="at once"):
+        most_probable(np.zeros((1, 2)), [Limit(first, 0.5), Limit(second, 0.5)])
+
+
+def test_samples_are_distinct_and_within_the_bound():
+    rng = np.random.default_rng(0)
+    scores = np.log(rng.dirichlet(np.ones(9), 22))
+    cost = AdditiveCost("latency_us", 5.0, rng.uniform(0, 100, (22, 9)))
+    least, greatest = cost.range()
+    limit = Limit(cost, least + 0.2 * (greatest - least))
+    samples = sample_within(scores, [limit], count=8, rng=rng, excluded=[])
+    assert len(set(samples)) == len(samples) == 8
+    assert all(limit.admits(choices) for choices in samples)
+
+
+def test_without_a_bound_samples_follow_the_distribution():
+    probabilities = np.array([[0.7, 0.3]])
+    draws = [
+        sample_within(np.log(probabilities), [], count=1, rng=np.random.default_rng(seed))[0][0]
+        for seed in range(600)
+    ]
+    # Four standard deviations of 600 draws.
+    assert np.mean(draws) == pytest.approx(0.3, abs=0.075)
