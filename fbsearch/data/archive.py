@@ -46,17 +46,9 @@ class DirectoryArchive:
 
     def __init__(self, source: Path) -> None:
         self.source = source
-        files, folders, seen = [], [], set()
-        for folder, subfolders, names in os.walk(source, followlinks=True, onerror=_raise_unreadable):
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above
-                subfolders.clear()
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            subfolders[:] = sorted(name for name in subfolders if not _is_system_file(name))
-            prefix = Path(folder).relative_to(source)
-            folders += [(prefix / name).as_posix() for name in subfolders]
-            files += [(prefix / name).as_posix() for name in names if not _is_system_file(name)]
+        files: list[str] = []
+        folders: list[str] = []
+        _list(source, "", frozenset(), files, folders)
         self.files = tuple(sorted(files))
         self.folders = tuple(sorted(folders))
 
@@ -148,5 +140,24 @@ def _is_system_file(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM_FILES
 
 
-def _raise_unreadable(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}")
+def _list(
+    folder: Path, prefix: str, above: frozenset[tuple[int, int]], files: list[str], folders: list[str]
+) -> None:
+    """Add what is below ``folder`` to the lists; a link back to a folder above is not followed."""
+    try:
+        status = folder.stat()
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed: {error.strerror}") from None
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        folders.remove(prefix.rstrip("/"))
+        return
+    for entry in entries:
+        if _is_system_file(entry.name):
+            continue
+        if entry.is_dir():
+            folders.append(prefix + entry.name)
+            _list(folder / entry.name, f"{prefix}{entry.name}/", above | {identity}, files, folders)
+        else:
+            files.append(prefix + entry.name)

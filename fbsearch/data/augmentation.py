@@ -77,8 +77,8 @@ def default_augmentation(resolution: int, *, is_flippable: bool) -> Augmentation
 def crop_box(draw: NDArray[np.float64], width: int, height: int) -> tuple[float, float, float, float]:
     """The rectangle (left, top, right, bottom) that a draw chooses in an image.
 
-    Its area is the drawn share of the image's and its aspect ratio lies between 3/4 and 4/3 on a
-    logarithmic scale, cut off where it would leave the image.
+    Its area is the drawn share of the image's. Its aspect ratio lies between 3/4 and 4/3, evenly on a
+    logarithmic scale, and where such a rectangle would not fit it is the nearest that does.
 
     Args:
         draw: place across, place down and aspect ratio as uniform numbers, area as a share, in the order
@@ -86,10 +86,11 @@ def crop_box(draw: NDArray[np.float64], width: int, height: int) -> tuple[float,
         width: of the image, pixels.
         height: of the image, pixels.
     """
-    across, down, area, aspect = draw
+    across, down, share, aspect = draw
+    area = share * width * height
     ratio = math.exp((2 * aspect - 1) * math.log(4 / 3))
-    crop_width = min(width, max(1.0, math.sqrt(area * width * height * ratio)))
-    crop_height = min(height, max(1.0, math.sqrt(area * width * height / ratio)))
+    ratio = min(max(ratio, area / height**2), width**2 / area)
+    crop_width, crop_height = min(width, math.sqrt(area * ratio)), min(height, math.sqrt(area / ratio))
     left, top = across * (width - crop_width), down * (height - crop_height)
     return left, top, min(width, left + crop_width), min(height, top + crop_height)
 

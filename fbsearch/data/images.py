@@ -124,7 +124,7 @@ class LazyPixels:
         for row, index in enumerate(self.indices[positions].tolist()):
             try:
                 batch[row] = self._read_one(index, None if crops is None else crops[row])
-            except CorruptImageError as error:
+            except CorruptImageError as error:  # noqa: PERF203  # names the image
                 raise DataError(
                     f"corrupt image {self.reader.name(index)}: {error}; remove it, or load with skip_corrupt"
                 ) from None
@@ -280,7 +280,7 @@ def for_each_image(action: Callable[[int], Any], count: int, *, num_threads: int
         for row in rows:
             try:
                 action(row)
-            except CorruptImageError as error:
+            except CorruptImageError as error:  # noqa: PERF203  # per image on purpose
                 failures.append((row, str(error)))
         return failures
 

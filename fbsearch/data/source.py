@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,17 +168,21 @@ def _shape(
     resolution = resolution or catalogue.default_resolution
     in_channels = in_channels or catalogue.default_channels
     if resolution is None or in_channels is None:
-        first = int(items.indices[0])
-        try:
-            image = catalogue.reader.open(first, size=4096)
-        except CorruptImageError as error:
-            raise DataError(
-                f"{catalogue.name}: corrupt image {catalogue.reader.name(first)}: {error}; "
-                "remove it, or give the resolution and the channels"
-            ) from None
-        resolution = resolution or (min(image.size) if min(image.size) < PHOTO_RESOLUTION else 224)
-        in_channels = in_channels or (1 if image.mode in ("1", "L") or image.mode.startswith("I") else 3)
+        side, mode = _first_image(catalogue, items)
+        resolution = resolution or (side if side < PHOTO_RESOLUTION else 224)
+        in_channels = in_channels or (1 if mode in ("1", "L") or mode.startswith("I") else 3)
     return resolution, in_channels
+
+
+def _first_image(catalogue: Catalogue, items: Items) -> tuple[int, str]:
+    """Shorter side and mode of the first image that can be read; loading reports those that cannot."""
+    for index in items.indices.tolist():
+        with suppress(CorruptImageError):
+            image = catalogue.reader.open(index, size=4096)
+            return min(image.size), image.mode
+    raise DataError(
+        f"{catalogue.name}: all {len(items)} training images are corrupt: download or create it again"
+    )
 
 
 def _in_memory(
