@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
@@ -10,7 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import IO
 
 import torch._export.utils
@@ -26,21 +25,29 @@ def quiet() -> Iterator[None]:
     process: another thread's output within the block is lost to the terminal too.
     """
     previous_level = logging.root.manager.disable
-    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+    with ExitStack() as stack:
+        said = stack.enter_context(tempfile.TemporaryFile())
+        text = stack.enter_context(open(said.fileno(), "w", encoding="utf-8", errors="replace", closefd=False))
+        for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+            stack.enter_context(_redirected(descriptor, stream, said))
+        # Where Python's streams are not the descriptors (a notebook, a test), they need their own.
+        stack.enter_context(redirect_stdout(text))
+        stack.enter_context(redirect_stderr(text))
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         try:
-            with _redirected(1, sys.stdout, said), _redirected(2, sys.stderr, said):
-                yield
+            yield
         finally:
             logging.disable(previous_level)
+            text.flush()
             said.seek(0)
             _log.debug("converter output: %s", said.read().decode(errors="replace"))
 
 
 @contextmanager
 def _redirected(descriptor: int, stream: IO[str] | None, target: IO[bytes]) -> Iterator[None]:
-    """Everything written to a file descriptor goes to ``target``; ``stream`` is its Python side."""
+    """All that is written to a file descriptor goes to ``target``; ``stream`` is its Python side."""
     try:
         kept = os.dup(descriptor)
     except OSError:  # the process was started without this descriptor: nothing to keep quiet
@@ -58,7 +65,7 @@ def _redirected(descriptor: int, stream: IO[str] | None, target: IO[bytes]) -> I
 
 def _flush(stream: IO[str] | None) -> None:
     if stream is not None:
-        with contextlib.suppress(OSError, ValueError):  # closed by whoever started us
+        with suppress(OSError, ValueError):  # closed by whoever started us
             stream.flush()
 
 

@@ -37,7 +37,7 @@ def export_tflite(module: nn.Module, input_shape: tuple[int, int, int], path: Pa
         with torch.no_grad(), fast_tracing():
             converted = litert_torch.convert(turned.eval(), (example.permute(0, 2, 3, 1).contiguous(),))
         with atomic_path(path) as temporary:
-            converted.export(str(temporary))
+            temporary.write_bytes(converted.model_content())  # its own writer would not report a full disk
 
 
 def _litert_torch() -> ModuleType:
