@@ -58,12 +58,16 @@ class LocalDevice:
         """
         num_cores = os.cpu_count() or 1
         if not 1 <= threads <= num_cores:
-            raise DeviceError(f"threads={threads}: device {self.name!r} has {num_cores} cores; ask for 1 to {num_cores}")
+            raise DeviceError(
+                f"threads={threads}: device {self.name!r} has {num_cores} cores; ask for 1 to {num_cores}"
+            )
         if runtime == "tflite":
             return TFLiteRunner(threads=threads, precision=precision)
         if runtime == "onnxruntime":
             return OnnxRuntimeRunner(threads=threads, precision=precision)
-        raise DeviceError(f"no runtime {runtime!r} on device {self.name!r}; there are {', '.join(RUNTIME_FORMATS)}")
+        raise DeviceError(
+            f"no runtime {runtime!r} on device {self.name!r}; there are {', '.join(RUNTIME_FORMATS)}"
+        )
 
 
 def _processor() -> str:

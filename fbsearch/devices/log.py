@@ -15,7 +15,7 @@ import numpy as np
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 
-_BASELINE_QUANTILE = 0.1
+_BASELINE_QUANTILE = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ class MeasurementLog:
         on_append: called with every new event, before it counts; what it raises ends the measurement.
     """
 
-    def __init__(self, events: Iterable[Event] = (), *, on_append: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self, events: Iterable[Event] = (), *, on_append: Callable[[Event], None] | None = None
+    ) -> None:
         self._readings: list[SentinelReading] = []
         self._rounds: dict[str, list[tuple[int, tuple[float, ...]]]] = {}
         self._excesses: list[float] | None = None
@@ -88,7 +90,7 @@ class MeasurementLog:
 
     @property
     def baseline_us(self) -> float:
-        """What the sentinel takes on the undisturbed machine: the tenth percentile of its readings.
+        """What the sentinel takes on the undisturbed machine: the fifth percentile of its readings.
 
         Other work can only slow it down, so the truth lies low, and a busy machine may be quiet for a
         small part of the time only; yet a single lucky reading must not condemn all the others.

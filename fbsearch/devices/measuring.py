@@ -135,9 +135,7 @@ class _Run:
         at_s = round(self._clock() - self._started_s, 3)
         self._log.append(SentinelReading(round_us(float(np.median(values))), at_s, is_start))
 
-    def _round(
-        self, name: str, session: Session, invocations: Callable[[float], int]
-    ) -> tuple[float, ...]:
+    def _round(self, name: str, session: Session, invocations: Callable[[float], int]) -> tuple[float, ...]:
         if name not in self._counts:
             self._counts[name] = invocations(self._warm_up(name, session))
         elif self._protocol.settle_invocations:
@@ -157,7 +155,9 @@ class _Run:
 
 def _checked(name: str, values: list[float]) -> tuple[float, ...]:
     if not values:
-        raise MeasurementError(f"{name}: the device gave no latency; see whether the model runs there by itself")
+        raise MeasurementError(
+            f"{name}: the device gave no latency; see whether the model runs there by itself"
+        )
     for value in values:
         if not (math.isfinite(value) and value > 0):
             raise MeasurementError(f"{name}: the device gave a latency of {value}, which cannot be one")

@@ -78,7 +78,9 @@ class OnnxRuntimeRunner:
         try:
             session = self._ort.InferenceSession(content, self._options(), providers=[_PROVIDER])
         except Exception as error:  # its errors derive from Exception directly, one class per status
-            raise MeasurementError(f"{model}: ONNX Runtime does not take this model: {_reason(error)}") from None
+            raise MeasurementError(
+                f"{model}: ONNX Runtime does not take this model: {_reason(error)}"
+            ) from None
         return OnnxRuntimeSession(self._ort, session, model)
 
     def _options(self) -> Any:
@@ -140,7 +142,8 @@ class OnnxRuntimeSession:
     def _dtype(self, declared: Any) -> np.dtype:
         if declared.type not in _DTYPES:
             raise MeasurementError(
-                f"{self._model}: input {declared.name!r} is a {declared.type}; allowed are {', '.join(_DTYPES)}"
+                f"{self._model}: input {declared.name!r} is a {declared.type}; "
+                f"allowed are {', '.join(_DTYPES)}"
             )
         return np.dtype(_DTYPES[declared.type])
 

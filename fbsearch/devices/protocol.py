@@ -47,18 +47,18 @@ class MeasurementProtocol(BaseModel):
     warmup_ms: Annotated[float, Field(ge=0, le=60_000)] = 15.0
     warmup_invocations: Annotated[int, Field(ge=1, le=10_000)] = 3
     settle_invocations: Annotated[int, Field(ge=0, le=10_000)] = 2
-    round_ms: Annotated[float, Field(gt=0, le=60_000)] = 15.0
+    round_ms: Annotated[float, Field(gt=0, le=60_000)] = 8.0
     min_invocations: Annotated[int, Field(ge=1, le=10_000)] = 3
     max_invocations: Annotated[int, Field(ge=1, le=10_000)] = 40
     min_rounds: Annotated[int, Field(ge=1, le=1_000)] = 8
     max_rounds: Annotated[int, Field(ge=1, le=1_000)] = 24
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     target_relative_ci: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    sentinel_period: Annotated[int, Field(ge=1, le=1_000)] = 4
-    sentinel_ms: Annotated[float, Field(gt=0, le=60_000)] = 5.0
+    sentinel_period: Annotated[int, Field(ge=1, le=1_000)] = 2
+    sentinel_ms: Annotated[float, Field(gt=0, le=60_000)] = 3.0
     initial_sentinel_readings: Annotated[int, Field(ge=1, le=100)] = 10
     drift_tolerance: Annotated[float, Field(gt=0, le=10)] = 0.06
-    max_discarded_rounds: Annotated[int, Field(ge=0, le=1_000)] = 24
+    max_discarded_rounds: Annotated[int, Field(ge=0, le=1_000)] = 40
     cooldown_s: Annotated[float, Field(ge=0, le=3_600)] = 0.02
     patience_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
 

@@ -18,7 +18,9 @@ def static_shape(shape: Sequence[object], model: Path) -> tuple[int, ...]:
     """
     sizes = tuple(int(size) for size in shape if isinstance(size, (int, np.integer)) and size > 0)
     if len(sizes) != len(shape) or not sizes or sizes[0] != 1:
-        raise MeasurementError(f"{model}: input shape {list(shape)}; export it with a fixed shape and batch 1")
+        raise MeasurementError(
+            f"{model}: input shape {list(shape)}; export it with a fixed shape and batch 1"
+        )
     return sizes
 
 

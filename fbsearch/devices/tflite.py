@@ -112,12 +112,22 @@ class TFLiteSession:
 def _find_interpreter() -> tuple[str, Any]:
     """The package that provides an interpreter, and its class."""
     for package, module in _PACKAGES.items():
-        try:
-            return package, importlib.import_module(module).Interpreter
-        except ModuleNotFoundError as error:
-            if error.name is None or not module.startswith(error.name):
-                raise  # the package is there but one that it needs is not: its own message says which
-    raise DependencyError("no TFLite interpreter is installed: pip install ai-edge-litert (or tflite-runtime)")
+        interpreter = _interpreter_class(module)
+        if interpreter is not None:
+            return package, interpreter
+    raise DependencyError(
+        "no TFLite interpreter is installed: pip install ai-edge-litert (or tflite-runtime)"
+    )
+
+
+def _interpreter_class(module: str) -> Any | None:
+    """The interpreter of a module, or None where its package is not installed."""
+    try:
+        return importlib.import_module(module).Interpreter
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise  # the package is there but one that it needs is not: its own message says which
+        return None
 
 
 @contextmanager

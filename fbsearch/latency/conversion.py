@@ -27,7 +27,9 @@ def converting(
 ) -> Converter:
     """Converts what ``cache`` lacks, in ``jobs`` parallel processes."""
 
-    def convert(operators: Sequence[Operator], on_done: Callable[[Operator], None]) -> Mapping[Operator, Path]:
+    def convert(
+        operators: Sequence[Operator], on_done: Callable[[Operator], None]
+    ) -> Mapping[Operator, Path]:
         from fbsearch.export import ConversionCache, convert_operators  # needs torch: only when used
 
         store = cache if cache is not None else ConversionCache()

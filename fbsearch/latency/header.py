@@ -76,10 +76,13 @@ def parse_header(data: Any, *, source: str) -> TableHeader:
         raise TableFormatError(f"{source}: no latency table: 'format' must be {FORMAT!r}")
     if data.get("version") != VERSION or isinstance(data["version"], bool):
         raise TableFormatError(
-            f"{source}: latency table of version {data.get('version')!r}; this fbsearch reads version {VERSION}"
+            f"{source}: latency table of version {data.get('version')!r}; "
+            f"this fbsearch reads version {VERSION}"
         )
     if data.get("unit") != UNIT:
-        raise TableFormatError(f"{source}: unit {data.get('unit')!r}; latencies must be in {UNIT!r} (microseconds)")
+        raise TableFormatError(
+            f"{source}: unit {data.get('unit')!r}; latencies must be in {UNIT!r} (microseconds)"
+        )
     fields = {name: value for name, value in data.items() if name != "entries"}
     try:
         header = TableHeader.model_validate(fields)

@@ -92,7 +92,8 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TableError(
-                f"{self.path}: another process is profiling into this file; wait for it, or choose another --out"
+                f"{self.path}: another process is profiling into this file; "
+                "wait for it, or choose another --out"
             ) from None
 
     def _read_or_begin(self, identity: Mapping[str, Any]) -> None:
@@ -126,7 +127,9 @@ class Journal:
         before, now = _flat(header.get("identity")), _flat(json.loads(json.dumps(identity)))
         names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if names:
-            differences = "; ".join(f"{name} {before.get(name)!r} then, {now.get(name)!r} now" for name in names)
+            differences = "; ".join(
+                f"{name} {before.get(name)!r} then, {now.get(name)!r} now" for name in names
+            )
             raise TableMismatchError(
                 f"{self.path} holds an unfinished profile of another kind: {differences}; "
                 "finish it with its own settings, delete it, or choose another --out"
@@ -191,6 +194,9 @@ def _is_latency(value: Any) -> bool:
 
 def _is_round(row: dict[str, Any]) -> bool:
     values = row["round_us"]
-    return isinstance(row["operator"], str) and isinstance(values, list) and bool(values) and all(
-        _is_latency(value) for value in values
+    return (
+        isinstance(row["operator"], str)
+        and isinstance(values, list)
+        and bool(values)
+        and all(_is_latency(value) for value in values)
     )

@@ -110,9 +110,7 @@ def measure_models(
             sessions[f"{model.name} ({index})"] = session
         watch = runner.open(sentinel)
         stack.callback(watch.close)
-        measured = measure(
-            sessions, protocol, sentinel=watch, rng=rng, log=log, on_progress=on_progress
-        )
+        measured = measure(sessions, protocol, sentinel=watch, rng=rng, log=log, on_progress=on_progress)
     return tuple(measured[name] for name in sessions)
 
 

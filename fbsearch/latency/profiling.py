@@ -6,7 +6,7 @@ import logging
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SENTINEL = Operator.from_key("mbconv_k3_e6_s1_relu_c32-32_r28")
 """The model that watches the machine: typical work, about 0.1 to 0.2 ms on a server core."""
+
+_ANNOUNCED = 5
 
 _log = logging.getLogger(__name__)
 
@@ -95,8 +97,7 @@ def profile(
         table = _table(job, measured, log, journal.converting_s, source=str(out))
         table.save(out)
         journal.delete()
-    for warning in table.warnings:
-        _log.warning("%s", warning)
+    _announce(table)
     return table
 
 
@@ -176,7 +177,7 @@ def _table(
         space=SpaceReference(name=job.space.name, fingerprint=job.space.fingerprint),
         protocol=job.protocol,
         seed=job.seed,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=TableSeconds(converting=round(converting_s, 1), measuring=round(log.elapsed_s, 1)),
         sentinel=SentinelRecord(
             operator=SENTINEL.key,
@@ -190,13 +191,31 @@ def _table(
     return LatencyTable(header, {key: TableEntry.of(m) for key, m in measured.items()}, source)
 
 
+def _announce(table: LatencyTable) -> None:
+    """Log what went wrong, in a few lines: the table holds them all."""
+    for warning in table.warnings[:_ANNOUNCED]:
+        _log.warning("%s", warning)
+    if len(table.warnings) > _ANNOUNCED:
+        num_converged = sum(entry.is_converged for entry in table.entries.values())
+        _log.warning(
+            "… and %d more warnings, in %s: %d of %d operators converged, %d of %d windows were slow",
+            len(table.warnings) - _ANNOUNCED,
+            table.source,
+            num_converged,
+            len(table.entries),
+            table.sentinel.num_discarded_windows,
+            table.sentinel.num_windows,
+        )
+
+
 def measurement_warnings(name: str, measurement: Measurement) -> list[str]:
     """What a reader of this measurement must know, one sentence each."""
     warnings = []
     if not measurement.is_steady:
         warnings.append(
-            f"{name}: the machine was busy or throttled throughout: {measurement.num_discarded} rounds discarded, "
-            f"and the steadiest {len(measurement.rounds_us)} used all the same; measure again on a quiet machine"
+            f"{name}: the machine was busy or throttled throughout: {measurement.num_discarded} rounds "
+            f"discarded, and the steadiest {len(measurement.rounds_us)} used all the same; "
+            "measure again on a quiet machine"
         )
     if not measurement.is_converged:
         warnings.append(

@@ -89,8 +89,8 @@ class LatencyTable:
         entry = self.entries.get(operator.key)
         if entry is None:
             raise MissingOperatorError(
-                f"{self.source} has no entry for {operator.key} (it holds {len(self.entries)} operators of space "
-                f"{self.space_name!r}); profile the space that holds it: {self._command()}"
+                f"{self.source} has no entry for {operator.key} (it holds {len(self.entries)} operators "
+                f"of space {self.space_name!r}); profile the space that holds it: {self._command()}"
             )
         return entry.latency_us
 
@@ -117,12 +117,13 @@ class LatencyTable:
         examples = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         if self.space_fingerprint == space.fingerprint:
             raise MissingOperatorError(
-                f"{self.source} was measured for space {space.name!r} but lacks {len(missing)} of its operators: "
-                f"{examples}; profile it again: {self._command(space.name)}"
+                f"{self.source} was measured for space {space.name!r} but lacks {len(missing)} "
+                f"of its operators: {examples}; profile it again: {self._command(space.name)}"
             )
         raise TableMismatchError(
-            f"{self.source} was measured for space {self.space_name!r} (fingerprint {self.space_fingerprint[:8]}), "
-            f"not for {space.name!r} ({space.fingerprint[:8]}), and lacks {len(missing)} of its operators: "
+            f"{self.source} was measured for space {self.space_name!r} "
+            f"(fingerprint {self.space_fingerprint[:8]}), not for {space.name!r} ({space.fingerprint[:8]}), "
+            f"and lacks {len(missing)} of its operators: "
             f"{examples}; profile this space: {self._command(space.name)}"
         )
 
@@ -179,7 +180,9 @@ class LatencyTable:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise TableFormatError(f"{path}: cannot read a latency table: {error.strerror or error}") from None
+            raise TableFormatError(
+                f"{path}: cannot read a latency table: {error.strerror or error}"
+            ) from None
         except UnicodeDecodeError:
             raise TableFormatError(f"{path}: no latency table: not UTF-8 text") from None
         return LatencyTable.from_dict(parse_table_json(text, source=str(path)), source=str(path))

@@ -65,7 +65,9 @@ class SimulatedRunner:
     def __init__(self, machine: Machine, *, threads: int = 1, version: str = "1.0") -> None:
         self.machine = machine
         self.sessions: list[SimulatedSession] = []
-        self.description = RuntimeDescription(name="tflite", package="simulated", version=version, threads=threads)
+        self.description = RuntimeDescription(
+            name="tflite", package="simulated", version=version, threads=threads
+        )
 
     def open(self, model: Path) -> SimulatedSession:
         session = SimulatedSession(self.machine, simulated_latency_us(model.stem))

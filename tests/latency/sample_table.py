@@ -1,0 +1,47 @@
+"""A table of invented but consistent numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fbsearch.devices import DeviceDescription, Measurement, MeasurementProtocol, RuntimeDescription
+from fbsearch.devices.measurement import round_us
+from fbsearch.latency import LatencyTable, TableEntry
+from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
+from fbsearch.latency.profiling import SENTINEL
+from fbsearch.spaces import LayerwiseSpace, load_space
+
+DEVICE = DeviceDescription(name="bench", kind="local", model="Test CPU", architecture="x86_64", num_cores=4)
+RUNTIME = RuntimeDescription(name="tflite", package="ai-edge-litert", version="2.3.0", threads=1)
+
+
+def sample_table(
+    space: LayerwiseSpace | None = None, *, num_rounds: int = 8, num_values: int = 5
+) -> LatencyTable:
+    space = space or load_space("digits")
+    rng = np.random.default_rng(0)
+    entries = {}
+    for operator in space.operators():
+        if operator.is_identity:
+            continue
+        draws = rng.uniform(5, 500) * np.exp(rng.normal(0, 0.004, size=(num_rounds, num_values)))
+        rounds = tuple(tuple(round_us(float(value)) for value in row) for row in draws)
+        entries[operator.key] = TableEntry.of(Measurement(rounds))
+    header = TableHeader(
+        device=DEVICE,
+        runtime=RUNTIME,
+        space=SpaceReference(name=space.name, fingerprint=space.fingerprint),
+        protocol=MeasurementProtocol(),
+        seed=0,
+        created="2026-01-02T03:04:05+00:00",
+        seconds=TableSeconds(converting=1.5, measuring=2.5),
+        sentinel=SentinelRecord(
+            operator=SENTINEL.key,
+            baseline_us=150.0,
+            readings_us=(150.0, 151.0),
+            num_windows=1,
+            num_discarded_windows=0,
+        ),
+        warnings=("a note",),
+    )
+    return LatencyTable(header, entries)
