@@ -18,17 +18,20 @@ Activation = Literal["identity", "relu", "relu6", "hswish", "swish"]
 KINDS: tuple[str, ...] = get_args(OperatorKind)
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 
+MAX_SIZE = 999_999_999
+
 _KEY = re.compile(
     r"(?P<kind>[a-z]+)"
-    r"(?:_k(?P<kernel>\d+))?"
-    r"(?:_e(?P<expansion>\d+))?"
+    r"(?:_k(?P<kernel>\d{1,9}))?"
+    r"(?:_e(?P<expansion>\d{1,9}))?"
     r"(?P<full>_full)?"
-    r"(?:_g(?P<groups>\d+))?"
-    r"(?:_s(?P<stride>\d+))?"
-    r"(?:_se(?P<squeeze_excite>\d*\.?\d+))?"
+    r"(?:_g(?P<groups>\d{1,9}))?"
+    r"(?:_s(?P<stride>\d))?"
+    r"(?:_se(?P<squeeze_excite>\d\.?\d{0,9}))?"
     r"(?:_(?P<activation>identity|relu6|relu|hswish|swish))?"
-    r"_c(?P<in_channels>\d+)-(?P<out_channels>\d+)"
-    r"_r(?P<resolution>\d+)"
+    r"_c(?P<in_channels>\d{1,9})-(?P<out_channels>\d{1,9})"
+    r"_r(?P<resolution>\d{1,9})",
+    re.ASCII,
 )
 
 
@@ -48,7 +51,7 @@ class Operator:
         expansion: hidden channels of an ``mbconv`` are ``in_channels * expansion``.
         groups: groups of an ``mbconv``'s two 1x1 convolutions, or of a ``conv``.
         activation: the non-linearity.
-        squeeze_excite: squeezed channels as a share of the hidden channels; 0 for none.
+        squeeze_excite: squeezed channels as a share of the hidden channels, to four decimals; 0 for none.
         full_expand: keep the first 1x1 convolution of an ``mbconv`` even at expansion 1.
 
     Raises:
@@ -169,14 +172,16 @@ def _problem(op: Operator) -> str | None:
         return f"activation must be one of {', '.join(ACTIVATIONS)}"
     sizes = ("in_channels", "out_channels", "resolution", "kernel", "expansion", "groups")
     for name in sizes:
-        if getattr(op, name) < 1:
-            return f"{name} must be at least 1, not {getattr(op, name)}"
+        if not 1 <= getattr(op, name) <= MAX_SIZE:
+            return f"{name} must lie between 1 and {MAX_SIZE:,}, not {getattr(op, name)}"
     if op.stride not in (1, 2):
         return f"stride must be 1 or 2, not {op.stride}"
     if op.kernel % 2 == 0:
         return f"kernel must be odd, not {op.kernel}"
     if not 0.0 <= op.squeeze_excite <= 1.0:
         return f"squeeze_excite must lie in [0, 1], not {op.squeeze_excite}"
+    if round(op.squeeze_excite, 4) != op.squeeze_excite:
+        return f"squeeze_excite may have at most four decimals, not {op.squeeze_excite}"
     return _unused_field(op) or _group_problem(op)
 
 

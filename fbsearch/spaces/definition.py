@@ -8,32 +8,47 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from fbsearch.architecture import Activation, Operator
+from fbsearch.architecture import MAX_SIZE, Activation, Operator
 from fbsearch.errors import ArchitectureError, SpaceError
 from fbsearch.spaces.layerwise import LayerwiseSpace, Slot
 
 _CANDIDATE = re.compile(
-    r"(?:(?P<kind>conv|mbconv)_)?k(?P<kernel>\d+)(?:_e(?P<expansion>\d+))?(?:_g(?P<groups>\d+))?"
-    r"(?:_se(?P<squeeze_excite>\d*\.?\d+))?(?:_(?P<activation>relu6|relu|hswish|swish|identity))?"
+    r"(?:(?P<kind>conv|mbconv)_)?k(?P<kernel>\d{1,9})(?:_e(?P<expansion>\d{1,9}))?(?:_g(?P<groups>\d{1,9}))?"
+    r"(?:_se(?P<squeeze_excite>\d\.?\d{0,9}))?(?:_(?P<activation>relu6|relu|hswish|swish|identity))?",
+    re.ASCII,
 )
+_COUNTS = ("kernel", "expansion", "groups")
 _SHORT_FORM = "'skip', 'k3_e6', 'k5_e1_g2', 'k3_e3_se0.25_hswish' or 'conv_k3'"
+
+MAX_LAYERS = 1000
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Count = Annotated[int, Field(ge=1, le=MAX_SIZE, strict=True)]
+"""A whole number from 1; strict, since YAML's ``yes`` would else pass for 1."""
 
 
 class CandidateDefinition(_Model):
     """One choice of a layer, apart from the layer's shape."""
 
     kind: Literal["mbconv", "conv", "skip"] = "mbconv"
-    kernel: Annotated[int, Field(ge=1)] = 3
-    expansion: Annotated[int, Field(ge=1)] = 1
-    groups: Annotated[int, Field(ge=1)] = 1
+    kernel: Count = 3
+    expansion: Count = 1
+    groups: Count = 1
     activation: Activation | None = None
     squeeze_excite: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _skip_is_bare(self) -> CandidateDefinition:
+        extra = sorted(self.model_fields_set - {"kind"})
+        if self.kind == "skip" and extra:
+            raise ValueError(f"a skip has no {extra[0]}; write 'skip', or another kind")
+        return self
 
     @property
     def name(self) -> str:
@@ -61,7 +76,8 @@ def _candidate(value: Any) -> Any:
     match = _CANDIDATE.fullmatch(value)
     if match is None:
         raise ValueError(f"{value!r} is no candidate; write {_SHORT_FORM}, or a mapping")
-    return {name: text for name, text in match.groupdict().items() if text is not None}
+    fields: dict[str, Any] = {name: text for name, text in match.groupdict().items() if text is not None}
+    return {name: int(text) if name in _COUNTS else text for name, text in fields.items()}
 
 
 Candidate = Annotated[CandidateDefinition, BeforeValidator(_candidate)]
@@ -70,8 +86,8 @@ Candidate = Annotated[CandidateDefinition, BeforeValidator(_candidate)]
 class StemDefinition(_Model):
     """The convolution before the searched layers."""
 
-    channels: Annotated[int, Field(ge=1)] = 16
-    kernel: Annotated[int, Field(ge=1)] = 3
+    channels: Count = 16
+    kernel: Count = 3
     stride: Literal[1, 2] = 2
     activation: Activation | None = None
 
@@ -79,16 +95,16 @@ class StemDefinition(_Model):
 class StageDefinition(_Model):
     """Searched layers of one width; the first may halve the resolution."""
 
-    channels: Annotated[int, Field(ge=1)]
-    layers: Annotated[int, Field(ge=1)]
+    channels: Count
+    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS, strict=True)]
     stride: Literal[1, 2] = 1
-    candidates: tuple[Candidate, ...] | None = None
+    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)] | None = None
 
 
 class HeadDefinition(_Model):
     """The 1x1 convolution before pooling and classifier; 0 channels leave it out."""
 
-    channels: Annotated[int, Field(ge=0)] = 0
+    channels: Annotated[int, Field(ge=0, le=MAX_SIZE, strict=True)] = 0
     activation: Activation | None = None
 
 
@@ -110,9 +126,9 @@ class SpaceDefinition(_Model):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    resolution: Annotated[int, Field(ge=1)]
-    in_channels: Annotated[int, Field(ge=1)] = 3
-    num_classes: Annotated[int, Field(ge=2)]
+    resolution: Count
+    in_channels: Count = 3
+    num_classes: Annotated[int, Field(ge=2, le=MAX_SIZE, strict=True)]
     activation: Activation = "relu"
     width_multiplier: Annotated[float, Field(gt=0)] = 1.0
     expand_expansion_1: bool = False
@@ -219,7 +235,9 @@ def load_definition(source: str, **overrides: int | float | bool | str | None) -
     data = _read(source)
     changes = {name: value for name, value in overrides.items() if value is not None}
     if "head_channels" in changes:
-        data["head"] = {**(data.get("head") or {}), "channels": changes.pop("head_channels")}
+        channels, head = changes.pop("head_channels"), data.get("head")
+        if head is None or isinstance(head, dict):  # anything else is refused below, by its name
+            data["head"] = {**(head or {}), "channels": channels}
     return parse_definition({**data, **changes}, source=source)
 
 
@@ -248,18 +266,18 @@ def load_space(source: str, **overrides: int | float | bool | str | None) -> Lay
 
 def _read(source: str) -> dict[str, Any]:
     if source in preset_names():
-        text = resources.files("fbsearch.spaces").joinpath("presets", f"{source}.yaml").read_text("utf-8")
+        text = (resources.files("fbsearch.spaces") / "presets" / f"{source}.yaml").read_text("utf-8")
     else:
         try:
             text = Path(source).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise SpaceError(
                 f"space {source!r} is neither a preset ({', '.join(preset_names())}) "
                 f"nor a readable YAML file: {error}"
             ) from None
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date of month 13; nested thousands deep
         raise SpaceError(f"space {source}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise SpaceError(f"space {source}: must be a mapping with 'name', 'resolution', 'stages', …")

@@ -146,7 +146,7 @@ class LayerwiseSpace:
 
     def code(self, choices: Sequence[int]) -> str:
         """A short text for ``choices``, unique within the space."""
-        return hashlib.sha256(bytes(choices)).hexdigest()[:8]
+        return hashlib.sha256(",".join(map(str, choices)).encode()).hexdigest()[:8]
 
     def choice_names(self, choices: Sequence[int]) -> tuple[str, ...]:
         """The candidates' short names along ``choices``."""
