@@ -49,9 +49,13 @@ def example_output(module: nn.Module, input_shape: tuple[int, int, int]) -> tupl
             output = module(example)
     except (RuntimeError, ValueError, TypeError) as error:
         shape = " x ".join(map(str, input_shape))
-        raise ExportError(f"the network does not run on an input of {shape} (C x H x W): {one_line(error)}") from error
+        raise ExportError(
+            f"the network does not run on an input of {shape} (C x H x W): {one_line(error)}"
+        ) from error
     if not isinstance(output, Tensor):
-        raise ExportError(f"only networks with one output tensor can be converted; this one returns {type(output)}")
+        raise ExportError(
+            f"only networks with one output tensor can be converted; this one returns {type(output)}"
+        )
     return example, output
 
 

@@ -27,7 +27,9 @@ def quiet() -> Iterator[None]:
     previous_level = logging.root.manager.disable
     with ExitStack() as stack:
         said = stack.enter_context(tempfile.TemporaryFile())
-        text = stack.enter_context(open(said.fileno(), "w", encoding="utf-8", errors="replace", closefd=False))
+        text = stack.enter_context(
+            open(said.fileno(), "w", encoding="utf-8", errors="replace", closefd=False)
+        )
         for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
             stack.enter_context(_redirected(descriptor, stream, said))
         # Where Python's streams are not the descriptors (a notebook, a test), they need their own.

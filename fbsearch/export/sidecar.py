@@ -103,7 +103,8 @@ def read_sidecar(model: Path) -> Sidecar:
         data, sha256 = read_json(path), _sha256(model)
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ExportError(
-            f"{model}: cannot read the model with its sidecar {path.name} ({error}); both come from 'fbsearch export'"
+            f"{model}: cannot read the model with its sidecar {path.name} ({error}); "
+            "both come from 'fbsearch export'"
         ) from error
     sidecar = _parse(data, path)
     if sidecar.sha256 != sha256:
@@ -115,7 +116,9 @@ def _parse(data: Any, path: Path) -> Sidecar:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ExportError(f"{path}: not a model's sidecar: 'format' must be {FORMAT!r}")
     if data.get("version") != VERSION:
-        raise ExportError(f"{path}: sidecar of version {data.get('version')!r}; this fbsearch reads {VERSION}")
+        raise ExportError(
+            f"{path}: sidecar of version {data.get('version')!r}; this fbsearch reads {VERSION}"
+        )
     try:
         fields = data["preprocessing"]
         return Sidecar(

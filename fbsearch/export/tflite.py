@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -43,9 +44,8 @@ def export_tflite(module: nn.Module, input_shape: tuple[int, int, int], path: Pa
 def _litert_torch() -> ModuleType:
     """The converter, imported at first use: it brings jax and takes several seconds."""
     try:
-        import litert_torch
+        return importlib.import_module("litert_torch")
     except ImportError as error:
         raise DependencyError(
             f"TFLite export needs litert-torch (pip install 'litert-torch==0.10.*'): {error}"
         ) from error
-    return litert_torch

@@ -41,7 +41,7 @@ def test_written_and_read(model: Path) -> None:
 def test_a_changed_model_is_noticed(model: Path) -> None:
     write_sidecar(model, make_preprocessing(), architecture="a")
     model.write_bytes(b"other")
-    with pytest.raises(ExportError, match="not the file that model.tflite.json describes"):
+    with pytest.raises(ExportError, match=r"not the file that model\.tflite\.json describes"):
         read_sidecar(model)
 
 
