@@ -12,6 +12,7 @@ from fbsearch.reports.formatting import format_accuracy, format_ms, format_numbe
 from fbsearch.reports.scales import Scale, nice_ticks
 from fbsearch.reports.svg import drawing, line, polyline, tag, text
 from fbsearch.reports.table_figures import Histogram
+from fbsearch.reports.whole_networks import WholeNetworks
 
 WIDTH, HEIGHT = 360, 216
 LEFT, RIGHT, TOP, BOTTOM = 46, 54, 12, 30
@@ -77,6 +78,26 @@ def draw_scatter(scatter: Scatter) -> Markup:
         parts.append(text(at - 5, HEIGHT - BOTTOM - 5, "budget", "note", anchor="end"))
     parts += [_point(point, x, y) for point in scatter.points]
     return drawing(WIDTH, HEIGHT, *parts, label=scatter.label)
+
+
+def draw_whole_networks(networks: WholeNetworks) -> Markup:
+    """Measured latency over the table's sum, the fitted line, and where both would be equal."""
+    sums, measured = zip(*networks.points, strict=True)
+    low, high = min(*sums, *measured), max(*sums, *measured)
+    ticks = tuple(1000 * tick for tick in nice_ticks(low / 1000, high / 1000, num=4))
+    write = _tick_writer("latency", ticks)
+    x = Scale(ticks[0], ticks[-1], LEFT + 8, WIDTH - 24)
+    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 4, TOP + 4)
+    parts = [_horizontal_grid(ticks, y, write, right=WIDTH - 8)]
+    parts += [text(x(tick), HEIGHT - BOTTOM + 15, write(tick), "tick", anchor="middle") for tick in ticks]
+    parts.append(text(WIDTH / 2, HEIGHT - 1, "sum of the table, ms", "axis", anchor="middle"))
+    parts.append(line(x(ticks[0]), y(ticks[0]), x(ticks[-1]), y(ticks[-1]), "reference"))
+    (left, start), (right, end) = networks.line
+    parts.append(polyline([(x(left), y(start)), (x(right), y(end))], "line main"))
+    for total, latency in networks.points:
+        words = f"sum {format_ms(total)}, measured {format_ms(latency)}"
+        parts.append(tag("circle", tag("title", words), cx=x(total), cy=y(latency), r=4, class_="dot main"))
+    return drawing(WIDTH, HEIGHT, *parts, label=networks.label)
 
 
 def draw_histogram(histogram: Histogram) -> Markup:

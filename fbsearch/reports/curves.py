@@ -126,6 +126,9 @@ def _chart(
 
 
 def _warm_up(rows: Sequence[MetricsRow]) -> int | None:
-    """Last epoch of a leading phase that names itself a warm-up."""
-    epochs = [row.epoch for row in rows if row.phase and "warm" in row.phase.lower()]
-    return max(epochs) if epochs else None
+    """Last epoch before the architecture learns: of a phase so named, or without validation numbers."""
+    named = [row.epoch for row in rows if row.phase and "warm" in row.phase.lower()]
+    if named:
+        return max(named)
+    learning = next((row.epoch for row in rows if "val_loss" in row.values), None)
+    return learning - 1 if learning else None

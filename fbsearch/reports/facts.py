@@ -104,11 +104,15 @@ def difference_facts(run: RunFolder) -> tuple[Fact, ...]:
     if run.table is None or run.verification is None:
         return ()
     runtime, verification = run.table.runtime, run.verification
-    pairs = (
-        ("Verified with version", verification.runtime_version, runtime.version),
-        ("Verified with threads", verification.threads, runtime.threads),
+    pairs: tuple[tuple[str, object, tuple[object, ...]], ...] = (
+        (
+            "Verified with version",
+            verification.runtime_version,
+            (runtime.version, f"{runtime.package} {runtime.version}"),
+        ),
+        ("Verified with threads", verification.threads, (runtime.threads,)),
     )
-    return _facts((name, given) for name, given, own in pairs if given is not None and given != own)
+    return _facts((name, given) for name, given, own in pairs if given is not None and given not in own)
 
 
 def version_facts(run: RunFolder) -> tuple[Fact, ...]:
@@ -165,9 +169,7 @@ def _latency_tiles(verification: Verification) -> list[Tile]:
 def _predicted_tile(run: RunFolder) -> list[Tile]:
     if run.search is None:
         return []
-    tiles = [
-        Tile("Predicted", format_ms(run.search.winner.predicted_us), "the table\u2019s sum; not measured")
-    ]
+    tiles = [Tile("Predicted", format_ms(run.search.winner.predicted_us), "not measured")]
     if run.search.budget_us is not None:
         tiles.append(Tile("Budget", format_ms(run.search.budget_us)))
     return tiles

@@ -98,7 +98,7 @@ def _latency_notices(verification: Verification) -> Iterator[Notice]:
         yield Notice(
             "warn",
             "The prediction was poor",
-            f"The sum was off by {format_percent(error, decimals=0, sign=True)}; the search chose by it.",
+            f"It was off by {format_percent(error, decimals=0, sign=True)}; the search chose by it.",
         )
     p95, budget = verification.measured_p95_ms, verification.budget_ms
     if p95 is not None and budget is not None and verification.measured_ms <= budget < p95:
@@ -133,7 +133,7 @@ def _search_notices(search: SearchResult) -> Iterator[Notice]:
     if search.budget_us is not None and search.winner.predicted_us > search.budget_us:
         yield Notice(
             "bad",
-            "The chosen architecture is over budget by the table\u2019s own sum",
+            "The chosen architecture is over budget as predicted",
             f"{format_ms(search.winner.predicted_us)} predicted, {format_ms(search.budget_us)} allowed.",
         )
 

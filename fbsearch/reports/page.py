@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fbsearch.files import write_text
 from fbsearch.reports import formatting
 from fbsearch.reports.block_drawing import draw_block, kernel_class
-from fbsearch.reports.chart_drawing import draw_histogram, draw_lines, draw_scatter
+from fbsearch.reports.chart_drawing import draw_histogram, draw_lines, draw_scatter, draw_whole_networks
 from fbsearch.reports.classes import NUM_SHOWN, class_rows, confusion_matrix
 from fbsearch.reports.curves import search_charts, training_charts
 from fbsearch.reports.facts import (
@@ -28,6 +28,7 @@ from fbsearch.reports.notices import find_notices
 from fbsearch.reports.run_folder import RunFolder, read_run
 from fbsearch.reports.table_figures import make_table_figures
 from fbsearch.reports.verdict import make_verdict
+from fbsearch.reports.whole_networks import compare_whole_networks, describe_errors, describe_line
 
 FILE_NAME = "report.html"
 
@@ -65,6 +66,7 @@ def render_page(run: RunFolder) -> str:
     environment.globals.update(
         draw_lines=draw_lines,
         draw_scatter=draw_scatter,
+        draw_whole_networks=draw_whole_networks,
         draw_histogram=draw_histogram,
         draw_block=draw_block,
         kernel_class=kernel_class,
@@ -77,6 +79,7 @@ def render_page(run: RunFolder) -> str:
 
 def page_content(run: RunFolder) -> dict[str, Any]:
     """Everything that the template shows, section by section; None where a stage is missing."""
+    networks = compare_whole_networks(run.correction)
     table = make_table_figures(run.table) if run.table else None
     return {
         "run": run,
@@ -88,6 +91,8 @@ def page_content(run: RunFolder) -> dict[str, Any]:
         "search": _search(run),
         "training": _training(run),
         "table": table,
+        "networks": networks,
+        "networks_sentence": describe_errors(networks) if networks else "",
         "slowest_decimals": formatting.ms_decimals(row.latency_us for row in table.slowest) if table else 0,
         "device": (*device_facts(run), *difference_facts(run)),
         "stages": stage_times(run),
@@ -102,9 +107,13 @@ def _layers(run: RunFolder) -> dict[str, Any] | None:
     groups = group_layers(run.architecture, run.table.latency_us if run.table else None)
     latencies = [row.latency_us for group in groups for row in group.rows]
     known = [latency for latency in latencies if latency is not None]
+    total = add_latencies(latencies)
+    correction = run.correction
     return {
         "groups": groups,
-        "total_us": add_latencies(latencies),
+        "total_us": total,
+        "corrected_us": correction.apply(total) if correction and total is not None else None,
+        "correction": describe_line(correction) if correction else "",
         "slowest_us": max(known, default=0.0),
         "decimals": formatting.ms_decimals(known),
     }

@@ -13,10 +13,11 @@ Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
 def _as_text(value: Any) -> Any:
     """A mapping's own name, a list as one line: what people read where a record allows either."""
-    if isinstance(value, dict):
-        parts = [value.get(name) for name in ("model", "cpu", "name", "os")]
-        return ", ".join(dict.fromkeys(str(part) for part in parts if part)) or None
-    return value
+    if not isinstance(value, dict):
+        return value
+    cores = f"{value['num_cores']} cores" if "num_cores" in value else None
+    parts = (value.get("model") or value.get("name"), value.get("architecture"), cores, value.get("system"))
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _as_command(value: Any) -> Any:
@@ -52,6 +53,25 @@ class RunRecord(_Record):
     stages: dict[str, StageRecord] = {}
 
 
+class WholeNetworkRecord(_Record):
+    """A whole network measured before the search: the table's sum and what it took."""
+
+    sum_us: Annotated[FiniteFloat, Field(gt=0)]
+    measured_us: Annotated[FiniteFloat, Field(gt=0)]
+
+
+class CorrectionRecord(_Record):
+    """``correction.json``: measured = intercept + slope * sum, fitted to whole networks."""
+
+    intercept_us: FiniteFloat
+    slope: Annotated[FiniteFloat, Field(gt=0)]
+    networks: tuple[WholeNetworkRecord, ...] = ()
+
+    def apply(self, sum_us: float) -> float:
+        """The corrected latency of a table's sum."""
+        return self.intercept_us + self.slope * sum_us
+
+
 class SlotRecord(_Record):
     """One searched layer: its candidates, their latencies and final probabilities."""
 
@@ -71,7 +91,7 @@ class FinalistRecord(_Record):
 
     choices: tuple[Annotated[int, Field(ge=0)], ...]
     names: tuple[str, ...] = ()
-    predicted_us: Positive
+    predicted_us: FiniteFloat
     val_accuracy: Share | None = None
     log_probability: FiniteFloat | None = None
     source: str = ""
@@ -84,7 +104,7 @@ class SearchResult(_Record):
     space: str = ""
     budget_us: Positive | None = None
     slots: tuple[SlotRecord, ...]
-    range_us: tuple[Positive, Positive] | None = None
+    range_us: tuple[FiniteFloat, FiniteFloat] | None = None
     finalists: Annotated[tuple[FinalistRecord, ...], Field(min_length=1)]
     chosen: Annotated[int, Field(ge=0)]
     collapse: str | None = None
@@ -149,7 +169,7 @@ class Verification(_Record):
     runtime_version: str | None = None
     threads: int | None = None
     budget_ms: Positive | None = None
-    predicted_ms: Positive | None = None
+    predicted_ms: FiniteFloat | None = None
     measured_ms: Annotated[FiniteFloat, Field(gt=0)]
     measured_p95_ms: Positive | None = None
     keeps_budget: bool | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from fbsearch.architecture import Architecture
 from fbsearch.errors import CheckpointError
 from fbsearch.files import read_json
 from fbsearch.latency import LatencyTable
-from fbsearch.reports.records import RunRecord, SearchResult, TrainResult, Verification
+from fbsearch.reports.records import CorrectionRecord, RunRecord, SearchResult, TrainResult, Verification
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -46,6 +46,7 @@ class RunFolder:
     record: RunRecord | None
     recipe: str | None
     table: LatencyTable | None
+    correction: CorrectionRecord | None
     search: SearchResult | None
     search_metrics: tuple[MetricsRow, ...]
     architecture: Architecture | None
@@ -70,6 +71,7 @@ def read_run(path: Path) -> RunFolder:
         record=_read_record(path / "run.json", RunRecord),
         recipe=_read_recipe(path / "recipe.yaml"),
         table=LatencyTable.load(path / "table.json") if (path / "table.json").exists() else None,
+        correction=_read_record(path / "correction.json", CorrectionRecord),
         search=_read_record(path / "search" / "result.json", SearchResult),
         search_metrics=_read_metrics(path / "search" / "metrics.jsonl"),
         architecture=_read_architecture(path / "architecture.json"),
@@ -77,8 +79,8 @@ def read_run(path: Path) -> RunFolder:
         training_metrics=_read_metrics(path / "train" / "metrics.jsonl"),
         verification=_read_record(path / "verification.json", Verification),
     )
-    parts = (run.record, run.recipe, run.table, run.search, run.architecture, run.training, run.verification)
-    if all(part is None for part in parts) and not run.search_metrics and not run.training_metrics:
+    contents = [getattr(run, field.name) for field in fields(run) if field.name != "path"]
+    if all(content is None or content == () for content in contents):
         raise CheckpointError(f"{path}: holds no file of a run (run.json, table.json, verification.json, …)")
     return run
 

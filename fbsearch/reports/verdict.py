@@ -25,7 +25,7 @@ class Gauge:
     Args:
         measured: end of the bar.
         p95: the measurement's 95th percentile.
-        predicted: the table's sum.
+        predicted: by the table.
         budget: the limit.
         label: the same in words, for those who cannot see it.
     """

@@ -15,6 +15,7 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.files import write_json, write_text
 from fbsearch.latency import LatencyTable, TableEntry
+from fbsearch.latency.affine import AffineCorrection
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.spaces import LayerwiseSpace, load_space
 
@@ -57,7 +58,8 @@ def write_sample_run(
     table = make_table(searched, rng, device_name=device_name)
     choices = _sensible_choices(searched)
     architecture = searched.decode(choices)
-    predicted_us = table.architecture_us(architecture)
+    correction = AffineCorrection(intercept_us=-2.0, slope=1.1)
+    predicted_us = correction.apply(table.architecture_us(architecture))
     measured_us = predicted_us / 0.94
     budget_us = measured_us / share_of_budget
     names = class_names or [str(index) for index in range(searched.num_classes)]
@@ -66,13 +68,14 @@ def write_sample_run(
     write_text(folder / "recipe.yaml", RECIPE.format(space=space, budget_ms=round(budget_us / 1000, 4)))
     write_json(folder / "run.json", _run_record(space))
     table.save(folder / "table.json")
+    write_json(folder / "correction.json", _correction(searched, table, correction, rng))
     architecture.save(folder / "architecture.json")
     _write_rows(
         folder / "search" / "metrics.jsonl", _search_rows(search_epochs, predicted_us, budget_us, rng)
     )
     write_json(
         folder / "search" / "result.json",
-        _search_result(searched, table, choices, budget_us, measured_us, rng),
+        _search_result(searched, table, correction, choices, budget_us, measured_us, rng),
     )
     _write_rows(folder / "train" / "metrics.jsonl", _training_rows(train_epochs, rng))
     test = _test_metrics(names, rng)
@@ -160,7 +163,7 @@ def _sensible_choices(space: LayerwiseSpace) -> tuple[int, ...]:
 def _run_record(space: str) -> dict[str, Any]:
     return {
         "fbsearch": "0.1.0", "python": "3.11.9", "torch": "2.13.0+cpu",
-        "machine": "AMD EPYC, 2 cores, Linux 6.1",
+        "machine": {"name": "local", "model": "AMD EPYC", "num_cores": 2, "system": "Linux 6.1"},
         "command": f"fbsearch run {space} --out runs/{space}",
         "seed": 0, "started": "2026-01-05T09:29:12+00:00",
         "stages": {
@@ -193,9 +196,26 @@ def _search_rows(
     return rows
 
 
+def _correction(
+    space: LayerwiseSpace, table: LatencyTable, correction: AffineCorrection, rng: np.random.Generator
+) -> dict[str, Any]:
+    chosen = [space.sample(rng) for _ in range(12)]
+    sums = [table.architecture_us(space.decode(choices)) for choices in chosen]
+    networks = [
+        {
+            "choices": choices,
+            "sum_us": total,
+            "measured_us": correction.apply(total) * (1 + rng.normal(0, 0.03)),
+        }
+        for choices, total in zip(chosen, sums, strict=True)
+    ]
+    return {**correction.to_dict(), "networks": networks}
+
+
 def _search_result(
     space: LayerwiseSpace,
     table: LatencyTable,
+    correction: AffineCorrection,
     choices: tuple[int, ...],
     budget_us: float,
     measured_us: float,
@@ -206,7 +226,7 @@ def _search_result(
         logits = rng.normal(0, 1.2, len(slot.names))
         logits[choice] = logits.max() + 1.0
         probabilities = np.exp(logits) / np.exp(logits).sum()
-        latencies = [table.latency_us(op) for op in slot.candidates]
+        latencies = [correction.slope * table.latency_us(op) for op in slot.candidates]
         slots.append(
             {
                 "names": list(slot.names),
@@ -214,12 +234,20 @@ def _search_result(
                 "probabilities": probabilities.round(6).tolist(),
             }
         )
-    finalists = [_finalist(space, table, choices, 0.951, "most probable", measured_us)]
+    finalists = [_finalist(space, table, correction, choices, 0.951, "most probable", measured_us)]
     mutant = choices
     for index in range(5):
         mutant = space.mutate(mutant, rng)
         finalists.append(
-            _finalist(space, table, mutant, 0.944 - 0.006 * index + 0.004 * rng.random(), "sampled", None)
+            _finalist(
+                space,
+                table,
+                correction,
+                mutant,
+                0.944 - 0.006 * index + 0.004 * rng.random(),
+                "sampled",
+                None,
+            )
         )
     return {
         "space": space.name, "budget_us": budget_us, "slots": slots, "finalists": finalists, "chosen": 0,
@@ -231,6 +259,7 @@ def _search_result(
 def _finalist(
     space: LayerwiseSpace,
     table: LatencyTable,
+    correction: AffineCorrection,
     choices: tuple[int, ...],
     accuracy: float,
     source: str,
@@ -239,7 +268,8 @@ def _finalist(
     return {
         "choices": list(choices), "names": list(space.choice_names(choices)),
         "val_accuracy": round(accuracy, 4),
-        "predicted_us": table.architecture_us(space.decode(choices)), "log_probability": -3.2,
+        "predicted_us": correction.apply(table.architecture_us(space.decode(choices))),
+        "log_probability": -3.2,
         "source": source, "measured_us": measured_us,
     }  # fmt: skip
 

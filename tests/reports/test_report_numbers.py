@@ -26,12 +26,13 @@ from fbsearch.reports.formatting import (
 )
 from fbsearch.reports.heat_maps import latency_map, probability_map
 from fbsearch.reports.layers import add_latencies, group_layers
-from fbsearch.reports.records import SearchResult, TestMetrics, Verification
+from fbsearch.reports.records import CorrectionRecord, SearchResult, TestMetrics, Verification
 from fbsearch.reports.run_folder import MetricsRow
 from fbsearch.reports.scales import nice_step, nice_ticks
 from fbsearch.reports.svg import tag
 from fbsearch.reports.table_figures import histogram
 from fbsearch.reports.verdict import make_gauge, make_verdict
+from fbsearch.reports.whole_networks import compare_whole_networks
 from fbsearch.spaces import load_space, named_architecture
 
 
@@ -213,6 +214,26 @@ def test_charts_appear_only_where_there_are_numbers() -> None:
         "Expected latency by epoch: expected from 0.090 ms to 0.090 ms; budget 0.100 ms"
     )
     assert search_charts((), budget_us=None) == training_charts(()) == ()
+
+
+def test_warm_up_is_where_nothing_is_validated_yet() -> None:
+    values = [{"train_loss": 2.0}, {"train_loss": 1.5}, {"train_loss": 1.0, "val_loss": 1.2}]
+    rows = [MetricsRow(epoch, None, row) for epoch, row in enumerate(values)]
+    assert [chart.warm_up for chart in search_charts(rows, budget_us=None)] == [1]
+    assert [chart.warm_up for chart in search_charts(rows[2:], budget_us=None)] == [1]
+    assert [chart.warm_up for chart in search_charts(rows[:2], budget_us=None)] == [None]
+
+
+def test_whole_networks_tell_the_errors_of_sums_and_line() -> None:
+    networks = [{"sum_us": 80.0, "measured_us": 100.0}, {"sum_us": 160.0, "measured_us": 200.0}]
+    correction = CorrectionRecord.model_validate({"intercept_us": 0, "slope": 1.25, "networks": networks})
+    compared = compare_whole_networks(correction)
+    assert compared is not None
+    assert compared.sum_error == pytest.approx(0.2)
+    assert compared.line_error == pytest.approx(0.0)
+    assert compared.line == ((80.0, 100.0), (160.0, 200.0))
+    assert compare_whole_networks(None) is None
+    assert compare_whole_networks(CorrectionRecord(intercept_us=1.0, slope=1.0)) is None
 
 
 def test_class_rows_and_confusion() -> None:

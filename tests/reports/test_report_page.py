@@ -101,9 +101,15 @@ def test_shows_every_part(run: Path, whole: SampleRun) -> None:
     blocks = [a for tag, a in page.tags if tag == "svg" and a.get("class") == "block"]
     assert len(blocks) == len(list(whole.space.decode(whole.choices).operators()))
     charts = [a for tag, a in page.tags if tag == "svg" and a.get("class") == "chart"]
-    assert len(charts) == 6 + 1 + 3 + 2
+    assert len(charts) == 6 + 1 + 3 + 3
     assert "fbsearch run digits --out runs/digits" in page.text
-    assert "Confusion matrix" in page.text
+    for words in (
+        "Confusion matrix",
+        "Corrected \u22120.002",
+        "For 12 whole networks",
+        "AMD EPYC, 2 cores, Linux",
+    ):
+        assert words in page.text
     assert "missing" not in page.text
 
 
@@ -206,6 +212,7 @@ FILES = [
     "run.json",
     "recipe.yaml",
     "table.json",
+    "correction.json",
     "search/metrics.jsonl",
     "search/result.json",
     "architecture.json",
