@@ -29,12 +29,15 @@ def make_accelerator(precision: Precision = "fp32") -> Accelerator:
         # precision and train in another; the process group (PartialState) stays as it is.
         AcceleratorState._reset_state()
     try:
-        return Accelerator(mixed_precision=_NAMES[precision])
+        accelerator = Accelerator(mixed_precision=_NAMES[precision])
     except ValueError as error:
         AcceleratorState._reset_state()
+        raise InvalidInputError(f"precision {precision!r} does not work here: {error}") from None
+    if precision != "fp32" and not accelerator.native_amp:  # accelerate would train in fp32 without a word
         raise InvalidInputError(
-            f"precision {precision!r} does not work here: {error} Use fp32 or bf16."
-        ) from None
+            f"precision {precision!r} does not work on device {accelerator.device.type!r}: use fp32 or bf16"
+        )
+    return accelerator
 
 
 @contextmanager

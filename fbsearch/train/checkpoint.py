@@ -1,7 +1,7 @@
 """State that survives a kill: nested Python values and tensors in one safetensors file.
 
 Nothing is pickled, so that reading a checkpoint never runs code. The tensors are the file's tensors; the
-structure around them is JSON in the file's metadata, together with a checksum of the tensors' bytes.
+structure around them is JSON in the file's metadata, together with a checksum.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         "format": FORMAT,
         "version": VERSION,
         "structure": structure,
-        "sha256": _checksum(tensors.items()),
+        "sha256": _checksum(structure, tensors),
     }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
@@ -64,7 +64,7 @@ def load_state(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: no checkpoint that this fbsearch reads (version {VERSION}): use another folder"
         )
-    if metadata.get("sha256") != _checksum(tensors.items()):
+    if metadata.get("sha256") != _checksum(metadata.get("structure", ""), tensors):
         raise CheckpointError(f"{path}: damaged: its checksum does not match; delete it to start over")
     try:
         state = _decode(json.loads(metadata["structure"]), tensors)
@@ -75,9 +75,9 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _checksum(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors):
+def _checksum(structure: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(structure.encode())
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

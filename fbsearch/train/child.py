@@ -67,8 +67,8 @@ def train_network(
         folder: for the checkpoint, metrics and curves; see :func:`~fbsearch.train.loop.run_epochs`.
         augmentation: how training images vary, such as ``data.augmentation``; None: they do not.
         seed: of the order of the images and everything random.
-        resume: go on where an earlier call with the same arguments was killed; on a CPU the final weights
-            are the same, bit for bit, as without the kill.
+        resume: go on where an earlier call with the same arguments was killed; on a CPU, with as many
+            threads, the final weights are the same, bit for bit, as without the kill.
         accelerator: of ``settings.precision``; None: made here.
         progress: show progress.
 

@@ -1,0 +1,68 @@
+"""Several processes, started by torchrun, train like one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.train.training_process import PLAIN, train
+
+pytestmark = pytest.mark.ci
+
+SCRIPT = Path(__file__).with_name("training_process.py")
+
+
+def torchrun(folder: Path, *options: str, processes: int = 2) -> dict[str, Any]:
+    """Run the training script in several processes and return its result."""
+    root = Path(__file__).parents[2]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={processes}",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run(
+        [*launcher, str(SCRIPT), str(folder), *options], env=environment, cwd=root, check=True, timeout=300
+    )
+    return json.loads((folder / "result.json").read_text())
+
+
+def alone(folder: Path, *, with_norms: bool) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    train(folder, settings=PLAIN, with_norms=with_norms)
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_two_processes_train_like_one_where_images_do_not_meet(tmp_path: Path) -> None:
+    """Without batch norm the gradient is a mean over images, whoever computes it: curves agree."""
+    one = alone(tmp_path / "one", with_norms=False)
+    two = torchrun(tmp_path / "two", "--plain", "--without-norms")
+    for ours, theirs in zip(one["rows"], two["rows"], strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-6)
+    assert two["test"]["loss"] == pytest.approx(one["test"]["loss"], rel=1e-3)
+
+
+def test_two_processes_with_batch_norm_count_every_image_once(tmp_path: Path) -> None:
+    """Each process normalises by its own half of a batch, so that curves are alike, not equal."""
+    one = alone(tmp_path / "one", with_norms=True)
+    two = torchrun(tmp_path / "two", "--plain")
+    for ours, theirs in zip(one["rows"], two["rows"], strict=True):
+        assert theirs["train_loss"] == pytest.approx(ours["train_loss"], rel=0.2)
+    assert two["test"]["num_samples"] == one["test"]["num_samples"] == 75
+    assert sum(map(sum, two["test"]["confusion"])) == 75
+
+
+def test_processes_that_get_no_image_of_the_last_batch(tmp_path: Path) -> None:
+    """75 test images in batches of 3 x 10: the last one is shared 5, 5, 5; of 3 x 8 it is 1, 1, 1."""
+    result = torchrun(tmp_path, processes=2)
+    assert result["test"]["num_samples"] == 75
+    assert len(result["rows"]) == 4
