@@ -17,7 +17,7 @@ from fbsearch.reports.formatting import (
 )
 from fbsearch.reports.records import Verification
 from fbsearch.reports.run_folder import RunFolder
-from fbsearch.reports.verdict import prediction_error
+from fbsearch.reports.verdict import prediction_error, verdict_decimals
 
 
 @dataclass(frozen=True)
@@ -148,21 +148,23 @@ def total_seconds(run: RunFolder) -> str:
 
 
 def _latency_tiles(verification: Verification) -> list[Tile]:
-    measured = 1000 * verification.measured_ms
-    note = f"p95 {format_ms(1000 * verification.measured_p95_ms)}" if verification.measured_p95_ms else ""
+    decimals = verdict_decimals(verification)
+
+    def write(value_ms: float) -> str:
+        return format_ms(1000 * value_ms, decimals=decimals)
+
+    note = f"p95 {write(verification.measured_p95_ms)}" if verification.measured_p95_ms else ""
     if verification.is_converged is False:
         note = f"{note}, not converged".lstrip(", ")
-    tiles = [Tile("Measured", format_ms(measured), note)]
+    tiles = [Tile("Measured", write(verification.measured_ms), note)]
     error = prediction_error(verification)
     if verification.predicted_ms is not None and error is not None:
         off = format_percent(error, decimals=1, sign=True)
-        tiles.append(Tile("Predicted", format_ms(1000 * verification.predicted_ms), f"{off} from measured"))
+        tiles.append(Tile("Predicted", write(verification.predicted_ms), f"{off} from measured"))
     if verification.budget_ms is not None:
         left = verification.budget_ms - verification.measured_ms
         word = "to spare" if left >= 0 else "too slow"
-        tiles.append(
-            Tile("Budget", format_ms(1000 * verification.budget_ms), f"{format_ms(abs(1000 * left))} {word}")
-        )
+        tiles.append(Tile("Budget", write(verification.budget_ms), f"{write(abs(left))} {word}"))
     return tiles
 
 

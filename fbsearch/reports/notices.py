@@ -9,7 +9,7 @@ from typing import Literal
 from fbsearch.reports.formatting import format_accuracy, format_ms, format_number, format_percent
 from fbsearch.reports.records import SearchResult, Verification
 from fbsearch.reports.run_folder import MetricsRow, RunFolder
-from fbsearch.reports.verdict import prediction_error, status_of
+from fbsearch.reports.verdict import prediction_error, status_of, verdict_decimals
 
 Level = Literal["bad", "warn"]
 
@@ -79,10 +79,12 @@ def _over_budget(verification: Verification) -> str:
         return "verification.json says that the budget is not kept."
     excess = verification.measured_ms - verification.budget_ms
     share = format_percent(excess / verification.budget_ms) if verification.budget_ms else "all of it"
-    return (
-        f"Measured {format_ms(1000 * verification.measured_ms)} against "
-        f"{format_ms(1000 * verification.budget_ms)}: {format_ms(1000 * excess)} ({share}) too slow."
+    decimals = verdict_decimals(verification)
+    measured, budget, over = (
+        format_ms(1000 * value, decimals=decimals)
+        for value in (verification.measured_ms, verification.budget_ms, excess)
     )
+    return f"Measured {measured} against {budget}: {over} ({share}) too slow."
 
 
 def _latency_notices(verification: Verification) -> Iterator[Notice]:

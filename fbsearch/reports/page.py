@@ -27,7 +27,7 @@ from fbsearch.reports.layers import add_latencies, group_layers
 from fbsearch.reports.notices import find_notices
 from fbsearch.reports.run_folder import RunFolder, read_run
 from fbsearch.reports.table_figures import make_table_figures
-from fbsearch.reports.verdict import make_verdict
+from fbsearch.reports.verdict import make_verdict, verdict_decimals
 from fbsearch.reports.whole_networks import compare_whole_networks, describe_errors, describe_line
 
 FILE_NAME = "report.html"
@@ -85,6 +85,7 @@ def page_content(run: RunFolder) -> dict[str, Any]:
         "run": run,
         "title": run.path.resolve().name,
         "verdict": make_verdict(run.verification),
+        "verdict_decimals": verdict_decimals(run.verification) if run.verification else 3,
         "notices": find_notices(run),
         "tiles": verdict_tiles(run),
         "layers": _layers(run),
@@ -121,10 +122,14 @@ def _layers(run: RunFolder) -> dict[str, Any] | None:
 
 def _search(run: RunFolder) -> dict[str, Any]:
     budget = run.search.budget_us if run.search else None
+    finalists = run.search.finalists if run.search else ()
+    ranked = rank_finalists(run.search) if run.search else ()
     return {
         "charts": search_charts(run.search_metrics, budget_us=budget),
-        "finalists": rank_finalists(run.search) if run.search else (),
-        "any_measured": any(f.measured_us is not None for f in run.search.finalists) if run.search else False,
+        "finalists": ranked,
+        "chosen_rank": next((row.rank for row in ranked if row.is_chosen), None),
+        "any_measured": any(f.measured_us is not None for f in finalists),
+        "decimals": formatting.ms_decimals([max((f.predicted_us for f in finalists), default=0.0)]),
         "scatter": make_scatter(run.search) if run.search else None,
         "probabilities": probability_map(run.search) if run.search else None,
         "latencies": latency_map(run.search) if run.search else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fbsearch.reports.formatting import format_ms, format_percent
+from fbsearch.reports.formatting import format_ms, format_percent, ms_decimals
 from fbsearch.reports.records import Verification
 
 Status = Literal["kept", "over", "measured", "unmeasured"]
@@ -61,6 +61,13 @@ def prediction_error(verification: Verification) -> float | None:
     return verification.predicted_ms / verification.measured_ms - 1
 
 
+def verdict_decimals(verification: Verification) -> int:
+    """Decimals of milliseconds with which measured, predicted and budget can be told apart."""
+    values_ms = (verification.measured_ms, verification.predicted_ms, verification.budget_ms)
+    largest = max(value for value in values_ms if value is not None)
+    return ms_decimals([1000 * largest])
+
+
 def status_of(verification: Verification | None) -> Status:
     """Whether the budget is kept; a file that contradicts its own numbers counts as over budget."""
     if verification is None:
@@ -92,21 +99,25 @@ def make_gauge(verification: Verification) -> Gauge:
     known = {name: value for name, value in marks.items() if value is not None}
     full = 1.08 * max(known.values())
     place = {name: value / full for name, value in known.items()}
+    decimals = verdict_decimals(verification)
     return Gauge(
         measured=place["measured"],
         p95=place.get("95th percentile"),
         predicted=place.get("predicted"),
         budget=place.get("budget"),
-        label=", ".join(f"{name} {format_ms(1000 * value)}" for name, value in known.items()),
+        label=", ".join(
+            f"{name} {format_ms(1000 * value, decimals=decimals)}" for name, value in known.items()
+        ),
     )
 
 
 def _sentence(verification: Verification) -> str:
-    measured = format_ms(1000 * verification.measured_ms)
+    decimals = verdict_decimals(verification)
+    measured = format_ms(1000 * verification.measured_ms, decimals=decimals)
     text = f"The model takes {measured} on {verification.device or 'the device'}"
     if verification.budget_ms:
         share = format_percent(verification.measured_ms / verification.budget_ms)
-        text += f", {share} of its {format_ms(1000 * verification.budget_ms)} budget"
+        text += f", {share} of its {format_ms(1000 * verification.budget_ms, decimals=decimals)} budget"
     error = prediction_error(verification)
     if error is None:
         return text + "; there was no prediction to compare with."

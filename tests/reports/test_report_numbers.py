@@ -104,6 +104,12 @@ def test_the_sentence() -> None:
     )
 
 
+def test_close_latencies_can_be_told_apart() -> None:
+    sentence = make_verdict(verification(measured_ms=0.03, budget_ms=0.0398, predicted_ms=0.0304)).sentence
+    assert "takes 0.0300\u00a0ms" in sentence
+    assert "its 0.0398\u00a0ms budget" in sentence
+
+
 def test_the_sentence_without_budget_or_prediction() -> None:
     verdict = make_verdict(verification())
     assert verdict.status == "measured"
