@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +83,4 @@ def run_training(
 
 def metrics_dict(result: TrainResult, data: DataSplits) -> dict[str, Any]:
     """Test metrics in their JSON form, classes by name."""
-    metrics = asdict(result.test)
-    metrics["per_class"] = dict(zip(data.class_names, result.test.per_class, strict=True))
-    return metrics
+    return result.test.to_dict(data.class_names)
