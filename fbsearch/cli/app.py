@@ -30,7 +30,8 @@ Set = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")]
 Data = Annotated[
-    str, typer.Option("--data", help="'digits', a folder or zip of class folders, or CIFAR-10's binary files.")
+    str,
+    typer.Option("--data", help="'digits', a folder or zip of class folders, or CIFAR-10's binary files."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many images per split.")]
 SkipCorrupt = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that cannot be read.")]
@@ -38,7 +39,9 @@ Space = Annotated[str, typer.Option("--space", help="A preset (fbnet, cifar, dig
 Resolution = Annotated[int | None, typer.Option("--resolution", min=1, help="Another input size in pixels.")]
 NumClasses = Annotated[int | None, typer.Option("--num-classes", min=2, help="Another number of classes.")]
 WidthMultiplier = Annotated[float | None, typer.Option("--width-multiplier", help="Scale the channels.")]
-HeadChannels = Annotated[int | None, typer.Option("--head-channels", min=0, help="Another width of the head.")]
+HeadChannels = Annotated[
+    int | None, typer.Option("--head-channels", min=0, help="Another width of the head.")
+]
 BudgetMs = Annotated[float | None, typer.Option("--budget-ms", help="Latency budget in milliseconds.")]
 
 
@@ -50,7 +53,10 @@ def devices(as_json: Json = False) -> None:
     show_devices(as_json=as_json)
 
 
-@app.command(epilog="Examples: fbsearch describe fbnet_a --json; fbsearch describe fbnet; fbsearch describe a.json --table t.json")
+@app.command(
+    epilog="Examples: fbsearch describe fbnet_a --json; fbsearch describe fbnet; "
+    "fbsearch describe a.json --table t.json"
+)
 def describe(
     subject: Annotated[str, typer.Argument(help="An architecture (name, JSON file, run folder) or a space.")],
     table: Annotated[Path | None, typer.Option("--table", help="Add latencies of this table.")] = None,
@@ -62,13 +68,17 @@ def describe(
     show_description(subject, table, as_json=as_json)
 
 
-@app.command(epilog="Example: fbsearch profile --space fbnet --device local --runtime tflite --threads 1 --out T.json")
+@app.command(
+    epilog="Example: fbsearch profile --space fbnet --device local --runtime tflite --threads 1 --out T.json"
+)
 def profile(
     space: Space,
     device: DeviceName = "local",
     runtime: Runtime = "tflite",
     threads: Threads = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The table; by default latency_tables/….json")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The table; by default latency_tables/….json")
+    ] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
     width_multiplier: WidthMultiplier = None,
@@ -76,7 +86,9 @@ def profile(
     seed: Seed = 0,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Conversions side by side.")] = None,
     settings: Set = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -108,7 +120,9 @@ def profile(
     )
 
 
-@app.command(epilog="Example: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --seed 0 --out RUN")
+@app.command(
+    epilog="Example: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --seed 0 --out RUN"
+)
 def search(
     space: Space,
     table: Annotated[Path, typer.Option("--table", help="The latency table of the space.")],
@@ -159,7 +173,8 @@ def train(
     data: Data,
     out: Out,
     init: Annotated[
-        Path | None, typer.Option("--init", help="Weights to start from, e.g. RUN/search/inherited.safetensors.")
+        Path | None,
+        typer.Option("--init", help="Weights to start from, e.g. RUN/search/inherited.safetensors."),
     ] = None,
     seed: Seed = 0,
     limit: Limit = None,
@@ -209,7 +224,9 @@ def verify(
     run: Annotated[
         Path | None, typer.Option("--run", help="The run with the network, if the model lies elsewhere.")
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Test images, if not those of the training.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Test images, if not those of the training.")
+    ] = None,
     settings: Set = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -242,7 +259,9 @@ def run(
     out: Out,
     settings: Set = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and what it writes.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, and what it writes.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

@@ -82,11 +82,16 @@ def _show_architecture(architecture: Architecture, table: LatencyTable | None, *
     rows = [_row(row["key"], row) for row in data["operators"]]
     rows.append(_row("total", data))
     title = f"{architecture.name}: {architecture.resolution} px, {architecture.num_classes} classes"
-    print_table(title, columns, rows, numeric=set(columns[1:]))
+    print_table(title, columns, rows, numeric=frozenset(columns[1:]))
 
 
 def _row(name: str, figures: dict[str, Any]) -> list[str]:
-    row = [name, f"{figures['num_params']:,}", f"{figures['num_macs']:,}", f"{figures['peak_bytes'] / 1024:,.0f}"]
+    row = [
+        name,
+        f"{figures['num_params']:,}",
+        f"{figures['num_macs']:,}",
+        f"{figures['peak_bytes'] / 1024:,.0f}",
+    ]
     if "latency_ms" in figures:
         row.append(f"{figures['latency_ms']:.4f}")
     return row
@@ -116,4 +121,4 @@ def _show_space(space: LayerwiseSpace, table: LatencyTable | None, *, as_json: b
         f"{len(space.operators())} operators, {space.resolution} px, {space.num_classes} classes"
     )
     rows = [[name, f"{least:,.6g}", f"{greatest:,.6g}"] for name, (least, greatest) in ranges.items()]
-    print_table(title, ["cost", "least", "greatest"], rows, numeric={"least", "greatest"})
+    print_table(title, ["cost", "least", "greatest"], rows, numeric=frozenset({"least", "greatest"}))

@@ -15,7 +15,11 @@ def show_devices(*, as_json: bool) -> None:
     rows = []
     for listing in listings:
         found = listing.description
-        what = listing.problem or "" if found is None else f"{found.model}, {found.num_cores} cores, {found.architecture}"
+        what = (
+            listing.problem or ""
+            if found is None
+            else f"{found.model}, {found.num_cores} cores, {found.architecture}"
+        )
         rows.append([listing.name, "no" if found is None else "yes", what, str(listing.source or "built in")])
     print_table("Devices", ["name", "usable", "what", "defined in"], rows)
 

@@ -1,4 +1,4 @@
-"""The entry point: one line and exit code 2 for what a user can put right, a traceback for what is our bug."""
+"""The entry point: one line and exit code 2 for what a user can put right, a traceback for our bugs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.DEBUG if is_debugging else logging.WARNING)
     try:
         result = typer.main.get_command(app).main(
-            [argument for argument in given if argument != "--debug"], prog_name="fbsearch", standalone_mode=False
+            [argument for argument in given if argument != "--debug"],
+            prog_name="fbsearch",
+            standalone_mode=False,
         )
     except Exception as error:  # the outermost frame decides what a person sees
         line = _explain(error)
@@ -60,7 +62,9 @@ def _explain(error: Exception) -> str | None:
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
         return " ".join(error.format_message().split()) + hint
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-        return f"cannot write {error.filename or 'a file'}: {os.strerror(error.errno)}; what is finished is kept"
+        return (
+            f"cannot write {error.filename or 'a file'}: {os.strerror(error.errno)}; what is finished is kept"
+        )
     return None
 
 

@@ -16,7 +16,9 @@ def print_json(data: Any) -> None:
     sys.stdout.write(dump_json(data))
 
 
-def print_table(title: str, columns: list[str], rows: list[list[str]], *, numeric: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+def print_table(
+    title: str, columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] = frozenset()
+) -> None:
     """A table; ``numeric`` columns are aligned to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:

@@ -26,7 +26,7 @@ def run_recipe(
         _show_plan(run.plan(), out, as_json=as_json)
         return
     verification = run.execute(resume=resume)
-    if as_json:
+    if as_json and verification is not None:
         print_json(verification.to_dict())
 
 
@@ -41,7 +41,9 @@ def write_page(folder: Path, *, as_json: bool) -> None:
 
 def _show_plan(stages: Sequence[PlannedStage], out: Path, *, as_json: bool) -> None:
     if as_json:
-        print_json([{**stage.__dict__, "writes": [str(out / name) for name in stage.writes]} for stage in stages])
+        print_json(
+            [{**stage.__dict__, "writes": [str(out / name) for name in stage.writes]} for stage in stages]
+        )
         return
     rows = [
         [
@@ -52,4 +54,6 @@ def _show_plan(stages: Sequence[PlannedStage], out: Path, *, as_json: bool) -> N
         ]
         for stage in stages
     ]
-    print_table(f"Would write to {out}:", ["stage", "what", "writes", "minutes"], rows, numeric={"minutes"})
+    print_table(
+        f"Would write to {out}:", ["stage", "what", "writes", "minutes"], rows, numeric=frozenset({"minutes"})
+    )

@@ -61,7 +61,8 @@ def profile_space(
         estimate = estimate_profile_seconds(space, ConversionCache(), runtime=name, jobs=jobs)
         notify(
             f"would measure {estimate.num_operators} operators of {space.name} on {device.name} with {name}, "
-            f"converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, into {path}"
+            f"converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "
+            f"into {path}"
         )
         return
     check_writable(path.parent)
@@ -77,7 +78,9 @@ def profile_space(
         progress=show_progress(quiet),
     )
     if as_json:
-        print_json({"table": str(path), "num_entries": len(table.entries), **table.header.model_dump(mode="json")})
+        print_json(
+            {"table": str(path), "num_entries": len(table.entries), **table.header.model_dump(mode="json")}
+        )
         return
     for warning in table.warnings:
         notify(f"warning: {warning}")
@@ -128,7 +131,9 @@ def search_space(
             resume=resume,
             progress=show_progress(quiet),
         )
-        table.save(paths.table)
+    if result is None:
+        return
+    table.save(paths.table)
     if as_json:
         print_json(result.to_dict())
         return
@@ -179,7 +184,9 @@ def train_architecture(
             initial_weights=init,
         )
     if as_json:
-        print_json({"test_accuracy": result.test.top1, "weights": str(paths.weights), "seconds": result.seconds})
+        print_json(
+            {"test_accuracy": result.test.top1, "weights": str(paths.weights), "seconds": result.seconds}
+        )
         return
     notify(f"{paths.weights}: test accuracy {result.test.top1:.2%}")
 
@@ -238,7 +245,8 @@ def verify_model(
         )
     if verification.keeps_budget is False:
         raise BudgetError(
-            f"{model} takes {verification.measured_ms:.4g} ms, over its budget of {verification.budget_ms:.4g} ms"
+            f"{model} takes {verification.measured_ms:.4g} ms, over its budget of "
+            f"{verification.budget_ms:.4g} ms"
         )
 
 

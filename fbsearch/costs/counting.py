@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,7 @@ class OperatorCounts:
     peak_bytes: int
 
 
-@lru_cache(maxsize=None)
+@cache
 def count_operator(op: Operator) -> OperatorCounts:
     """The counts of ``op``; the identity computes nothing and only keeps its input alive."""
     with torch.device("meta"):

@@ -55,7 +55,9 @@ def fit_affine(sums_us: Sequence[float], measured_us: Sequence[float]) -> Affine
     """
     sums, measured = np.asarray(sums_us, float), np.asarray(measured_us, float)
     if len(sums) < 2 or np.ptp(sums) == 0:
-        raise MeasurementError("a line needs whole networks of at least two different table sums; measure more")
+        raise MeasurementError(
+            "a line needs whole networks of at least two different table sums; measure more"
+        )
     design = np.stack([np.ones_like(sums), sums], axis=1) / measured[:, None]
     (intercept, slope), *_ = np.linalg.lstsq(design, np.ones_like(sums), rcond=None)
     if not (math.isfinite(intercept) and slope > 0):

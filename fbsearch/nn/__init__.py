@@ -2,7 +2,14 @@
 
 from fbsearch.nn.blocks import build
 from fbsearch.nn.distribution import ArchitectureDistribution, ArchitectureSample, SamplingMode
-from fbsearch.nn.network import Network, example_input, load_network, load_weights, save_weights
+from fbsearch.nn.network import (
+    Network,
+    channels_last,
+    example_input,
+    load_network,
+    load_weights,
+    save_weights,
+)
 from fbsearch.nn.supernet import MixedOperation, Supernet, recalibrate_norms
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "SamplingMode",
     "Supernet",
     "build",
+    "channels_last",
     "example_input",
     "load_network",
     "load_weights",

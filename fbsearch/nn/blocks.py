@@ -19,7 +19,7 @@ def build_activation(activation: Activation) -> nn.Module:
     }
     if activation == "identity":
         return nn.Identity()
-    return modules[activation](inplace=True)  # type: ignore[call-arg]  # all four take it
+    return modules[activation](inplace=True)
 
 
 class ConvNorm(nn.Sequential):
@@ -97,7 +97,8 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``B x C x H x W`` to the same shape."""
         pooled = x.mean((2, 3), keepdim=True)
-        return x * self.gate(self.expand(self.activation(self.reduce(pooled))))
+        gates: Tensor = self.gate(self.expand(self.activation(self.reduce(pooled))))
+        return x * gates
 
 
 class MBConv(nn.Module):
@@ -152,7 +153,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``B x C x H x W`` to ``B x classes``."""
-        # Not x.mean: the TFLite converter turns a pooling to channels last, but a mean only behind a TRANSPOSE.
+        # Not x.mean: the TFLite converter turns a pooling to channels last, a mean only behind a TRANSPOSE.
         pooled = functional.avg_pool2d(x, x.shape[2:]).flatten(1)
         return self.linear(self.dropout(pooled))  # type: ignore[no-any-return]  # nn.Module returns Any
 

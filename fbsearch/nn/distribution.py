@@ -44,7 +44,9 @@ class ArchitectureDistribution(nn.Module):
     def __init__(self, num_candidates: Sequence[int]) -> None:
         super().__init__()
         counts = torch.tensor(list(num_candidates))
-        self.register_buffer("mask", torch.arange(int(counts.max()))[None] < counts[:, None], persistent=False)
+        self.register_buffer(
+            "mask", torch.arange(int(counts.max()))[None] < counts[:, None], persistent=False
+        )
         self.logits = nn.Parameter(torch.zeros(self.mask.shape))
 
     @staticmethod
@@ -65,7 +67,9 @@ class ArchitectureDistribution(nn.Module):
         log_p = self.log_probabilities()
         return -(log_p.exp() * log_p.masked_fill(~self.mask, 0.0)).sum(1).mean()
 
-    def sample(self, *, temperature: float, mode: SamplingMode, generator: torch.Generator) -> ArchitectureSample:
+    def sample(
+        self, *, temperature: float, mode: SamplingMode, generator: torch.Generator
+    ) -> ArchitectureSample:
         """A relaxed sample.
 
         ``soft`` gives m itself. ``hard`` gives the one-hot of m's largest entry and passes gradients to m

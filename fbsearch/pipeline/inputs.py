@@ -104,7 +104,9 @@ class InputRecord:
 
     def load_data(self) -> DataSplits:
         """The images again."""
-        return load_splits(self.data, resolution=self.resolution, in_channels=self.in_channels, seed=self.seed)
+        return load_splits(
+            self.data, resolution=self.resolution, in_channels=self.in_channels, seed=self.seed
+        )
 
     def preprocessing(self, layout: str) -> Preprocessing:
         """How to feed an exported model."""
@@ -140,6 +142,8 @@ class InputRecord:
                 class_names=tuple(map(str, raw["class_names"])),
             )
         except OSError as error:
-            raise CheckpointError(f"{path}: cannot read; 'fbsearch train' writes it: {error.strerror}") from None
+            raise CheckpointError(
+                f"{path}: cannot read; 'fbsearch train' writes it: {error.strerror}"
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: damaged ({error!r}); train again") from None

@@ -268,13 +268,19 @@ def _assign(data: dict[str, Any], path: Sequence[str], value: Any, override: str
 
 def _read(source: str) -> dict[str, Any]:
     if source in recipe_names():
-        text = resources.files("fbsearch.pipeline").joinpath("recipes", f"{source}.yaml").read_text("utf-8")
+        text = (
+            resources.files("fbsearch.pipeline")
+            .joinpath("recipes")
+            .joinpath(f"{source}.yaml")
+            .read_text("utf-8")
+        )
     else:
         try:
             text = Path(source).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(
-                f"recipe {source!r} is neither known ({', '.join(recipe_names())}) nor a readable YAML file: {error}"
+                f"recipe {source!r} is neither known ({', '.join(recipe_names())}) "
+                f"nor a readable YAML file: {error}"
             ) from None
     try:
         data = yaml.safe_load(text)

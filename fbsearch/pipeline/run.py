@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import yaml
+from accelerate import PartialState
 
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.data import DataSplits
 from fbsearch.devices import RUNTIME_FORMATS, find_device
 from fbsearch.errors import BudgetError, CheckpointError
-from fbsearch.export import ConversionCache
 from fbsearch.files import write_text
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.estimate import estimate_profile_seconds
 from fbsearch.latency.profiling import profile
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
+from fbsearch.pipeline.plan import PlannedStage, plan_run
 from fbsearch.pipeline.recipe import Recipe, parse_recipe
 from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import Verification, run_verification, save_verification
+from fbsearch.pipeline.verifying import Verification, load_verification, run_verification, save_verification
 from fbsearch.pipeline.whole_networks import WholeNetworkMeter, correct_table, load_correction
 from fbsearch.reports import write_report
 from fbsearch.search import Limit, check_feasible
@@ -33,22 +32,7 @@ from fbsearch.spaces import LayerwiseSpace, load_definition
 
 Notify = Callable[[str], None]
 
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """A line of a dry run.
-
-    Args:
-        name: of the stage.
-        action: what it would do.
-        writes: the files it would write.
-        seconds: a rough estimate, or None where there is no basis for one.
-    """
-
-    name: str
-    action: str
-    writes: tuple[str, ...]
-    seconds: float | None = None
+_SHARED_STAGES = ("search", "train")
 
 
 class Run:
@@ -67,30 +51,38 @@ class Run:
         self._progress = progress
         self._notify = notify
 
-    def execute(self, *, resume: bool) -> Verification:
+    def execute(self, *, resume: bool) -> Verification | None:
         """Run every stage that has not ended yet.
 
+        Several processes (torchrun) search and train together; the main one does the rest.
+
         Returns:
-            The verification; it keeps the budget.
+            The verification, which keeps the budget; None in the other processes.
 
         Raises:
             CheckpointError: if the folder holds another run, or one and ``resume`` is false.
             BudgetError: if the exported model, as measured, is over the budget; the report is written.
             FbsearchError: as the stages raise them.
         """
-        self._prepare(resume)
+        processes = PartialState()
+        if processes.is_main_process:
+            self._prepare(resume)
         record = RunRecord(self.paths, seed=self.recipe.seed)
-        verification: Verification | None = None
+        processes.wait_for_everyone()
         for name, stage in self._stages().items():
             if record.is_done(name):
                 self._notify(f"{name}: done before")
-                continue
-            with record.stage(name):
-                verification = stage()
+            elif processes.is_main_process or name in _SHARED_STAGES:
+                with record.stage(name, writes=processes.is_main_process):
+                    stage()
+            processes.wait_for_everyone()
+        return self._conclude() if processes.is_main_process else None
+
+    def _conclude(self) -> Verification:
+        """Write the page, and judge the run by its verification."""
         report = write_report(self.paths.root)
         self._notify(f"report: {report}")
-        if verification is None:
-            verification = self._verify()
+        verification = load_verification(self.paths)
         if not verification.keeps_budget:
             raise BudgetError(
                 f"the exported model takes {verification.measured_ms:.4g} ms, over its budget of "
@@ -100,36 +92,23 @@ class Run:
 
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
-        recipe, formats = self.recipe, self._formats
-        estimate = estimate_profile_seconds(self.space, ConversionCache(), runtime=recipe.device.runtime)
-        device = f"{recipe.device.name} ({recipe.device.runtime}, {recipe.device.threads} threads)"
-        images = f"{len(self.data.train)} images of {recipe.data.source}"
-        table = recipe.profile.table
-        first = (
-            PlannedStage("profile", f"use {table}", ("table.json",))
-            if table
-            else PlannedStage(
-                "profile",
-                f"measure {estimate.num_operators} operators of {self.space.name} on {device}, "
-                f"converting {estimate.num_missing} first",
-                ("table.json",),
-                estimate.seconds,
-            )
+        return plan_run(self.recipe, self.space, self.data, self._formats)
+
+    def profile_into(self, path: Path) -> LatencyTable:
+        """Measure the space on the device into a table at ``path``."""
+        recipe = self.recipe
+        return profile(
+            self.space,
+            find_device(recipe.device.name),
+            out=path,
+            runtime=recipe.device.runtime,
+            threads=recipe.device.threads,
+            precision=recipe.device.precision,
+            protocol=recipe.profile.protocol,
+            jobs=recipe.profile.jobs,
+            seed=recipe.seed,
+            progress=self._progress,
         )
-        return [
-            first,
-            PlannedStage("correct", f"measure {recipe.confirm.num_networks} whole networks", ("correction.json",)),
-            PlannedStage(
-                "search",
-                f"{recipe.search.epochs} epochs over {self.space.num_architectures:.3g} architectures, {images}, "
-                f"budget {recipe.budget_ms}{'' if isinstance(recipe.budget_ms, str) else ' ms'}",
-                ("search/", "architecture.json"),
-            ),
-            PlannedStage("train", f"{recipe.train.epochs} epochs, {images}", ("train/", "weights.safetensors")),
-            PlannedStage("export", f"to {' and '.join(formats)}", tuple(f"model.{f}" for f in formats)),
-            PlannedStage("verify", f"on {len(self.data.test)} test images and {device}", ("verification.json",)),
-            PlannedStage("report", "one page", ("report.html",)),
-        ]
 
     @cached_property
     def data(self) -> DataSplits:
@@ -139,7 +118,10 @@ class Run:
             recipe.space.source, resolution=recipe.space.resolution, in_channels=recipe.space.in_channels
         )
         return load_splits(
-            recipe.data, resolution=definition.resolution, in_channels=definition.in_channels, seed=recipe.seed
+            recipe.data,
+            resolution=definition.resolution,
+            in_channels=definition.in_channels,
+            seed=recipe.seed,
         )
 
     @cached_property
@@ -151,9 +133,11 @@ class Run:
     @property
     def _formats(self) -> tuple[str, ...]:
         """The formats to export: the device's own first."""
-        return tuple(dict.fromkeys([RUNTIME_FORMATS[self.recipe.device.runtime], *self.recipe.export.formats]))
+        return tuple(
+            dict.fromkeys([RUNTIME_FORMATS[self.recipe.device.runtime], *self.recipe.export.formats])
+        )
 
-    def _stages(self) -> dict[str, Callable[[], Verification | None]]:
+    def _stages(self) -> dict[str, Callable[[], None]]:
         return {
             "profile": self._profile,
             "correct": self._correct,
@@ -170,7 +154,9 @@ class Run:
             write_text(self.paths.recipe, self.recipe.to_yaml())
             return
         if not resume:
-            raise CheckpointError(f"{self.paths.root} already holds a run: add --resume, or choose another --out")
+            raise CheckpointError(
+                f"{self.paths.root} already holds a run: add --resume, or choose another --out"
+            )
         stored = read_recipe(self.paths.recipe)
         if stored != self.recipe:
             raise CheckpointError(
@@ -192,18 +178,7 @@ class Run:
                 self._notify(f"warning: {difference}")
             table.save(self.paths.table)
             return
-        table = profile(
-            self.space,
-            find_device(recipe.device.name),
-            out=self.paths.table,
-            runtime=recipe.device.runtime,
-            threads=recipe.device.threads,
-            precision=recipe.device.precision,
-            protocol=recipe.profile.protocol,
-            jobs=recipe.profile.jobs,
-            seed=recipe.seed,
-            progress=self._progress,
-        )
+        table = self.profile_into(self.paths.table)
         self._notify(
             f"profile: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
             f"measuring {table.seconds.measuring:.0f} s"
@@ -222,7 +197,8 @@ class Run:
             path=self.paths.correction,
         )
         self._notify(
-            f"correct: whole networks take {correction.intercept_us / 1000:+.3f} ms {correction.slope:+.3f} x the sum"
+            f"correct: whole networks take {correction.intercept_us / 1000:+.3f} ms "
+            f"{correction.slope:+.3f} x the sum"
         )
 
     def _search(self) -> None:
@@ -230,7 +206,9 @@ class Run:
         budget_us = recipe.budget_us(latency.range())
         check_feasible([Limit(latency, budget_us)])
         least, greatest = (value / 1000 for value in latency.range())
-        self._notify(f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms")
+        self._notify(
+            f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms"
+        )
         result = run_search(
             self.space,
             latency=latency,
@@ -245,11 +223,14 @@ class Run:
             measure=self._meter,
             confirm=recipe.confirm,
         )
+        if result is None:
+            return
         if result.collapse:
             self._notify(f"warning: {result.collapse}")
         winner = result.finalists[result.chosen]
         self._notify(
-            f"search: {' '.join(self.space.choice_names(winner.choices))}; predicted {winner.predicted_us / 1000:.4g} ms, "
+            f"search: {' '.join(self.space.choice_names(winner.choices))}; "
+            f"predicted {winner.predicted_us / 1000:.4g} ms, "
             f"measured {(winner.measured_us or 0) / 1000:.4g} ms"
         )
 
@@ -274,7 +255,7 @@ class Run:
             run_export(self.paths.root, model)
             self._notify(f"export: {model} ({model.stat().st_size / 1024:.0f} KiB)")
 
-    def _verify(self) -> Verification:
+    def _verify(self) -> None:
         recipe = self.recipe
         verification = run_verification(
             self.paths.model(self._formats[0]),
@@ -288,10 +269,9 @@ class Run:
         )
         save_verification(verification, self.paths)
         self._notify(
-            f"verify: {verification.measured_ms:.4g} ms measured, {verification.predicted_ms:.4g} ms predicted, "
-            f"budget {verification.budget_ms:.4g} ms; accuracy {verification.test_accuracy:.2%}"
+            f"verify: {verification.measured_ms:.4g} ms measured, {verification.predicted_ms:.4g} ms "
+            f"predicted, budget {verification.budget_ms:.4g} ms; accuracy {verification.test_accuracy:.2%}"
         )
-        return verification
 
     def _latency(self) -> AdditiveCost:
         table = LatencyTable.load(self.paths.table)
@@ -327,7 +307,9 @@ def _difference(stored: Recipe, given: Recipe) -> str:
     parts = []
     for name in names[:3]:
         if isinstance(old[name], dict) and isinstance(new[name], dict):
-            inner = next(key for key in {**old[name], **new[name]} if old[name].get(key) != new[name].get(key))
+            inner = next(
+                key for key in {**old[name], **new[name]} if old[name].get(key) != new[name].get(key)
+            )
             parts.append(f"{name}.{inner} was {old[name].get(inner)!r}, is {new[name].get(inner)!r}")
         else:
             parts.append(f"{name} was {old[name]!r}, is {new[name]!r}")

@@ -35,8 +35,10 @@ def run_search(
     progress: bool,
     measure: MeasureWhole | None = None,
     confirm: ConfirmSettings | None = None,
-) -> SearchResult:
+) -> SearchResult | None:
     """Search, choose, and write the result, the architecture and its inherited weights.
+
+    With several processes all of them search, and the main one chooses; the others return None.
 
     Args:
         space: what may be chosen.
@@ -70,11 +72,12 @@ def run_search(
         accelerator=accelerator,
         progress=progress,
     )
-    if measure is None or confirm is None:
-        result = searched.result(searched.finalists(budget_us), chosen=0, budget_us=budget_us)
-    else:
-        result = choose_measured(searched, budget_us, measure=measure, settings=confirm)
+    result = None
     if accelerator.is_main_process:
+        if measure is None or confirm is None:
+            result = searched.result(searched.finalists(budget_us), chosen=0, budget_us=budget_us)
+        else:
+            result = choose_measured(searched, budget_us, measure=measure, settings=confirm)
         _write(searched, result, paths)
     accelerator.wait_for_everyone()
     return result
@@ -100,8 +103,9 @@ def choose_measured(
             return searched.result(finalists, chosen=keeping[0], budget_us=budget_us)
         bound_us *= allowed_us / min(map(_measured, finalists))
     raise BudgetError(
-        f"none of {len(known)} finalists keeps {budget_us / 1000:.4g} ms when measured as a whole (the fastest took "
-        f"{min(known.values()) / 1000:.4g} ms): raise the budget, or measure on a quieter device"
+        f"none of {len(known)} finalists keeps {budget_us / 1000:.4g} ms when measured as a whole "
+        f"(the fastest took {min(known.values()) / 1000:.4g} ms): "
+        "raise the budget, or measure on a quieter device"
     )
 
 

@@ -154,6 +154,19 @@ def save_verification(verification: Verification, paths: RunPaths) -> None:
     write_json(paths.verification, verification.to_dict())
 
 
+def load_verification(paths: RunPaths) -> Verification:
+    """The verification of a run.
+
+    Raises:
+        CheckpointError: if it is missing or damaged.
+    """
+    path = require(paths.verification, "fbsearch verify")
+    try:
+        return Verification(**read_json(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged ({error!r}); verify again") from None
+
+
 @dataclass(frozen=True)
 class _Compared:
     test_accuracy: float
@@ -176,9 +189,9 @@ def _compare(
     agreed = agreement(reference, outputs)
     if not agreed.max_abs_diff <= settings.max_abs_diff:
         raise ExportError(
-            f"the exported model disagrees with its network: logits differ by up to {agreed.max_abs_diff:.3g} "
-            f"(allowed {settings.max_abs_diff:g}) and the top class agrees on {agreed.top1_agreement:.2%} of "
-            f"{agreed.num_samples} test images; export it again"
+            f"the exported model disagrees with its network: "
+            f"logits differ by up to {agreed.max_abs_diff:.3g} (allowed {settings.max_abs_diff:g}) and the top class agrees on {agreed.top1_agreement:.2%} "
+            f"of {agreed.num_samples} test images; export it again"
         )
     return _Compared(
         test_accuracy=float((outputs.argmax(1) == labels).mean()),

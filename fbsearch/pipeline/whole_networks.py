@@ -60,7 +60,13 @@ class WholeNetworkMeter:
 
 
 def correct_table(
-    space: LayerwiseSpace, table: LatencyTable, cost: AdditiveCost, *, count: int, meter: WholeNetworkMeter, path: Path
+    space: LayerwiseSpace,
+    table: LatencyTable,
+    cost: AdditiveCost,
+    *,
+    count: int,
+    meter: WholeNetworkMeter,
+    path: Path,
 ) -> AffineCorrection:
     """Measure whole networks, fit the line from sums to them, and write both to ``path``.
 
@@ -98,4 +104,6 @@ def load_correction(path: Path) -> AffineCorrection:
     try:
         return AffineCorrection.from_dict(read_json(path))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: cannot read the correction ({error!r}); delete it to measure again") from None
+        raise CheckpointError(
+            f"{path}: cannot read the correction ({error!r}); delete it to measure again"
+        ) from None

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fbsearch.costs import Cost
 from fbsearch.data import Loader
 from fbsearch.errors import TrainingError
-from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, Supernet
+from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, Supernet, channels_last
 from fbsearch.search.objective import Objective
 from fbsearch.search.settings import SearchSettings
 from fbsearch.spaces import LayerwiseSpace
@@ -68,8 +68,7 @@ class DnasTask:
         self._seed = seed
         self._accelerator = accelerator
         with seeded(seed):
-            supernet = Supernet(space)
-        self.supernet = supernet.to(accelerator.device, memory_format=torch.channels_last)
+            self.supernet = channels_last(Supernet(space), accelerator.device)
         self.distribution = ArchitectureDistribution.of(space).to(accelerator.device)
         self._weights_optimizer = torch.optim.SGD(
             self.supernet.parameters(),
@@ -223,7 +222,9 @@ class _Totals:
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         correct = (logits.detach().argmax(1) == labels).sum()
         count = len(labels)
-        values = torch.stack([loss.detach().double() * count, correct.double(), correct.new_tensor(count).double()])
+        values = torch.stack(
+            [loss.detach().double() * count, correct.double(), correct.new_tensor(count).double()]
+        )
         self._sums = values if self._sums is None else self._sums + values
 
     def means(self, prefix: str, accelerator: Accelerator) -> dict[str, float]:

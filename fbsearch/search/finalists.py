@@ -10,7 +10,7 @@ import torch
 
 from fbsearch.costs import FloatArray
 from fbsearch.data import Loader
-from fbsearch.nn import Supernet, recalibrate_norms
+from fbsearch.nn import Supernet, channels_last, recalibrate_norms
 from fbsearch.search.result import Finalist, log_probability
 from fbsearch.search.selection import Limit, most_probable, sample_within
 from fbsearch.train import evaluate
@@ -60,7 +60,7 @@ def rank_finalists(
     batches = [images.to(device) for images, _ in islice(calibration_loader.epoch(0), calibration_batches)]
     finalists = []
     for index, choices in enumerate(proposals):
-        child = supernet.child(choices).to(device, memory_format=torch.channels_last)
+        child = channels_last(supernet.child(choices), device)
         recalibrate_norms(child, batches)
         finalists.append(
             Finalist(

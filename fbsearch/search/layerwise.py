@@ -53,7 +53,7 @@ class SearchedSupernet:
         return log_p
 
     def finalists(self, bound_us: float) -> list[Finalist]:
-        """The most probable architecture within ``bound_us`` and sampled ones, best validation accuracy first.
+        """The most probable architecture within ``bound_us`` and sampled ones, the most accurate first.
 
         Raises:
             BudgetError: if no architecture keeps the bound.
@@ -212,8 +212,8 @@ def divide(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Imag
     first = np.setdiff1d(np.arange(len(labels)), second)
     if not second or not len(first):
         raise DataError(
-            f"{len(labels)} training images cannot be divided {1 - fraction:g} to {fraction:g} between weights and "
-            "architecture: add images"
+            f"{len(labels)} training images cannot be divided {1 - fraction:g} to {fraction:g} "
+            "between weights and architecture: add images"
         )
     return images.subset(first), images.subset(np.sort(second))
 

@@ -67,7 +67,8 @@ class FbnetObjective:
     def _loss(self, cross_entropy: Tensor, latency_us: Tensor) -> Tensor:
         if float(latency_us.detach()) <= 1.0:
             raise InvalidInputError(
-                f"FBNet's loss needs latencies above 1 us, this sample has {float(latency_us.detach()):.3g} us: "
+                "FBNet's loss needs latencies above 1 us, this sample has "
+                f"{float(latency_us.detach()):.3g} us: "
                 "is the table in microseconds? If it is, use the budget objective"
             )
         return cross_entropy * self.alpha * latency_us.log() ** self.beta
@@ -99,8 +100,8 @@ class BudgetObjective:
     constraint is not met: by 2 % a step while |h| > 0.02, so that a strong pull of CE is overcome in a few
     hundred steps and a weak one is never drowned. At a stationary point h = 0, whatever the scale of
     CE: lambda settles at the exchange rate between nats and log-latency which the data and the device
-    imply, the very quantity that alpha and beta of FBNet's loss ask the user to guess. h is a logarithm so that
-    one rho serves budgets from microseconds to seconds.
+    imply, the very quantity that alpha and beta of FBNet's loss ask the user to guess. h is a logarithm so
+    that one rho serves budgets from microseconds to seconds.
 
     The constraint is an equality: a supernet's early cross-entropy prefers small candidates because
     they train faster, and a mere upper bound would let the search collapse below the budget. The weights

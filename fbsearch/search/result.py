@@ -105,8 +105,9 @@ def describe_collapse(space: LayerwiseSpace, probabilities: FloatArray) -> str |
     if len(optional) < 2 or len(skipped) <= 0.8 * len(optional):
         return None
     return (
-        f"the search collapsed: its most probable architecture skips {len(skipped)} of the {len(optional)} layers "
-        "that can be skipped; search longer, lengthen search.warmup_epochs, or raise the budget"
+        f"the search collapsed: its most probable architecture skips {len(skipped)} of the "
+        f"{len(optional)} layers that can be skipped; "
+        "search longer, lengthen search.warmup_epochs, or raise the budget"
     )
 
 

@@ -17,8 +17,8 @@ from scipy.sparse import csr_array
 from fbsearch.costs import AdditiveCost, Cost, FloatArray, PeakCost
 from fbsearch.errors import BudgetError
 
-# HiGHS accepts rows violated by up to 1e-7 (of a row scaled to 1 here). Bounds are widened by more than that, so that
-# no architecture exactly at a bound is lost; what is then over a bound is cut off one by one.
+# HiGHS accepts rows violated by up to 1e-7 (of a row scaled to 1 here). Bounds are widened by more than that,
+# so that no architecture exactly at a bound is lost; what is then over a bound is cut off one by one.
 _TOLERANCE = 1e-6
 
 _NONE_LEFT = "no architecture of the space keeps all budgets at once: raise one of them"
@@ -73,10 +73,10 @@ def most_probable(
         raise BudgetError(_NONE_LEFT)
     additive = [limit for limit in limits if isinstance(limit.cost, AdditiveCost)]
     unlimited = tuple(int(i) for i in np.where(allowed, scores, -np.inf).argmax(axis=1))
-    excluded = [tuple(choices) for choices in excluded]
-    if unlimited not in excluded and all(limit.admits(unlimited) for limit in limits):
+    rejected = [tuple(choices) for choices in excluded]
+    if unlimited not in rejected and all(limit.admits(unlimited) for limit in limits):
         return unlimited
-    return _solve(scores, allowed, additive, excluded)
+    return _solve(scores, allowed, additive, rejected)
 
 
 def sample_within(
@@ -106,18 +106,25 @@ def sample_within(
 
 
 def _solve(
-    scores: FloatArray, allowed: NDArray[np.bool_], limits: Sequence[Limit], excluded: Sequence[tuple[int, ...]]
+    scores: FloatArray,
+    allowed: NDArray[np.bool_],
+    limits: Sequence[Limit],
+    excluded: Sequence[tuple[int, ...]],
 ) -> tuple[int, ...]:
     slots, candidates = np.nonzero(allowed)
     num_slots = len(scores)
-    one_per_slot = csr_array((np.ones(len(slots)), (slots, np.arange(len(slots)))), shape=(num_slots, len(slots)))
+    one_per_slot = csr_array(
+        (np.ones(len(slots)), (slots, np.arange(len(slots)))), shape=(num_slots, len(slots))
+    )
     constraints = [LinearConstraint(one_per_slot, 1.0, 1.0)]
     for limit in limits:
         assert isinstance(limit.cost, AdditiveCost)
         scale = max(abs(limit.bound), np.finfo(float).tiny)
         row = limit.cost.coefficients[slots, candidates] / scale
         # Widened, see above: admits() has the last word.
-        constraints.append(LinearConstraint(row, -np.inf, (limit.bound - limit.cost.fixed) / scale + _TOLERANCE))
+        constraints.append(
+            LinearConstraint(row, -np.inf, (limit.bound - limit.cost.fixed) / scale + _TOLERANCE)
+        )
     rejected = list(excluded)
     while True:
         # Each rejected architecture is cut off: at most S - 1 of its choices may be taken together.

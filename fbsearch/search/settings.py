@@ -45,7 +45,7 @@ class SearchSettings(_Model):
         beta: of FBNet's loss.
         penalties: SNAS' resource terms eta_r * E[C_r], with C_r in millions: ``num_params``,
             ``num_macs``, ``memory_access``.
-        mode: ``soft`` (FBNet), ``hard`` (straight-through) or ``sampled`` (only one candidate per layer computes).
+        mode: ``soft`` (FBNet), ``hard`` (straight-through) or ``sampled`` (one candidate per layer computes).
         epochs: passes over the weights' share of the training set.
         warmup_epochs: epochs at the start in which theta is frozen.
         architecture_fraction: share of the training set that trains theta.

@@ -46,7 +46,9 @@ class TestCostContract:
         rng = np.random.default_rng(0)
         for _ in range(20):
             choices = space.sample(rng)
-            assert float(cost.expectation(one_hot(space, choices))) == pytest.approx(cost.of(choices), rel=1e-12)
+            assert float(cost.expectation(one_hot(space, choices))) == pytest.approx(
+                cost.of(choices), rel=1e-12
+            )
 
     def test_cost_of_choices_is_the_count_of_the_decoded_architecture(self, build, space):
         cost: Cost = build(space)
@@ -58,7 +60,11 @@ class TestCostContract:
         cost: Cost = build(space)
         generator = torch.Generator().manual_seed(0)
         logits = torch.randn(
-            space.num_slots, space.max_candidates, generator=generator, dtype=torch.float64, requires_grad=True
+            space.num_slots,
+            space.max_candidates,
+            generator=generator,
+            dtype=torch.float64,
+            requires_grad=True,
         )
         # The scale is taken out: gradcheck's absolute tolerance is made for numbers around 1.
         assert torch.autograd.gradcheck(lambda x: cost.expectation(x.softmax(1)) / cost.range()[1], (logits,))
@@ -110,7 +116,8 @@ def test_identity_costs_nothing_but_keeps_its_input_alive():
 
 
 @pytest.mark.parametrize(
-    ("name", "mega_macs", "mega_params"), [("fbnet_a", 244.5, 4.3), ("fbnet_b", 291.1, 4.8), ("fbnet_c", 378.2, 5.5)]
+    ("name", "mega_macs", "mega_params"),
+    [("fbnet_a", 244.5, 4.3), ("fbnet_b", 291.1, 4.8), ("fbnet_c", 378.2, 5.5)],
 )
 def test_fbnet_counts_are_the_published_ones(name, mega_macs, mega_params):
     counts = count_architecture(named_architecture(name))

@@ -21,7 +21,16 @@ EVERY_KIND = {
         {"channels": 16, "layers": 2, "stride": 2},
         {"channels": 16, "layers": 1, "candidates": ["k3_e3", "skip"]},
     ],
-    "candidates": ["k3_e1", "k3_e3", "k5_e6", "k3_e1_g2", "k3_e3_g2", "k3_e3_se0.25_hswish", "conv_k3", "skip"],
+    "candidates": [
+        "k3_e1",
+        "k3_e3",
+        "k5_e6",
+        "k3_e1_g2",
+        "k3_e3_g2",
+        "k3_e3_se0.25_hswish",
+        "conv_k3",
+        "skip",
+    ],
     "head": {"channels": 32},
 }
 
@@ -78,7 +87,9 @@ def test_soft_mixture_equals_the_plain_loop_with_its_gradients(space, supernet, 
         out.square().sum().backward()
         logits.append((out.detach(), weights.grad))
     torch.testing.assert_close(logits[0], logits[1], rtol=1e-8, atol=1e-10)
-    for (name, ours), (_, theirs) in zip(supernet.named_parameters(), reference.named_parameters(), strict=True):
+    for (name, ours), (_, theirs) in zip(
+        supernet.named_parameters(), reference.named_parameters(), strict=True
+    ):
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-7, atol=1e-9, msg=name)
     for (name, ours), (_, theirs) in zip(supernet.named_buffers(), reference.named_buffers(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12, msg=name)
@@ -128,11 +139,9 @@ def test_recalibrated_norms_hold_the_statistics_of_the_batches(space, supernet):
     child = supernet.child((0,) * space.num_slots)
     batches = [images(space, batch=8), 2 * images(space, batch=8)]
     recalibrate_norms(child, batches)
-    inputs = []
     norm = child.stem[0].norm
     with torch.no_grad():
-        for batch in batches:
-            inputs.append(child.stem[0].conv(batch))
+        inputs = [child.stem[0].conv(batch) for batch in batches]
     means = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
     torch.testing.assert_close(norm.running_mean, means, rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1
