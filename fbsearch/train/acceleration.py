@@ -28,8 +28,10 @@ def make_accelerator(precision: Precision = "fp32") -> Accelerator:
         # accelerate fixes the precision at its first use in a process, but one run may search in one
         # precision and train in another; the process group (PartialState) stays as it is.
         AcceleratorState._reset_state()
+    # Told nothing, accelerate lets processes on a machine without a GPU train side by side, each alone.
+    on_cpu = not torch.accelerator.is_available()
     try:
-        accelerator = Accelerator(mixed_precision=_NAMES[precision])
+        accelerator = Accelerator(mixed_precision=_NAMES[precision], cpu=on_cpu)
     except ValueError as error:
         AcceleratorState._reset_state()
         raise InvalidInputError(f"precision {precision!r} does not work here: {error}") from None

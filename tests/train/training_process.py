@@ -30,10 +30,15 @@ PLAIN = TrainSettings(epochs=3, batch_size=32, learning_rate=0.02, warmup_epochs
 
 
 def train(
-    folder: Path, *, resume: bool = False, settings: TrainSettings = EVERYTHING, with_norms: bool = True
+    folder: Path,
+    *,
+    resume: bool = False,
+    settings: TrainSettings = EVERYTHING,
+    with_norms: bool = True,
+    eval_limit: int = 75,
 ) -> TrainResult:
     """Train on a few digits; leaves ``weights.safetensors`` and ``result.json`` in the folder."""
-    data = load_data("digits", limit=200, eval_limit=75)
+    data = load_data("digits", limit=200, eval_limit=eval_limit)
     torch.manual_seed(1)
     network = Network(load_space("digits").decode((1, 1, 1, 1)))
     if not with_norms:
@@ -73,9 +78,11 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--without-norms", action="store_true")
+    parser.add_argument("--eval-limit", type=int, default=75)
     arguments = parser.parse_args()
     train(
         arguments.folder,
         settings=PLAIN if arguments.plain else EVERYTHING,
         with_norms=not arguments.without_norms,
+        eval_limit=arguments.eval_limit,
     )
