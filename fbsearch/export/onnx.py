@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from fbsearch.export.preparation import conversion_errors, example_output, prepared_copy
-from fbsearch.export.quiet import fast_tracing, quiet
+from fbsearch.export.quiet import quiet
+from fbsearch.export.tracing import fast_tracing, remembered_translations
 from fbsearch.files import atomic_path
 
 OPSET = 18
@@ -31,7 +32,7 @@ def export_onnx(module: nn.Module, input_shape: tuple[int, int, int], path: Path
     prepared = prepared_copy(module)
     example, _ = example_output(prepared, input_shape)
     with conversion_errors("ONNX"), quiet():
-        with torch.no_grad(), fast_tracing():
+        with torch.no_grad(), fast_tracing(), remembered_translations():
             program = torch.onnx.export(
                 prepared,
                 (example,),

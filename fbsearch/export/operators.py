@@ -106,8 +106,9 @@ def _converted(missing: Sequence[Operator], paths: dict[Operator, Path], jobs: i
         ) from error
     finally:
         if jobs > 1:
-            # Idle, they would keep some 0.7 GB each while the models are measured.
-            get_reusable_executor().shutdown(wait=True, kill_workers=finished < len(missing))
+            # Idle, they would keep some 0.7 GB each while the models are measured. What they have
+            # returned is on disk, so they need no time to end in order.
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _convert(operator: Operator, path: Path) -> Operator:

@@ -1,8 +1,7 @@
-"""Converters talk a lot, and torch traces slowly under the garbage collector: both kept in check."""
+"""Converters talk a lot; none of it reaches the terminal."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -11,8 +10,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import IO
-
-import torch._export.utils
 
 _log = logging.getLogger(__name__)
 
@@ -69,27 +66,3 @@ def _flush(stream: IO[str] | None) -> None:
     if stream is not None:
         with suppress(OSError, ValueError):  # closed by whoever started us
             stream.flush()
-
-
-@contextmanager
-def fast_tracing() -> Iterator[None]:
-    """Traces and decompositions of torch.export cost about half within the block.
-
-    Measured on a block of FBNet (litert-torch 0.10, torch 2.13): the garbage collector walks the few
-    million objects of torch, sympy and jax again and again, for a third of the time; and torch looks
-    up all C++ operators anew for each of some 30 operator namespaces in each of five passes, for a
-    further quarter. So the collector pauses, and one look-up serves the block.
-    """
-    collecting = gc.isenabled()
-    look_up = getattr(torch._export.utils, "_materialize_cpp_cia_ops", None)
-    gc.disable()
-    if look_up is not None:  # private to torch: where a release lacks it, the block is merely slower
-        look_up()
-        torch._export.utils._materialize_cpp_cia_ops = lambda: None
-    try:
-        yield
-    finally:
-        if look_up is not None:
-            torch._export.utils._materialize_cpp_cia_ops = look_up
-        if collecting:
-            gc.enable()

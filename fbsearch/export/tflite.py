@@ -11,7 +11,8 @@ from torch import nn
 
 from fbsearch.errors import DependencyError
 from fbsearch.export.preparation import conversion_errors, example_output, prepared_copy
-from fbsearch.export.quiet import fast_tracing, quiet
+from fbsearch.export.quiet import quiet
+from fbsearch.export.tracing import fast_tracing
 from fbsearch.files import atomic_path
 
 
