@@ -9,11 +9,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-import click
 import typer
 
 from fbsearch.cli.app import app
 from fbsearch.errors import FbsearchError
+
+# Newer typers carry a click of their own, so its errors are found by way of the one that typer exports.
+_UsageError = typer.BadParameter.__mro__[1]
+_ClickError = typer.BadParameter.__mro__[2]
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -55,12 +58,11 @@ def _explain(error: Exception) -> str | None:
     """One line for an error that a user can put right, None for a bug."""
     if isinstance(error, FbsearchError):
         return " ".join(str(error).split())
-    if isinstance(error, click.exceptions.Abort):
-        return "aborted"
-    if isinstance(error, click.ClickException):
+    if isinstance(error, _ClickError):
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return " ".join(error.format_message().split()) + hint
+        message: str = error.format_message()  # type: ignore[attr-defined]  # click's, whichever click
+        return " ".join(message.split()) + hint
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
         return (
             f"cannot write {error.filename or 'a file'}: {os.strerror(error.errno)}; what is finished is kept"

@@ -13,7 +13,7 @@ from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.data import DataSplits
 from fbsearch.devices import RUNTIME_FORMATS, find_device
-from fbsearch.errors import BudgetError, CheckpointError
+from fbsearch.errors import BudgetError, CheckpointError, FbsearchError
 from fbsearch.files import write_text
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.profiling import profile
@@ -69,14 +69,26 @@ class Run:
             self._prepare(resume)
         record = RunRecord(self.paths, seed=self.recipe.seed)
         processes.wait_for_everyone()
-        for name, stage in self._stages().items():
-            if record.is_done(name):
-                self._notify(f"{name}: done before")
-            elif processes.is_main_process or name in _SHARED_STAGES:
-                with record.stage(name, writes=processes.is_main_process):
-                    stage()
-            processes.wait_for_everyone()
+        try:
+            for name, stage in self._stages().items():
+                if record.is_done(name):
+                    self._notify(f"{name}: done before")
+                elif processes.is_main_process or name in _SHARED_STAGES:
+                    with record.stage(name, writes=processes.is_main_process):
+                        stage()
+                processes.wait_for_everyone()
+        except FbsearchError:
+            if processes.is_main_process:
+                self._report_failure()
+            raise
         return self._conclude() if processes.is_main_process else None
+
+    def _report_failure(self) -> None:
+        """Write the page of a run that failed: it shows the stage's error."""
+        try:
+            self._notify(f"report: {write_report(self.paths.root)}")
+        except FbsearchError as error:
+            self._notify(f"no report: {error}")  # the stage's own error follows, and says more
 
     def _conclude(self) -> Verification:
         """Write the page, and judge the run by its verification."""
@@ -193,6 +205,7 @@ class Run:
             table,
             latency_cost(self.space, table),
             count=self.recipe.confirm.num_networks,
+            seed=self.recipe.seed,
             meter=self._meter,
             path=self.paths.correction,
         )

@@ -189,9 +189,9 @@ def _compare(
     agreed = agreement(reference, outputs)
     if not agreed.max_abs_diff <= settings.max_abs_diff:
         raise ExportError(
-            f"the exported model disagrees with its network: "
-            f"logits differ by up to {agreed.max_abs_diff:.3g} (allowed {settings.max_abs_diff:g}) and the top class agrees on {agreed.top1_agreement:.2%} "
-            f"of {agreed.num_samples} test images; export it again"
+            "the exported model disagrees with its network: logits differ by up to "
+            f"{agreed.max_abs_diff:.3g} (allowed {settings.max_abs_diff:g}) and the top class agrees on "
+            f"{agreed.top1_agreement:.2%} of {agreed.num_samples} test images; export it again"
         )
     return _Compared(
         test_accuracy=float((outputs.argmax(1) == labels).mean()),

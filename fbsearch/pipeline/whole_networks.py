@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +65,8 @@ def correct_table(
     cost: AdditiveCost,
     *,
     count: int,
-    meter: WholeNetworkMeter,
+    seed: int,
+    meter: Callable[[Sequence[Architecture]], Sequence[float]],
     path: Path,
 ) -> AffineCorrection:
     """Measure whole networks, fit the line from sums to them, and write both to ``path``.
@@ -77,10 +78,14 @@ def correct_table(
         table: for the space.
         cost: its plain sums.
         count: how many networks, at least two.
-        meter: measures them.
+        seed: of the random ones.
+        meter: whole networks to their latencies in microseconds.
         path: the file to write.
+
+    Raises:
+        MeasurementError: if whole networks do not take longer where sums are larger.
     """
-    rng = np.random.default_rng([meter.seed, 3])
+    rng = np.random.default_rng([seed, 3])
     ends = (most_probable(-cost.coefficients), most_probable(cost.coefficients))
     chosen = list(dict.fromkeys([*ends, *(space.sample(rng) for _ in range(4 * count))]))[:count]
     architectures = [space.decode(choices) for choices in chosen]

@@ -1,0 +1,51 @@
+"""Recipes: presets load, overrides apply, wrong fields are named, budgets resolve."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from fbsearch.errors import RecipeError
+from fbsearch.pipeline import load_recipe, recipe_names
+from fbsearch.pipeline.recipe import apply_overrides, parse_recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_presets_load_and_survive_their_own_yaml(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert parse_recipe(yaml.safe_load(recipe.to_yaml()), source="test") == recipe
+
+
+def test_the_imagenet_recipe_is_the_published_schedule():
+    search = load_recipe("imagenet-fbnet").search
+    assert (search.epochs, search.warmup_epochs, search.batch_size) == (90, 10, 192)
+    assert (search.objective, search.alpha, search.beta) == ("fbnet", 0.2, 0.6)
+    assert (search.learning_rate, search.momentum, search.weight_decay) == (0.1, 0.9, 1e-4)
+    assert (search.architecture_learning_rate, search.architecture_weight_decay) == (0.01, 5e-4)
+    assert search.temperature.at(1, search.epochs) / search.temperature.at(0, search.epochs) == pytest.approx(
+        0.95599748, rel=1e-6
+    )  # exp(-0.045)
+
+
+def test_overrides_nest_and_leave_their_source_alone():
+    data = {"a": {"b": 1}, "c": 2}
+    assert apply_overrides(data, ["a.b=[1, 2]", "a.d=x", "e.f=true"]) == {
+        "a": {"b": [1, 2], "d": "x"},
+        "c": 2,
+        "e": {"f": True},
+    }
+    assert data == {"a": {"b": 1}, "c": 2}
+
+
+@pytest.mark.parametrize("override", ["a", "=1", "a..b=1", "a=[", "c.d=1"])
+def test_malformed_overrides_are_refused(override):
+    with pytest.raises(RecipeError, match="--set"):
+        apply_overrides({"c": 2}, [override])
+
+
+def test_a_budget_is_milliseconds_or_a_share_of_the_range():
+    recipe = load_recipe("quickstart", ["budget_ms=2.5"])
+    assert recipe.budget_us((100.0, 300.0)) == 2500.0
+    recipe = load_recipe("quickstart", ["budget_ms=25%"])
+    assert recipe.budget_us((100.0, 300.0)) == 150.0
