@@ -98,7 +98,8 @@ class MemoryPixels:
         if crops is None:
             margin = (self.stored.shape[1] - self.resolution) // 2
             shown = slice(margin, margin + self.resolution)
-            return self.stored[positions, shown, shown]
+            chosen: ByteArray = self.stored[positions]
+            return chosen[:, shown, shown]
         images = (to_image(self.stored[position]) for position in positions)
         return np.stack(
             [_resized_crop(image, draw, self.resolution) for image, draw in zip(images, crops, strict=True)]

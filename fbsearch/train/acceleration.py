@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -12,6 +13,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from fbsearch.errors import InvalidInputError
+
+_log = logging.getLogger(__name__)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _NAMES: dict[Precision, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -39,6 +42,8 @@ def make_accelerator(precision: Precision = "fp32") -> Accelerator:
         raise InvalidInputError(
             f"precision {precision!r} does not work on device {accelerator.device.type!r}: use fp32 or bf16"
         )
+    if precision == "bf16" and on_cpu and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        _log.warning("precision bf16: this CPU has no instructions for it, fp32 is many times faster here")
     return accelerator
 
 
