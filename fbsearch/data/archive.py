@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Protocol
 
-from fbsearch.data.images import MAX_FILE_BYTES, CorruptImageError
+from fbsearch.data.decoding import MAX_FILE_BYTES, CorruptImageError
 from fbsearch.errors import DataError
 
 _SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}

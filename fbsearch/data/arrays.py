@@ -9,7 +9,7 @@ from PIL import Image
 
 from fbsearch.data.archive import Archive
 from fbsearch.data.catalogue import Catalogue, Items
-from fbsearch.data.images import ByteArray, CorruptImageError, to_image
+from fbsearch.data.decoding import ByteArray, CorruptImageError, to_image
 from fbsearch.errors import DataError, DependencyError
 
 _TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
@@ -31,7 +31,7 @@ class ArrayReader:
         return f"{self.source}[{index}]"
 
     def open(self, index: int, *, size: int) -> Image.Image:
-        """As :meth:`~fbsearch.data.images.ImageReader.open`."""
+        """As :meth:`~fbsearch.data.decoding.ImageReader.open`."""
         return to_image(self.pixels[index])
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from fbsearch.data.images import ImageReader, IntArray
+from fbsearch.data.decoding import ImageReader, IntArray
 from fbsearch.errors import DataError
 
 Split = Literal["train", "val", "test"]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fbsearch.data.archive import Archive
 from fbsearch.data.catalogue import Catalogue, Items, Split
-from fbsearch.data.images import decode
+from fbsearch.data.decoding import decode
 from fbsearch.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
@@ -41,7 +41,7 @@ class FileReader:
         return self.names[index]
 
     def open(self, index: int, *, size: int) -> Image.Image:
-        """As :meth:`~fbsearch.data.images.ImageReader.open`."""
+        """As :meth:`~fbsearch.data.decoding.ImageReader.open`."""
         return decode(self.archive.read(self.names[index]), size=size)
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fbsearch.data.augmentation import Augmentation
-from fbsearch.data.images import ImageSet, default_threads
+from fbsearch.data.decoding import default_threads
+from fbsearch.data.images import ImageSet
 from fbsearch.errors import DataError
 
 Batch = tuple[Tensor, Tensor]

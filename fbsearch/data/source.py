@@ -15,19 +15,16 @@ from fbsearch.data.archive import open_archive
 from fbsearch.data.arrays import cifar_catalogue, cifar_folder, digits_catalogue
 from fbsearch.data.augmentation import PHOTO_RESOLUTION, Augmentation, default_augmentation
 from fbsearch.data.catalogue import SPLITS, Catalogue, Items, Split, check_classes, complete_splits, limited
-from fbsearch.data.folder import folder_catalogue
-from fbsearch.data.images import (
+from fbsearch.data.decoding import (
     CorruptImageError,
-    ImageSet,
     IntArray,
-    LazyPixels,
-    MemoryPixels,
     convert,
     default_threads,
     for_each_image,
     read_all,
-    stored_resolution,
 )
+from fbsearch.data.folder import folder_catalogue
+from fbsearch.data.images import ImageSet, LazyPixels, MemoryPixels, stored_resolution
 from fbsearch.errors import DataError
 
 _log = logging.getLogger(__name__)

@@ -267,7 +267,8 @@ class ChildTask:
     def _share_buffers(self) -> None:
         """Give every process the main one's norm statistics, which each gathered from its own images."""
         if self.accelerator.num_processes > 1:
-            for network in {self.network, self.evaluated}:
+            average = [self.average.network] if self.average else []
+            for network in (self.network, *average):  # in the same order in every process
                 for buffer in network.buffers():
                     buffer.copy_(broadcast(buffer))
 

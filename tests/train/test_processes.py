@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -19,20 +21,19 @@ pytestmark = pytest.mark.ci
 SCRIPT = Path(__file__).with_name("training_process.py")
 
 
+def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start the training script in two processes."""
+    root = Path(__file__).parents[2]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(
+        [*launcher, str(SCRIPT), str(folder), *options], env=environment, cwd=root, start_new_session=True
+    )
+
+
 def torchrun(folder: Path, *options: str) -> dict[str, Any]:
     """Run the training script in two processes and return its result."""
-    root = Path(__file__).parents[2]
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run(
-        [*launcher, str(SCRIPT), str(folder), *options], env=environment, cwd=root, check=True, timeout=300
-    )
+    assert start(folder, *options).wait(timeout=300) == 0
     return json.loads((folder / "result.json").read_text())
 
 
@@ -66,3 +67,20 @@ def test_a_process_without_an_image_of_the_last_batch(tmp_path: Path) -> None:
     result = torchrun(tmp_path, "--eval-limit", "65")
     assert result["test"]["num_samples"] == 65
     assert len(result["rows"]) == 4
+
+
+def test_two_processes_killed_and_resumed_end_as_if_they_had_not_been(tmp_path: Path) -> None:
+    straight = torchrun(tmp_path / "straight")
+    launcher = start(tmp_path / "killed")
+    path = tmp_path / "killed/metrics.jsonl"
+    while not path.exists() or len(path.read_bytes().splitlines()) < 2:
+        assert launcher.poll() is None
+        time.sleep(0.01)
+    workers = psutil.Process(launcher.pid).children(recursive=True)
+    for process in (launcher, *workers):
+        process.kill()
+    launcher.wait()
+    psutil.wait_procs(workers)
+    assert torchrun(tmp_path / "killed", "--resume") == straight
+    weights = [tmp_path / name / "weights.safetensors" for name in ("straight", "killed")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()

@@ -76,12 +76,14 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--without-norms", action="store_true")
     parser.add_argument("--eval-limit", type=int, default=75)
     arguments = parser.parse_args()
     train(
         arguments.folder,
+        resume=arguments.resume,
         settings=PLAIN if arguments.plain else EVERYTHING,
         with_norms=not arguments.without_norms,
         eval_limit=arguments.eval_limit,
