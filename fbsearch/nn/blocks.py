@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fbsearch.architecture import Activation, Operator
+from fbsearch.nn.pointwise import is_matrix_product, pointwise
 
 
 def build_activation(activation: Activation) -> nn.Module:
@@ -43,6 +44,17 @@ class ConvNorm(nn.Sequential):
         if activation != "identity":
             self.activation = build_activation(activation)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """``B x Cin x H x W`` to ``B x Cout x H' x W'``."""
+        x = self.norm(self._convolve(x))
+        return x if self.is_linear else self.activation(x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """The convolution; evaluation, and so every export, keeps it one."""
+        if self.training and is_matrix_product(self.conv, x):
+            return pointwise(self.conv, x)
+        return self.conv(x)  # type: ignore[no-any-return]  # nn.Module returns Any
+
     @property
     def is_linear(self) -> bool:
         """Whether no activation follows the norm, so that a factor may move into it."""
@@ -59,7 +71,7 @@ class ConvNorm(nn.Sequential):
             norm.num_batches_tracked.add_(1)
         assert norm.momentum is not None
         return functional.batch_norm(
-            self.conv(x),
+            self._convolve(x),
             norm.running_mean,
             norm.running_var,
             norm.weight * factor,
