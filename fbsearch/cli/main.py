@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = "--debug" in given
-    logging.basicConfig(format="%(message)s", level=logging.DEBUG if is_debugging else logging.WARNING)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    if is_debugging:
+        logging.getLogger("fbsearch").setLevel(logging.DEBUG)
     try:
         result = typer.main.get_command(app).main(
             [argument for argument in given if argument != "--debug"],

@@ -82,8 +82,6 @@ def profile_space(
             {"table": str(path), "num_entries": len(table.entries), **table.header.model_dump(mode="json")}
         )
         return
-    for warning in table.warnings:
-        notify(f"warning: {warning}")
     notify(
         f"{path}: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
         f"measuring {table.seconds.measuring:.0f} s"

@@ -75,7 +75,8 @@ def run_search(
     result = None
     if accelerator.is_main_process:
         if measure is None or confirm is None:
-            result = searched.result(searched.finalists(budget_us), chosen=0, budget_us=budget_us)
+            finalists = searched.finalists(budget_us)
+            result = searched.result(finalists, chosen=searched.choose(finalists), budget_us=budget_us)
         else:
             result = choose_measured(searched, budget_us, measure=measure, settings=confirm)
         _write(searched, result, paths)
@@ -86,7 +87,7 @@ def run_search(
 def choose_measured(
     searched: SearchedSupernet, budget_us: float, *, measure: MeasureWhole, settings: ConfirmSettings
 ) -> SearchResult:
-    """Choose the finalist of best validation accuracy among those whose measured latency keeps the budget.
+    """Choose among the finalists whose latency, measured as whole networks, keeps the budget.
 
     Where none does, the bound on predicted latency is lowered by as much as the fastest of them is over,
     and others are proposed.
@@ -98,9 +99,10 @@ def choose_measured(
     bound_us, known = budget_us, dict[tuple[int, ...], float]()
     for _ in range(settings.attempts):
         finalists = _with_measurements(searched, searched.finalists(bound_us), measure, known)
-        keeping = [i for i, finalist in enumerate(finalists) if _measured(finalist) <= allowed_us]
+        keeping = [finalist for finalist in finalists if _measured(finalist) <= allowed_us]
         if keeping:
-            return searched.result(finalists, chosen=keeping[0], budget_us=budget_us)
+            chosen = finalists.index(keeping[searched.choose(keeping)])
+            return searched.result(finalists, chosen=chosen, budget_us=budget_us)
         bound_us *= allowed_us / min(map(_measured, finalists))
     raise BudgetError(
         f"none of {len(known)} finalists keeps {budget_us / 1000:.4g} ms when measured as a whole "

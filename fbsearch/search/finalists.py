@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import islice
 
@@ -72,3 +73,20 @@ def rank_finalists(
             )
         )
     return sorted(finalists, key=lambda finalist: (-finalist.val_accuracy, -finalist.log_probability))
+
+
+def most_accurate(finalists: Sequence[Finalist], *, num_images: int) -> int:
+    """Index of the finalist to take: the most probable of those no less accurate than the best, within noise.
+
+    Validation accuracies within one standard error, sqrt(a (1 - a) / n) at the best one, are taken for
+    equal (the one-standard-error rule of Breiman et al., 1984); what the search learnt then decides, rather
+    than the luck of a few images.
+
+    Args:
+        finalists: at least one.
+        num_images: n, the validation images.
+    """
+    best = max(finalist.val_accuracy for finalist in finalists)
+    bar = best - math.sqrt(best * (1 - best) / num_images)
+    equal = [index for index, finalist in enumerate(finalists) if finalist.val_accuracy >= bar]
+    return max(equal, key=lambda index: finalists[index].log_probability)

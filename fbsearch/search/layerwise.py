@@ -15,7 +15,7 @@ from fbsearch.costs import AdditiveCost, Cost, FloatArray, mac_cost, memory_acce
 from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
 from fbsearch.errors import DataError
 from fbsearch.search.dnas import DnasTask
-from fbsearch.search.finalists import propose_finalists, rank_finalists
+from fbsearch.search.finalists import most_accurate, propose_finalists, rank_finalists
 from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective
 from fbsearch.search.result import Finalist, SearchResult, describe_collapse
 from fbsearch.search.selection import Limit, check_feasible
@@ -71,6 +71,10 @@ class SearchedSupernet:
             val_loader=self.val_loader,
             device=self.task.distribution.logits.device,
         )
+
+    def choose(self, finalists: Sequence[Finalist]) -> int:
+        """Index of the finalist to take, by validation accuracy and probability."""
+        return most_accurate(finalists, num_images=len(self.val_loader.image_set))
 
     def result(self, finalists: Sequence[Finalist], *, chosen: int, budget_us: float) -> SearchResult:
         """The search's result with the finalist at ``chosen`` as its winner."""

@@ -1,0 +1,104 @@
+"""A whole small run on this computer, through the command line, interrupted and resumed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from fbsearch.cli import main
+from fbsearch.pipeline import Run, load_recipe
+from fbsearch.pipeline.folder import RunRecord
+
+SPACE = {
+    "name": "tiny",
+    "resolution": 8,
+    "in_channels": 1,
+    "num_classes": 10,
+    "stem": {"channels": 8, "stride": 1},
+    "stages": [{"channels": 16, "layers": 2, "stride": 2}],
+    "candidates": ["k3_e3", "k5_e6", "skip"],
+}
+SMALL = (
+    "search.epochs=4",
+    "search.warmup_epochs=1",
+    "search.num_finalists=2",
+    "train.epochs=6",
+    "confirm.num_networks=4",
+    "verify.num_samples=100",
+    "budget_ms=80%",
+)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    space = tmp_path / "space.yaml"
+    space.write_text(yaml.safe_dump(SPACE))
+    return [f"space.source={space}", *SMALL]
+
+
+def arguments(settings):
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+@pytest.mark.ci
+def test_a_run_from_nothing_to_a_verified_model(settings, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    command = ["run", "quickstart", "--out", str(out), "--quiet", *arguments(settings)]
+    run_training = "fbsearch.pipeline.run.run_training"
+    with monkeypatch.context() as patch:
+        patch.setattr(run_training, lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert main(command) == 130
+    assert "--resume" in capsys.readouterr().err
+    searched = (out / "search" / "result.json").read_bytes()
+    assert main([*command, "--resume", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "search: done before" in printed.err
+    assert (out / "search" / "result.json").read_bytes() == searched
+
+    verification = json.loads(printed.out)
+    assert verification == json.loads((out / "verification.json").read_text())
+    assert verification["measured_ms"] <= verification["budget_ms"]
+    assert verification["top1_agreement"] == 1.0 and verification["max_abs_diff"] < 1e-3
+    assert verification["test_accuracy"] == verification["torch_test_accuracy"] > 0.7
+    record = json.loads((out / "run.json").read_text())
+    assert all(stage["error"] is None for stage in record["stages"].values())
+    for name in ("model.tflite", "model.tflite.json", "model.onnx", "weights.safetensors", "report.html"):
+        assert (out / name).stat().st_size > 0
+
+    # Each stage again, alone, on the files of the run.
+    assert main(["verify", str(out / "model.onnx"), "--json", "--set", "num_samples=50"]) == 0
+    assert json.loads(capsys.readouterr().out)["runtime"] == "onnxruntime"
+    assert main(["verify", str(out / "model.tflite"), "--budget-ms", "0.0001", "--quiet"]) == 2
+    assert "over its budget" in capsys.readouterr().err
+    assert main(["describe", str(out), "--table", str(out / "table.json"), "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["latency_ms"] == pytest.approx(sum(op["latency_ms"] for op in described["operators"]))
+
+
+def test_a_dry_run_measures_and_writes_nothing(settings, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["run", "quickstart", "--out", str(out), "--dry-run", "--json", *arguments(settings)]
+    assert main(command) == 0
+    stages = json.loads(capsys.readouterr().out)
+    assert [stage["name"] for stage in stages] == [
+        *("profile", "correct", "search", "train", "export", "verify", "report"),
+    ]
+    assert not out.exists()
+
+
+def test_a_failed_stage_is_recorded_and_runs_again(settings, tmp_path, monkeypatch):
+    from fbsearch.errors import MeasurementError
+
+    run = Run(load_recipe("quickstart", settings), tmp_path / "run", progress=False, notify=lambda line: None)
+
+    def fail() -> None:
+        raise MeasurementError("the device is on fire")
+
+    monkeypatch.setattr(run, "_profile", fail)
+    with pytest.raises(MeasurementError):
+        run.execute(resume=False)
+    record = RunRecord(run.paths, seed=0)
+    assert not record.is_done("profile")
+    assert "the device is on fire" in (run.paths.root / "report.html").read_text()

@@ -1,0 +1,170 @@
+"""The search itself, on a small space and few digits: modes, budgets, penalties, resuming, collapse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fbsearch.costs import latency_cost, parameter_cost
+from fbsearch.data import load_data
+from fbsearch.errors import BudgetError, CheckpointError, TrainingError
+from fbsearch.search import SearchSettings, search_layerwise
+from fbsearch.search.finalists import most_accurate
+from fbsearch.search.result import Finalist, describe_collapse
+from fbsearch.spaces import parse_definition
+from fbsearch.train import load_state, make_accelerator
+from tests.latency.sample_table import sample_table
+
+SPACE = parse_definition(
+    {
+        "name": "tiny",
+        "resolution": 8,
+        "in_channels": 1,
+        "num_classes": 10,
+        "stem": {"channels": 8, "stride": 1},
+        "stages": [{"channels": 8, "layers": 3}],
+        "candidates": ["k3_e1", "k3_e3", "k5_e6", "skip"],
+    },
+    source="test",
+).build()
+LATENCY = latency_cost(SPACE, sample_table(SPACE))
+MIDDLE_US = sum(LATENCY.range()) / 2
+SETTINGS = SearchSettings(
+    epochs=3,
+    warmup_epochs=1,
+    batch_size=32,
+    learning_rate=0.05,
+    architecture_learning_rate=0.1,
+    num_finalists=3,
+    calibration_batches=2,
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_data("digits", resolution=8, in_channels=1, seed=0, limit=300)
+
+
+def search(data, folder, *, budget_us=MIDDLE_US, resume=False, **changes):
+    return search_layerwise(
+        SPACE,
+        latency=LATENCY,
+        budget_us=budget_us,
+        data=data,
+        augmentation=None,
+        settings=SETTINGS.model_copy(update=changes),
+        seed=0,
+        folder=folder,
+        resume=resume,
+        accelerator=make_accelerator("fp32"),
+        progress=False,
+    )
+
+
+@pytest.mark.parametrize("mode", ["soft", "hard", "sampled"])
+@pytest.mark.parametrize("objective", ["budget", "fbnet"])
+def test_every_mode_and_objective_ends_with_ranked_finalists_within_the_budget(
+    data, tmp_path, mode, objective
+):
+    searched = search(data, tmp_path, mode=mode, objective=objective)
+    finalists = searched.finalists(MIDDLE_US)
+    assert len({finalist.choices for finalist in finalists}) == len(finalists) == 3
+    assert all(finalist.predicted_us <= MIDDLE_US for finalist in finalists)
+    accuracies = [finalist.val_accuracy for finalist in finalists]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert sum(finalist.source == "most probable" for finalist in finalists) == 1
+
+
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_the_expected_latency_is_driven_to_the_budget(data, tmp_path, share):
+    least, greatest = LATENCY.range()
+    budget_us = least + share * (greatest - least)
+    searched = search(
+        data, tmp_path, budget_us=budget_us, mode="sampled", epochs=40, architecture_learning_rate=0.2
+    )
+    expected = LATENCY.expectation(searched.task.distribution.probabilities().detach())
+    assert float(expected) == pytest.approx(budget_us, rel=0.05)
+
+
+def test_a_resource_penalty_shrinks_the_expected_network(data, tmp_path):
+    cost = parameter_cost(SPACE)
+    expected = []
+    for name, penalties in (("without", {}), ("with", {"num_params": 2000.0})):
+        searched = search(
+            data, tmp_path / name, objective="fbnet", mode="sampled", epochs=6, penalties=penalties
+        )
+        expected.append(float(cost.expectation(searched.task.distribution.probabilities().detach())))
+    assert expected[1] < 0.8 * expected[0]
+
+
+def test_theta_is_frozen_during_the_warm_up(data, tmp_path):
+    searched = search(data, tmp_path, epochs=2, warmup_epochs=2)
+    assert not searched.task.distribution.logits.any()
+
+
+def test_an_interrupted_search_ends_bit_for_bit_like_one_that_was_not(data, tmp_path, monkeypatch):
+    whole = search(data, tmp_path / "whole", mode="sampled")
+    from fbsearch.search.dnas import DnasTask
+
+    run_epoch = DnasTask.run_epoch
+
+    def stopping(self, epoch, report):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return run_epoch(self, epoch, report)
+
+    monkeypatch.setattr(DnasTask, "run_epoch", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        search(data, tmp_path / "cut", mode="sampled")
+    monkeypatch.undo()
+    resumed = search(data, tmp_path / "cut", mode="sampled", resume=True)
+    files = [tmp_path / name / "checkpoint.safetensors" for name in ("whole", "cut")]
+    first, second = (load_state(file) for file in files)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert first["rows"] == second["rows"]
+    assert whole.finalists(MIDDLE_US) == resumed.finalists(MIDDLE_US)
+
+
+def test_a_search_resumes_only_with_its_own_settings(data, tmp_path):
+    search(data, tmp_path, epochs=1, warmup_epochs=0)
+    with pytest.raises(CheckpointError, match="budget_us"):
+        search(data, tmp_path, epochs=1, warmup_epochs=0, budget_us=MIDDLE_US * 1.01, resume=True)
+    with pytest.raises(CheckpointError, match="resume"):
+        search(data, tmp_path, epochs=1, warmup_epochs=0)
+
+
+def test_an_impossible_budget_is_refused_before_anything_is_written(data, tmp_path):
+    with pytest.raises(BudgetError, match="cheapest"):
+        search(data, tmp_path, budget_us=LATENCY.range()[0] * 0.99)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_diverging_search_says_which_settings_tame_it(data, tmp_path):
+    with pytest.raises(TrainingError, match=r"search\.learning_rate"):
+        search(data, tmp_path, learning_rate=1e12, warmup_epochs=0)
+
+
+def test_collapse_is_reported_when_most_optional_layers_are_skipped():
+    probabilities = np.full((3, 4), 0.1)
+    probabilities[:, 3] = 0.7  # skip
+    assert "skips 3 of the 3" in (describe_collapse(SPACE, probabilities) or "")
+    probabilities[0, 0] = 0.9
+    assert describe_collapse(SPACE, probabilities) is None
+
+
+def test_among_equally_accurate_finalists_the_most_probable_is_taken():
+    def finalist(accuracy, log_probability):
+        return Finalist((0,), 1.0, log_probability, accuracy, "sampled")
+
+    finalists = [finalist(0.90, -9.0), finalist(0.89, -1.0), finalist(0.70, -0.1)]
+    assert most_accurate(finalists, num_images=100) == 1  # 0.90 - 0.03 is the bar
+    assert most_accurate(finalists, num_images=100_000) == 0
+
+
+def test_sampled_steps_leave_the_global_generator_alone(data, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    search(data, tmp_path, epochs=1, warmup_epochs=0)
+    assert torch.equal(torch.rand(3), expected)
