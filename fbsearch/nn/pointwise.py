@@ -1,7 +1,7 @@
 """1x1 convolutions over channels-last batches as matrix products.
 
-In channels-last layout a 1x1 convolution is the product of the pixels' matrix ``N x Cin`` (N = B H W) with the
-weights. On a CPU the matrix product is the faster form of the two, above all backward (docs/benchmarks.md).
+In channels-last layout a 1x1 convolution is the product of the pixels' matrix ``N x Cin`` (N = B H W) with
+the weights. On a CPU the matrix product is the faster form, above all backward (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 def is_matrix_product(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Whether ``conv`` over ``x`` may run as a matrix product: pointwise, ungrouped, channels last, on a CPU."""
+    """Whether ``conv`` over ``x`` may be a matrix product: pointwise, ungrouped, channels last, on a CPU."""
     return (
         conv.kernel_size == (1, 1)
         and conv.stride == (1, 1)

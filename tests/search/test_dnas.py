@@ -62,6 +62,17 @@ def search(data, folder, *, budget_us=MIDDLE_US, resume=False, **changes):
     )
 
 
+def is_equal(first, second) -> bool:
+    """Whether two nested states are the same, tensors bit for bit."""
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second) and first.stride() == second.stride()
+    if isinstance(first, dict):
+        return list(first) == list(second) and all(is_equal(first[key], second[key]) for key in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(is_equal, first, second))
+    return first == second
+
+
 @pytest.mark.parametrize("mode", ["soft", "hard", "sampled"])
 @pytest.mark.parametrize("objective", ["budget", "fbnet"])
 def test_every_mode_and_objective_ends_with_ranked_finalists_within_the_budget(
@@ -81,7 +92,13 @@ def test_the_expected_latency_is_driven_to_the_budget(data, tmp_path, share):
     least, greatest = LATENCY.range()
     budget_us = least + share * (greatest - least)
     searched = search(
-        data, tmp_path, budget_us=budget_us, mode="sampled", epochs=40, architecture_learning_rate=0.2
+        data,
+        tmp_path,
+        budget_us=budget_us,
+        mode="sampled",
+        epochs=40,
+        batch_size=8,
+        architecture_learning_rate=0.1,
     )
     expected = LATENCY.expectation(searched.task.distribution.probabilities().detach())
     assert float(expected) == pytest.approx(budget_us, rel=0.05)
@@ -119,10 +136,8 @@ def test_an_interrupted_search_ends_bit_for_bit_like_one_that_was_not(data, tmp_
         search(data, tmp_path / "cut", mode="sampled")
     monkeypatch.undo()
     resumed = search(data, tmp_path / "cut", mode="sampled", resume=True)
-    files = [tmp_path / name / "checkpoint.safetensors" for name in ("whole", "cut")]
-    first, second = (load_state(file) for file in files)
-    assert files[0].read_bytes() == files[1].read_bytes()
-    assert first["rows"] == second["rows"]
+    first, second = (load_state(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "cut"))
+    assert is_equal(first, second)
     assert whole.finalists(MIDDLE_US) == resumed.finalists(MIDDLE_US)
 
 
