@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import joblib
 import torch
@@ -93,10 +95,14 @@ def _num_processes(jobs: int | None, num_missing: int) -> int:
 
 def _converted(missing: Sequence[Operator], paths: dict[Operator, Path], jobs: int) -> Iterator[Operator]:
     """Yields each operator once its file is there."""
+    stopped = threading.Event()
     parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
+    results = parallel(_tasks(missing, paths, stopped))
     finished = 0
     try:
-        for op in parallel(joblib.delayed(_convert)(op, paths[op]) for op in missing):
+        for op, error in results:
+            if error is not None:
+                raise error
             finished += 1
             yield op
     except TerminatedWorkerError as error:
@@ -105,20 +111,36 @@ def _converted(missing: Sequence[Operator], paths: dict[Operator, Path], jobs: i
             f"conversions are kept: run again, with fewer jobs than {jobs} if memory is short"
         ) from error
     finally:
+        # Whether finished or interrupted, the processes end in order: killed, they would leave
+        # semaphores behind, of which Python complains when the program ends; idle, they would keep
+        # some 0.7 GB each while the models are measured.
+        stopped.set()
+        with suppress(TerminatedWorkerError):
+            for _ in results:
+                pass
         if jobs > 1:
-            # Idle, they would keep some 0.7 GB each while the models are measured. What they have
-            # returned is on disk, so they need no time to end in order.
-            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+            get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
-def _convert(operator: Operator, path: Path) -> Operator:
+def _tasks(
+    operators: Sequence[Operator], paths: dict[Operator, Path], stopped: threading.Event
+) -> Iterator[Any]:
+    """What the processes are to do, up to the moment at which nobody wants more."""
+    for op in operators:
+        if stopped.is_set():
+            return
+        yield joblib.delayed(_convert)(op, paths[op])
+
+
+def _convert(operator: Operator, path: Path) -> tuple[Operator, ExportError | None]:
+    """Returns the error: raised, it would have the other processes killed in the midst of their work."""
     size = operator.resolution
     try:
         with _one_torch_thread():
             export_model(random_module(operator), (operator.in_channels, size, size), path)
     except ExportError as error:
-        raise ExportError(f"operator {operator}: {error}") from error
-    return operator
+        return operator, ExportError(f"operator {operator}: {error}")
+    return operator, None
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,32 @@ def test_a_killed_process_is_an_error_and_the_next_call_goes_on(tmp_path: Path) 
 
     paths = convert_operators(operators, "onnx", store, jobs=2)
     assert all(path.stat().st_size > 100 for path in paths.values())
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from fbsearch.architecture import Operator
+from fbsearch.export import ConversionCache, convert_operators
+
+def stop_if_asked(operator):
+    if sys.argv[2] == "stop":
+        sys.exit(2)
+
+operators = [Operator.from_key(f"conv_k3_s1_relu_c4-{width}_r8") for width in range(4, 10)]
+convert_operators(operators, sys.argv[3], ConversionCache(Path(sys.argv[1])), jobs=2, on_done=stop_if_asked)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_format", ["tflite", "onnx"])
+@pytest.mark.parametrize(("ending", "code"), [("finish", 0), ("stop", 2)])
+def test_a_program_says_nothing_however_it_ends(
+    ending: str, code: int, model_format: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), ending, model_format]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
 def _converters() -> list[psutil.Process]:
