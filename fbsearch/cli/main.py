@@ -36,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if is_debugging:
         logging.getLogger("fbsearch").setLevel(logging.DEBUG)
+    arguments_or_help = [argument for argument in given if argument != "--debug"] or ["--help"]
+    command = typer.main.get_command(app)
     try:
-        result = typer.main.get_command(app).main(
-            [argument for argument in given if argument != "--debug"],
-            prog_name="fbsearch",
-            standalone_mode=False,
-        )
+        # Not command.main(): what it makes of Ctrl-C differs between versions.
+        with command.make_context("fbsearch", arguments_or_help) as context:
+            command.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
     except Exception as error:  # the outermost frame decides what a person sees
         line = _explain(error)
         if line is None or is_debugging:
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted; what is finished is kept: the same command with --resume goes on from there")
         return INTERRUPTED
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _explain(error: Exception) -> str | None:
