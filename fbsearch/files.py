@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -57,6 +59,18 @@ def read_json(path: Path) -> Any:
         OSError, json.JSONDecodeError, UnicodeDecodeError: as reading and parsing raise them.
     """
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def parse_yaml(text: str) -> Any:
+    """The content of a YAML text that a person wrote.
+
+    Raises:
+        ValueError: if it is none, on one line: a date of month 13 and nesting thousands deep included.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
 
 
 def _dump(data: Any, depth: int, indent: int) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fbsearch.devices import MeasurementProtocol
 from fbsearch.errors import RecipeError
+from fbsearch.files import parse_yaml
 from fbsearch.search import SearchSettings
 from fbsearch.train import TrainSettings
 
@@ -248,8 +249,8 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
         if not separator or not all(path.split(".")):
             raise RecipeError(f"--set {override!r}: write NAME=VALUE, such as search.epochs=5")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = parse_yaml(text)
+        except ValueError:
             raise RecipeError(f"--set {override!r}: {text!r} is no YAML value") from None
         _assign(changed, path.split("."), value, override)
     return changed
@@ -283,9 +284,9 @@ def _read(source: str) -> dict[str, Any]:
                 f"nor a readable YAML file: {error}"
             ) from None
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {source}: not YAML: {' '.join(str(error).split())}") from None
+        data = parse_yaml(text)
+    except ValueError as error:
+        raise RecipeError(f"recipe {source}: not YAML: {error}") from None
     if not isinstance(data, dict):
         raise RecipeError(f"recipe {source}: must be a mapping with 'name', 'budget_ms', 'data', 'space', …")
     return data

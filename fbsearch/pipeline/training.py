@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -71,7 +70,7 @@ def run_training(
         write_json(
             paths.train_result,
             {
-                "test": metrics_dict(result, data),
+                "test": result.test.to_dict(data.class_names),
                 "num_params": counts.num_params,
                 "num_macs": counts.num_macs,
                 "seconds": result.seconds,
@@ -79,8 +78,3 @@ def run_training(
         )
     accelerator.wait_for_everyone()
     return result
-
-
-def metrics_dict(result: TrainResult, data: DataSplits) -> dict[str, Any]:
-    """Test metrics in their JSON form, classes by name."""
-    return result.test.to_dict(data.class_names)

@@ -24,7 +24,7 @@ from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, Supernet, 
 from fbsearch.search.objective import Objective
 from fbsearch.search.settings import SearchSettings
 from fbsearch.spaces import LayerwiseSpace
-from fbsearch.train import Report, seeded
+from fbsearch.train import Report, cosine_rate, seeded
 
 _MILLION = 1e6
 
@@ -134,7 +134,7 @@ class DnasTask:
         totals = _Totals()
         steps = len(self._weight_loader)
         for step, (images, labels) in enumerate(self._batches(self._weight_loader, epoch)):
-            self._set_learning_rate((epoch + step / steps) / self.num_epochs)
+            self._set_learning_rate(epoch * steps + step, num_steps=self.num_epochs * steps)
             sample = self._sample(epoch, generator, detached=True)
             with self._accelerator.autocast():
                 logits = self._parallel(images, sample.weights, sample.paths)
@@ -181,8 +181,8 @@ class DnasTask:
     def _temperature(self, epoch: int) -> float:
         return self.settings.temperature.at(epoch, self.num_epochs)
 
-    def _set_learning_rate(self, progress: float) -> None:
-        rate = self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+    def _set_learning_rate(self, step: int, *, num_steps: int) -> None:
+        rate = self.settings.learning_rate * cosine_rate(step, num_steps=num_steps)
         for group in self._weights_optimizer.param_groups:
             group["lr"] = rate
 

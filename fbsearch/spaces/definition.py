@@ -7,11 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fbsearch.architecture import MAX_SIZE, Activation, Operator
 from fbsearch.errors import ArchitectureError, SpaceError
+from fbsearch.files import parse_yaml
 from fbsearch.spaces.layerwise import LayerwiseSpace, Slot
 
 _CANDIDATE = re.compile(
@@ -276,9 +276,9 @@ def _read(source: str) -> dict[str, Any]:
                 f"nor a readable YAML file: {error}"
             ) from None
     try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date of month 13; nested thousands deep
-        raise SpaceError(f"space {source}: not YAML: {' '.join(str(error).split())}") from None
+        data = parse_yaml(text)
+    except ValueError as error:
+        raise SpaceError(f"space {source}: not YAML: {error}") from None
     if not isinstance(data, dict):
         raise SpaceError(f"space {source}: must be a mapping with 'name', 'resolution', 'stages', …")
     return data

@@ -49,3 +49,11 @@ def test_a_budget_is_milliseconds_or_a_share_of_the_range():
     assert recipe.budget_us((100.0, 300.0)) == 2500.0
     recipe = load_recipe("quickstart", ["budget_ms=25%"])
     assert recipe.budget_us((100.0, 300.0)) == 150.0
+
+
+@pytest.mark.parametrize("text", ["seed: 2026-13-01", "[" * 5000, "name: ["])
+def test_what_is_no_yaml_is_one_clear_error(tmp_path, text):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match="not YAML"):
+        load_recipe(str(path))
