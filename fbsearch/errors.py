@@ -62,6 +62,31 @@ class MeasurementError(DeviceError):
     """A model could not be measured on a device that is otherwise reachable."""
 
 
+class ConnectionLostError(DeviceError):
+    """The link to a device broke: cable, reboot, daemon killed, silence. Work so far is kept; tried again."""
+
+
+class ConnectionTimeoutError(DeviceError):
+    """A command outlived its time on a device whose link is alive: it hangs there, and would again."""
+
+
+class DeviceUnavailableError(DeviceError):
+    """A device is absent, offline, busy or has not authorised this computer: the message says what to do.
+
+    Args:
+        message: one line, with the remedy.
+        may_return: whether waiting can be enough (absent, offline), as after a reboot.
+    """
+
+    def __init__(self, message: str, *, may_return: bool = False) -> None:
+        super().__init__(message)
+        self.may_return = may_return
+
+
+class DeviceFullError(DeviceError):
+    """No space is left on a device: free some there and run again."""
+
+
 class ExportError(FbsearchError):
     """A network could not be converted, or the converted model disagrees with it."""
 

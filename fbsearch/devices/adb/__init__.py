@@ -1,0 +1,6 @@
+"""Devices reached with the Android Debug Bridge: phones, and boards that speak it."""
+
+from fbsearch.devices.adb.connecting import ReconnectingConnection, connect
+from fbsearch.devices.adb.connection import AdbAddress, Connection, ShellResult
+
+__all__ = ["AdbAddress", "Connection", "ReconnectingConnection", "ShellResult", "connect"]
