@@ -5,6 +5,12 @@ prints that line and exits with 2; a traceback appears only with ``--debug``. A 
 ``AssertionError`` or whatever Python raises, never one of these.
 """
 
+from __future__ import annotations
+
+from typing import Literal
+
+UnavailableReason = Literal["absent", "offline", "unauthorised", "busy", "no permission", "other"]
+
 
 class FbsearchError(Exception):
     """Base of every error that a user can put right."""
@@ -75,12 +81,17 @@ class DeviceUnavailableError(DeviceError):
 
     Args:
         message: one line, with the remedy.
-        may_return: whether waiting can be enough (absent, offline), as after a reboot.
+        reason: what keeps it from being used.
     """
 
-    def __init__(self, message: str, *, may_return: bool = False) -> None:
+    def __init__(self, message: str, *, reason: UnavailableReason = "other") -> None:
         super().__init__(message)
-        self.may_return = may_return
+        self.reason = reason
+
+    @property
+    def may_return(self) -> bool:
+        """Whether waiting can be enough, as after a reboot; a person's leave does not come by itself."""
+        return self.reason not in ("unauthorised", "other")
 
 
 class DeviceFullError(DeviceError):

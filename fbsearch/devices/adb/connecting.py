@@ -1,22 +1,19 @@
-"""From an address to a connection, and to one that outlives cables and reboots."""
+"""From an address to a connection: over USB, TCP or a running adb server."""
 
 from __future__ import annotations
 
 import logging
-import time
+import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
 
-from fbsearch.devices.adb.connection import AdbAddress, Connection, ShellResult
-from fbsearch.devices.adb.direct import connect_tcp, connect_usb
-from fbsearch.devices.adb.keys import AdbKey, load_key
-from fbsearch.errors import ConnectionLostError, DeviceError, DeviceUnavailableError
+from fbsearch.devices.adb.connection import AdbAddress, Connection
+from fbsearch.devices.adb.direct import connect_tcp, connect_usb, tcp_serial
+from fbsearch.devices.adb.keys import load_key
+from fbsearch.devices.adb.server import attach, choose_server, connect_server, list_server
+from fbsearch.errors import DependencyError, DeviceError
 
 _LOGGER = logging.getLogger(__name__)
-_FIRST_DELAY_S = 1.0
-_MAX_DELAY_S = 15.0
-_Result = TypeVar("_Result")
+_TCP_SERIAL = re.compile(r"(?!usb:)(\[[0-9A-Fa-f:.%]+\]|[^:/\s]+):(\d{1,5})")
 
 
 def connect(address: AdbAddress, *, notify: Callable[[str], None] = _LOGGER.warning) -> Connection:
@@ -30,156 +27,69 @@ def connect(address: AdbAddress, *, notify: Callable[[str], None] = _LOGGER.warn
         DeviceUnavailableError: if it cannot be reached; the message says what to do.
         DependencyError: if USB is needed and libusb is missing.
     """
-    if address.transport == "tcp" and address.host is None:
-        raise DeviceError("transport 'tcp' needs the device's host; give its address")
-    if address.transport == "tcp" or (address.transport == "auto" and address.host is not None):
-        return _tcp(address, notify)
-    return connect_usb(
-        address.serial, _key(address, notify), notify=notify, auth_timeout_s=address.auth_timeout_s
-    )
+    if address.transport == "server":
+        return _through_server(address)
+    if address.transport == "tcp":
+        return _over_tcp(address, notify)
+    if address.transport == "usb":
+        return _over_usb(address, notify)
+    return _over_the_best(address, notify)
 
 
-def _tcp(address: AdbAddress, notify: Callable[[str], None]) -> Connection:
-    assert address.host is not None
-    return connect_tcp(
-        address.host,
-        address.port,
-        _key(address, notify),
-        notify=notify,
-        auth_timeout_s=address.auth_timeout_s,
-    )
-
-
-def _key(address: AdbAddress, notify: Callable[[str], None]) -> AdbKey:
-    return load_key(address.key, warn=notify)
-
-
-class ReconnectingConnection:
-    """A connection that reconnects and repeats what a lost link cut off.
-
-    A call is repeated, so every command must be one that may run twice. What is not transient (an
-    unauthorised computer, a command that hangs, a full disk) passes through.
-
-    Args:
-        factory: opens a fresh connection.
-        notify: told, a line each, what happened and how long it will be waited for.
-        patience_s: how long the device may stay away.
-        max_failures: so many times in a row one call may lose the link.
-        sleep: waits some seconds.
-        clock: monotonic seconds.
-
-    Raises:
-        DeviceError: if the first connection fails.
-    """
-
-    def __init__(
-        self,
-        factory: Callable[[], Connection],
-        *,
-        notify: Callable[[str], None] = _LOGGER.warning,
-        patience_s: float = 180,
-        max_failures: int = 5,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._factory = factory
-        self._notify = notify
-        self._patience_s = patience_s
-        self._max_failures = max_failures
-        self._sleep = sleep
-        self._clock = clock
-        self._hooks: list[Callable[[Connection], None]] = []
-        self._connection: Connection | None = factory()
-        self._serial = self._connection.serial
-        self._transport = self._connection.transport
-
-    @property
-    def serial(self) -> str:
-        """The device's serial."""
-        return self._serial
-
-    @property
-    def transport(self) -> str:
-        """What carried the last connection."""
-        return self._transport
-
-    def on_reconnected(self, hook: Callable[[Connection], None]) -> None:
-        """Have ``hook`` called with every later connection before anything else runs on it."""
-        self._hooks.append(hook)
-
-    def shell(self, command: str, *, timeout_s: float) -> ShellResult:
-        """Run a shell command, again where the link was lost."""
-        return self._repeat(lambda connection: connection.shell(command, timeout_s=timeout_s))
-
-    def push(self, content: Path | bytes, remote: str, *, mode: int = 0o644, timeout_s: float = 120) -> None:
-        """Write a file on the device, again where the link was lost."""
-        self._repeat(lambda connection: connection.push(content, remote, mode=mode, timeout_s=timeout_s))
-
-    def pull(self, remote: str, *, timeout_s: float = 60) -> bytes:
-        """The content of a file on the device, read again where the link was lost."""
-        return self._repeat(lambda connection: connection.pull(remote, timeout_s=timeout_s))
-
-    def close(self) -> None:
-        """End the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _repeat(self, call: Callable[[Connection], _Result]) -> _Result:
-        failures = 0
-        while True:
-            if self._connection is None:
-                raise ConnectionLostError(
-                    f"the connection to device {self._serial!r} is closed or was given up"
-                )
-            try:
-                return call(self._connection)
-            except ConnectionLostError as error:
-                failures += 1
-                if failures >= self._max_failures:
-                    raise ConnectionLostError(
-                        f"{error}; gave up after {failures} failures in a row; check the cable, run again"
-                    ) from error
-                self._wait_until_back(error)
-
-    def _wait_until_back(self, cause: ConnectionLostError) -> None:
-        """Reconnect; the cause stays the connection's state where that does not succeed."""
-        self._drop()
-        self._notify(f"{cause}; connecting again for up to {self._patience_s:g} s")
-        start = self._clock()
-        delay = _FIRST_DELAY_S
-        while True:
-            self._sleep(delay)
-            waited = self._clock() - start
-            try:
-                self._reconnect()
-                self._notify(f"device {self._serial!r} is back after {waited:.0f} s")
-                return
-            except (ConnectionLostError, DeviceUnavailableError) as error:
-                if isinstance(error, DeviceUnavailableError) and not error.may_return:
-                    raise
-                if waited >= self._patience_s:
-                    raise ConnectionLostError(
-                        f"device {self._serial!r} did not come back within {self._patience_s:g} s: {error}"
-                    ) from error
-            delay = min(2 * delay, _MAX_DELAY_S)
-
-    def _reconnect(self) -> None:
-        connection = self._factory()
-        try:
-            for hook in self._hooks:
-                hook(connection)
-        except BaseException:
-            connection.close()
+def _over_the_best(address: AdbAddress, notify: Callable[[str], None]) -> Connection:
+    """Through the server where it has the device ready, else over TCP where there is an address, else USB."""
+    try:
+        devices = list_server(address.server_host, address.server_port)
+    except DeviceError as error:
+        notify(str(error))
+        devices = None
+    wanted, is_tcp = _wanted(address), _tcp_address(address) is not None
+    matches = [device for device in devices or [] if wanted is None or device.is_called(wanted)]
+    is_ready = len(matches) == 1 and matches[0].state == "device"
+    if matches and (is_ready or not is_tcp):  # a device on USB that the server holds is there or nowhere
+        return connect_server(wanted, host=address.server_host, port=address.server_port)
+    if is_tcp:
+        return _over_tcp(address, notify)
+    try:
+        return _over_usb(address, notify)
+    except DependencyError:
+        if devices is None:
             raise
-        self._connection = connection
-        self._serial, self._transport = connection.serial, connection.transport
+        choose_server(devices, wanted)  # the server's word: it needs no libusb
+        raise
 
-    def _drop(self) -> None:
-        """Close what is left of the lost connection, which may well fail."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.close()
-            except DeviceError as error:
-                _LOGGER.debug("closing a lost connection: %s", error)
+
+def _through_server(address: AdbAddress) -> Connection:
+    place = _tcp_address(address)
+    if place is not None:
+        attach(tcp_serial(*place), host=address.server_host, port=address.server_port)
+    return connect_server(_wanted(address), host=address.server_host, port=address.server_port)
+
+
+def _over_tcp(address: AdbAddress, notify: Callable[[str], None]) -> Connection:
+    place = _tcp_address(address)
+    if place is None:
+        raise DeviceError(
+            "transport 'tcp' needs the device's address; give its host, and its port if not 5555"
+        )
+    key = load_key(address.key, warn=notify)
+    return connect_tcp(*place, key, notify=notify, auth_timeout_s=address.auth_timeout_s)
+
+
+def _over_usb(address: AdbAddress, notify: Callable[[str], None]) -> Connection:
+    key = load_key(address.key, warn=notify)
+    return connect_usb(address.serial, key, notify=notify, auth_timeout_s=address.auth_timeout_s)
+
+
+def _wanted(address: AdbAddress) -> str | None:
+    """The device's serial in the adb server's list."""
+    place = _tcp_address(address)
+    return address.serial if place is None else tcp_serial(*place)
+
+
+def _tcp_address(address: AdbAddress) -> tuple[str, int] | None:
+    """Host and port: as given, or out of a serial like ``192.168.1.5:5555``."""
+    if address.host is not None:
+        return address.host, address.port
+    match = _TCP_SERIAL.fullmatch(address.serial or "")
+    return (match[1].strip("[]"), int(match[2])) if match is not None else None

@@ -14,7 +14,7 @@ from fbsearch.devices.adb.packets import PacketLink
 from fbsearch.devices.adb.services import ServiceConnection
 from fbsearch.devices.adb.streams import Deadline
 from fbsearch.devices.adb.transports import PacedTransport, SoundTcpTransport
-from fbsearch.devices.adb.usb import choose_usb, list_usb
+from fbsearch.devices.adb.usb import UsbDevice, choose_usb, list_usb
 from fbsearch.errors import ConnectionLostError, DeviceError, DeviceUnavailableError
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -45,8 +45,7 @@ def connect_tcp(
     Raises:
         DeviceUnavailableError: if nothing there speaks ADB or the device does not let us in.
     """
-    transport = SoundTcpTransport(host, port, send_buffer=send_buffer)
-    link = DirectLink(PacketLink(transport), serial=tcp_serial(host, port), transport="tcp")
+    link = tcp_link(host, port, send_buffer=send_buffer)
     link.connect(key, notify=notify, auth_timeout_s=auth_timeout_s, connect_timeout_s=connect_timeout_s)
     return ServiceConnection(link)
 
@@ -67,12 +66,8 @@ def connect_usb(
         DependencyError: if libusb is missing.
     """
     device = choose_usb(list_usb(), serial)
-    if UsbTransport is None:
-        raise faults.missing_libusb("adb-shell did not find it")
-    name = serial or device.serial or f"usb:{device.port}"
     for attempt in range(_USB_ATTEMPTS):
-        transport = PacedTransport(UsbTransport(device.handle, device.setting, usb_info=name))
-        link = DirectLink(PacketLink(transport), serial=name, transport="usb")
+        link = usb_link(device)
         try:
             link.connect(
                 key, notify=notify, auth_timeout_s=auth_timeout_s, connect_timeout_s=_CONNECT_TIMEOUT_S
@@ -82,6 +77,24 @@ def connect_usb(
             if attempt == _USB_ATTEMPTS - 1:
                 raise
     return ServiceConnection(link)
+
+
+def tcp_link(host: str, port: int, *, send_buffer: int | None = None) -> DirectLink:
+    """A link to a device on TCP, not yet connected."""
+    transport = SoundTcpTransport(host, port, send_buffer=send_buffer)
+    return DirectLink(PacketLink(transport), serial=tcp_serial(host, port), transport="tcp")
+
+
+def usb_link(device: UsbDevice) -> DirectLink:
+    """A link to a device on USB, not yet connected.
+
+    Raises:
+        DependencyError: if adb-shell has no libusb.
+    """
+    if UsbTransport is None:
+        raise faults.missing_libusb("adb-shell did not find it")
+    transport = PacedTransport(UsbTransport(device.handle, device.setting, usb_info=device.name))
+    return DirectLink(PacketLink(transport), serial=device.name, transport="usb")
 
 
 def tcp_serial(host: str, port: int) -> str:
@@ -117,6 +130,11 @@ class DirectLink:
     def features(self) -> frozenset[str]:
         """From the device's banner."""
         return self._packets.features
+
+    @property
+    def model(self) -> str | None:
+        """From the device's banner."""
+        return self._packets.properties.get("ro.product.model")
 
     @property
     def max_service_bytes(self) -> int:
@@ -157,6 +175,33 @@ class DirectLink:
                 raise
             raise known from error
 
+    def knows(self, key: AdbKey | None, *, timeout_s: float) -> bool:
+        """Whether the device lets ``key`` in; it asks nobody on its screen. The link ends with the answer.
+
+        Args:
+            key: None where there is none: then only a device that lets everybody in says yes.
+            timeout_s: for the whole handshake.
+
+        Raises:
+            DeviceUnavailableError: if the device is absent or held by another program.
+        """
+
+        def ask() -> Deadline:
+            raise _KeyUnknownError
+
+        try:
+            self._packets.handshake(key, deadline=Deadline(timeout_s), ask=ask)
+        except (_KeyUnknownError, DeviceAuthError):
+            return False
+        except Exception as error:
+            known = _handshake_error(error, self._serial, was_asked=False)
+            if known is None:
+                raise
+            raise known from error
+        finally:
+            self._packets.shut()
+        return True
+
     def open(self, service: bytes, deadline: Deadline) -> PacketStream:
         """Start a service on the device."""
         if not self._packets.is_open:
@@ -168,12 +213,16 @@ class DirectLink:
         self._packets.shut()
 
 
+class _KeyUnknownError(Exception):
+    """The device would now ask on its screen."""
+
+
 def _handshake_error(error: Exception, serial: str, *, was_asked: bool) -> Exception | None:
     """What a handshake that failed means; None where it is a bug of our own."""
     place = f"device {serial!r}"
     translated = faults.translate(error, serial, "connecting")
     if isinstance(error, DeviceAuthError) or (was_asked and isinstance(translated, ConnectionLostError)):
-        return DeviceUnavailableError(f"{place} has not authorised this computer: {faults.ALLOW}")
+        return faults.unauthorised(serial)
     if isinstance(error, (InvalidCommandError, InvalidResponseError)):
         return ConnectionLostError(f"what answers as {place} does not speak ADB: is the address right?")
     if isinstance(translated, ConnectionLostError):
@@ -181,7 +230,7 @@ def _handshake_error(error: Exception, serial: str, *, was_asked: bool) -> Excep
         return DeviceUnavailableError(
             f"{place} cannot be reached ({reason}): {faults.PLUG_IN}; over TCP also check "
             "address and port, and run `adb tcpip 5555` once with the cable",
-            may_return=True,
+            reason="offline" if isinstance(error, TimeoutError) else "absent",
         )
     assert translated is None or isinstance(translated, DeviceError)
     return translated

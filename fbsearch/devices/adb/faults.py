@@ -82,7 +82,7 @@ def translate(error: Exception, device: str, doing: str) -> FbsearchError | None
     if isinstance(error, ServiceRefused):
         return ConnectionLostError(f"{place} refused {doing}: it may be shutting down or in recovery mode")
     if isinstance(error, adb_shell_errors.DeviceAuthError):
-        return DeviceUnavailableError(f"{place} has not authorised this computer: {ALLOW}")
+        return unauthorised(device)
     cause = usb_name(error)
     if cause is not None:
         return usb_fault(cause, place, doing)
@@ -111,9 +111,9 @@ def usb_name(error: BaseException) -> str | None:
 def usb_fault(cause: str, place: str, doing: str) -> DeviceError:
     """Our error for one of libusb, by its class's name."""
     if cause == "USBErrorBusy":
-        return DeviceUnavailableError(f"{place} is held by another program: {RELEASE}")
+        return DeviceUnavailableError(f"{place} is held by another program: {RELEASE}", reason="busy")
     if cause == "USBErrorAccess":
-        return DeviceUnavailableError(f"{place} cannot be opened: {PERMIT}")
+        return DeviceUnavailableError(f"{place} cannot be opened: {PERMIT}", reason="no permission")
     if cause == "USBErrorTimeout":
         return ConnectionLostError(f"{place} fell silent ({doing})")
     return ConnectionLostError(
@@ -127,18 +127,27 @@ def server_refusal(message: str, device: str, doing: str) -> DeviceError:
     lowered = text.lower()
     place = f"device {device!r}"
     if "unauthorized" in lowered:
-        return DeviceUnavailableError(f"{place} has not authorised this computer: {ALLOW}")
+        return unauthorised(device)
     if "offline" in lowered or "still connecting" in lowered or "authorizing" in lowered:
-        return DeviceUnavailableError(f"{place} is offline for the adb server: {PLUG_IN}", may_return=True)
+        return DeviceUnavailableError(f"{place} is offline for the adb server: {PLUG_IN}", reason="offline")
     if "not found" in lowered or "no devices" in lowered:
-        return DeviceUnavailableError(f"the adb server has no {place}: {PLUG_IN}", may_return=True)
+        return DeviceUnavailableError(f"the adb server has no {place}: {PLUG_IN}", reason="absent")
     if "more than one" in lowered:
         return DeviceUnavailableError(f"the adb server has more than one {place}: unplug all but one of them")
     if "no permissions" in lowered or "insufficient permissions" in lowered:
-        return DeviceUnavailableError(f"{place} cannot be opened by the adb server: {PERMIT}")
+        return DeviceUnavailableError(
+            f"{place} cannot be opened by the adb server: {PERMIT}", reason="no permission"
+        )
     if "closed" in lowered:
         return ConnectionLostError(f"{place} closed the link ({doing})")
     return DeviceError(f"the adb server refused {doing} on {place}: {text}")
+
+
+def unauthorised(device: str) -> DeviceUnavailableError:
+    """The error for a device that does not know this computer's key."""
+    return DeviceUnavailableError(
+        f"device {device!r} has not authorised this computer: {ALLOW}", reason="unauthorised"
+    )
 
 
 def missing_libusb(problem: str) -> DependencyError:

@@ -52,15 +52,20 @@ class PacketLink(PacketIO):  # type: ignore[misc]
         super().__init__(transport)
         self._link = transport
         self._next_id = 0
-        self.features: frozenset[str] = frozenset()
+        self.properties: dict[str, str] = {}
         self.max_payload = 4096
         self.is_open = False
 
-    def handshake(self, key: Signer, *, deadline: Deadline, ask: Callable[[], Deadline]) -> None:
+    @property
+    def features(self) -> frozenset[str]:
+        """What the device's daemon says that it can do."""
+        return frozenset(self.properties.get("features", "").split(",")) - {""}
+
+    def handshake(self, key: Signer | None, *, deadline: Deadline, ask: Callable[[], Deadline]) -> None:
         """Connect and authorise.
 
         Args:
-            key: signs the device's token.
+            key: signs the device's token; None to come without one.
             deadline: for all but a person's answer.
             ask: called when the device does not know the key and shows a question on its screen;
                 returns how long to wait for the answer.
@@ -71,7 +76,9 @@ class PacketLink(PacketIO):  # type: ignore[misc]
 
         self._link.deadline = deadline
         info = _AdbTransactionInfo(None, None, _UNLIMITED_S, _UNLIMITED_S, None)
-        _, max_payload = super().connect(bytes(get_banner()), [key], _UNLIMITED_S, callback, info)
+        _, max_payload = super().connect(
+            bytes(get_banner()), [key] if key else [], _UNLIMITED_S, callback, info
+        )
         self.max_payload = min(max(int(max_payload), 256), _MAX_WRITE)
         self.is_open = True
 
@@ -130,7 +137,7 @@ class PacketLink(PacketIO):  # type: ignore[misc]
             self.shut()
             raise InvalidChecksumError("a packet's check sum is wrong")
         if name == constants.CNXN:
-            self.features = parse_features(bytes(data))
+            self.properties = parse_banner(bytes(data))
         return name, arg0, arg1, bytes(data)
 
     def _fill(self, buffer: bytearray, size: int) -> None:
@@ -141,11 +148,7 @@ class PacketLink(PacketIO):  # type: ignore[misc]
 _NO_LIMITS = _AdbTransactionInfo(None, None, _UNLIMITED_S, _UNLIMITED_S, None)
 
 
-def parse_features(banner: bytes) -> frozenset[str]:
-    """The features in a device's banner ``device::name=value;...;features=a,b``."""
-    text = banner.rstrip(b"\0").decode("utf-8", errors="replace")
-    for field in text.partition("::")[2].split(";"):
-        name, _, value = field.partition("=")
-        if name == "features":
-            return frozenset(value.split(","))
-    return frozenset()
+def parse_banner(banner: bytes) -> dict[str, str]:
+    """The properties in a device's banner ``device::name=value;...;features=a,b``."""
+    text = banner.rstrip(b"\0").decode("utf-8", errors="replace").partition("::")[2]
+    return dict(field.split("=", 1) for field in text.split(";") if "=" in field)

@@ -31,7 +31,10 @@ class SoundTcpTransport(TcpTransport):  # type: ignore[misc]
 
     def connect(self, transport_timeout_s: float | None) -> None:
         """Open the socket; small packets leave at once."""
-        link = socket.create_connection((self._host, self._port), timeout=self.deadline.remaining())
+        try:
+            link = socket.create_connection((self._host, self._port), timeout=self.deadline.remaining())
+        except (ValueError, OverflowError) as error:  # no host name at all, no port at all
+            raise OSError(f"not an address: {error}") from None
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._send_buffer is not None:

@@ -31,6 +31,11 @@ class UsbDevice:
     handle: Any
     setting: Any
 
+    @property
+    def name(self) -> str:
+        """The serial, or the port where it is unknown."""
+        return self.serial or f"usb:{self.port}"
+
     def is_called(self, serial: str) -> bool:
         """Whether ``serial`` is the whole of this device's serial, or its port as ``usb:1-2.3``."""
         return serial in (self.serial, f"usb:{self.port}")
@@ -78,11 +83,12 @@ def _none_matches(devices: list[UsbDevice], serial: str | None) -> DeviceUnavail
     name = "no device on USB" if serial is None else f"no device {serial!r} on USB"
     if closed:
         return DeviceUnavailableError(
-            f"{name} that can be opened; at usb:{closed[0].port} there is one, but {faults.PERMIT}"
+            f"{name} that can be opened; at usb:{closed[0].port} there is one, but {faults.PERMIT}",
+            reason="no permission",
         )
     others = ", ".join(repr(device.serial) for device in devices)
     hint = f"; attached are {others} (serials must match whole)" if others else ""
-    return DeviceUnavailableError(f"{name}{hint}: {faults.PLUG_IN}", may_return=True)
+    return DeviceUnavailableError(f"{name}{hint}: {faults.PLUG_IN}", reason="absent")
 
 
 def _adb_setting(device: Any) -> Any | None:
