@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fbsearch.architecture import Activation, Operator
+from fbsearch.nn.depthwise import is_wide_depthwise, wide_depthwise
 from fbsearch.nn.pointwise import is_matrix_product, pointwise
 
 
@@ -53,6 +54,8 @@ class ConvNorm(nn.Sequential):
         """The convolution; evaluation, and so every export, keeps it one."""
         if self.training and is_matrix_product(self.conv, x):
             return pointwise(self.conv, x)
+        if self.training and is_wide_depthwise(self.conv, x):
+            return wide_depthwise(self.conv, x)
         return self.conv(x)  # type: ignore[no-any-return]  # nn.Module returns Any
 
     @property
