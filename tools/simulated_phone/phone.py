@@ -1,0 +1,305 @@
+"""The simulated phone: adbd on a TCP port, a sandboxed shell, programs that really run models, faults."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from tools.simulated_phone.authentication import KeyRing
+from tools.simulated_phone.confinement import ConfinedThread
+from tools.simulated_phone.events import EventLog
+from tools.simulated_phone.faults import Fault, FaultPlan
+from tools.simulated_phone.link import Link, Service
+from tools.simulated_phone.profile import Profile, read_profile
+from tools.simulated_phone.sandbox import Sandbox
+from tools.simulated_phone.shell import ShellProcess, ShellService
+from tools.simulated_phone.state import PhoneState
+from tools.simulated_phone.sync import SyncService
+
+_MARK = "SIMULATED_PHONE"
+
+
+class SimulatedPhone:
+    """A phone that speaks ADB on a TCP port of this machine.
+
+    Args:
+        folder: where its files lie; kept, so that a second phone made on it finds them again.
+        profile: kind of phone, or its name.
+        port: 0 takes a free one, told by :attr:`port`.
+        serial: what ``getprop ro.serialno`` says.
+        authorised: public keys (lines of ``adbkey.pub``) of the hosts that are let in, or None for every host.
+        approve_after_s: after how long the person in front of the phone allows a new key; None is never.
+        fragment_bytes: most bytes per packet that the phone sends, below what was agreed.
+        faults: what goes wrong; more can be injected later.
+        log: file to which every event is also written.
+
+    Example::
+
+        with SimulatedPhone(tmp_path, profile="pixel") as phone:
+            phone.inject(Fault("cable_pulled", at="push", after=1))
+            ...connect to 127.0.0.1:phone.port...
+            assert phone.events.of("fault")
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        profile: str | Profile = "pixel",
+        port: int = 0,
+        serial: str = "SIM0000001",
+        authorised: Sequence[str] | None = None,
+        approve_after_s: float | None = None,
+        fragment_bytes: int | None = None,
+        faults: Sequence[Fault] = (),
+        log: Path | None = None,
+    ) -> None:
+        self.profile = read_profile(profile) if isinstance(profile, str) else profile
+        self.folder = folder.absolute()
+        self.serial = serial
+        self.fragment_bytes = fragment_bytes
+        self.approve_after_s = approve_after_s
+        self.keys = None if authorised is None else KeyRing(authorised)
+        self.events = EventLog(log)
+        self.faults = FaultPlan()
+        for fault in faults:
+            self.faults.inject(fault)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.sandbox = Sandbox(self.folder, self.profile)
+        self.state = PhoneState(self.profile, self.sandbox)
+        self.processes: set[ShellProcess] = set()
+        self._mark = secrets.token_hex(8)
+        self._links: set[Link] = set()
+        self._lock = threading.RLock()
+        self._is_closing = False
+        self._listener = _bound(port)
+        self.port: int = self._listener.getsockname()[1]
+
+    # Life
+
+    def start(self) -> SimulatedPhone:
+        """Begin to listen."""
+        self.confined = ConfinedThread([self.sandbox.root])
+        self._listener.listen(16)
+        self._accept_in_background(self._listener)
+        return self
+
+    def close(self) -> None:
+        """End connections and processes; files stay."""
+        with self._lock:
+            self._is_closing = True
+            self._listener.close()
+        self._end_links(reset=False)
+        self.kill_processes()
+        self.state.close()
+        self.confined.close()
+
+    def __enter__(self) -> SimulatedPhone:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What can go wrong
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault happen; operations count from now."""
+        self.faults.inject(fault)
+
+    def strike(self, fault: Fault, link: Link | None) -> None:
+        """Make a fault happen now, to the phone or to the link on which it was met."""
+        self.events.append("fault", fault=fault.kind, at=fault.at)
+        if fault.kind == "cable_pulled":
+            self.pull_cable(fault.duration_s)
+        elif fault.kind == "rebooting":
+            self.reboot(fault.duration_s)
+        elif fault.kind == "adbd_killed":
+            self.kill_adbd(fault.duration_s)
+        elif fault.kind == "authorisation_revoked":
+            self.revoke_authorisations()
+        elif fault.kind == "throttled":
+            self.state.throttle(fault.times, fault.duration_s)
+        elif fault.kind == "silent" and link is not None:
+            link.be_silent(fault.duration_s)
+
+    def pull_cable(self, seconds: float) -> None:
+        """Reset every connection and refuse new ones for a while."""
+        self._leave(seconds, reset=True)
+
+    def kill_adbd(self, seconds: float) -> None:
+        """Close every connection; init starts adbd again soon."""
+        self._leave(seconds, reset=False)
+
+    def reboot(self, seconds: float) -> None:
+        """Go away with every process, and come back with files but without modes."""
+        self.kill_processes()
+        self._leave(seconds, reset=True)
+        self.state.boot()
+        self.events.append("rebooted")
+
+    def revoke_authorisations(self) -> None:
+        """Forget every host's key and close its connection; the next one has to be allowed anew."""
+        if self.keys is not None:
+            self.keys.clear()
+        self._end_links(reset=False)
+
+    def disk_full_text(self) -> str:
+        """What sync answers when the disk is full."""
+        text = "No space left on device"
+        return f"write failed: {text}" if "stat_v2" in self.profile.features else text
+
+    @property
+    def fixed_performance(self) -> bool:
+        """Whether fixed-performance mode is on."""
+        return self.state.is_fixed_performance
+
+    # What links and services ask
+
+    def banner(self) -> bytes:
+        """What adbd tells about itself in its first packet."""
+        properties = {**self.profile.banner, "features": ",".join(self.profile.features)}
+        if not self.profile.features:
+            del properties["features"]
+        return ("device::" + "".join(f"{name}={value};" for name, value in properties.items())).encode()
+
+    def service(self, name: str, link: Link) -> Service | None:
+        """What answers to a service's name, or None where adbd refuses it."""
+        kind, _, argument = name.partition(":")
+        if name == "sync:":
+            return lambda stream: SyncService(self, stream).serve()
+        if kind == "shell":
+            return lambda stream: ShellService(
+                self, stream, argument, has_frames=False, is_terminal=True
+            ).serve()
+        if kind == "exec":
+            return lambda stream: ShellService(
+                self, stream, argument, has_frames=False, is_terminal=False
+            ).serve()
+        if kind.startswith("shell,v2") and "shell_v2" in self.profile.features:
+            return lambda stream: ShellService(
+                self, stream, argument, has_frames=True, is_terminal=False
+            ).serve()
+        if kind == "reboot":
+            return lambda stream: self.reboot(2.0)
+        if kind == "root":
+            return lambda stream: stream.send(b"adbd cannot run as root in production builds\n")
+        return None
+
+    def environment(self) -> dict[str, str]:
+        """Of every process that the shell starts."""
+        return {
+            "PATH": str(self.sandbox.bin),
+            "HOME": str(self.sandbox.root),
+            "TMPDIR": str(self.sandbox.root / "data/local/tmp"),
+            "ANDROID_DATA": str(self.sandbox.root / "data"),
+            "USER": "shell",
+            "LC_ALL": "C",
+            _MARK: self._mark,
+        }
+
+    def link_closed(self, link: Link) -> None:
+        """A link is gone."""
+        with self._lock:
+            self._links.discard(link)
+
+    def key_offered(self, link: Link) -> None:
+        """A host that no key opened the door for shows its public key, and the phone asks its owner."""
+        self.events.append("key_offered", key=link.offered_key)
+        if self.approve_after_s is not None:
+            timer = threading.Timer(self.approve_after_s, self.approve, [link])
+            timer.daemon = True
+            timer.start()
+
+    def approve(self, link: Link | None = None) -> None:
+        """The owner taps "allow" for the key of this link, or of every one that waits."""
+        with self._lock:
+            links = [link] if link is not None else list(self._links)
+        for waiting in links:
+            if waiting.offered_key is not None and not waiting.is_connected and self.keys is not None:
+                self.keys.add(waiting.offered_key)
+                self.events.append("key_approved")
+                with contextlib.suppress(Exception):
+                    waiting.welcome()
+
+    def kill_processes(self) -> None:
+        """SIGKILL for everything that the phone's shell started, even if it left its session."""
+        for process in list(self.processes):
+            process.kill()
+        for pid in self.process_ids():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+    def process_ids(self) -> list[int]:
+        """Every process of this phone's shell, found by the mark in its environment."""
+        mark = f"{_MARK}={self._mark}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                        found.append(int(entry.name))
+        return sorted(found)
+
+    # Listening
+
+    def _leave(self, seconds: float, *, reset: bool) -> None:
+        with self._lock:
+            if self._is_closing:
+                return
+            self._listener.close()
+            # Bound but not listening: connections are refused, and nobody else takes the port.
+            listener = self._listener = _bound(self.port)
+        self._end_links(reset=reset)
+        timer = threading.Timer(seconds, self._come_back, [listener])
+        timer.daemon = True
+        timer.start()
+
+    def _come_back(self, listener: socket.socket) -> None:
+        with self._lock:
+            if self._is_closing or listener is not self._listener:
+                return
+            listener.listen(16)
+        self.events.append("listening")
+        self._accept_in_background(listener)
+
+    def _accept_in_background(self, listener: socket.socket) -> None:
+        threading.Thread(target=self._accept, args=(listener,), name="adbd", daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            link = Link(sock, self)
+            with self._lock:
+                if listener is not self._listener:
+                    link.reset()
+                    return
+                self._links.add(link)
+            threading.Thread(target=link.serve, name="adb link", daemon=True).start()
+
+    def _end_links(self, *, reset: bool) -> None:
+        with self._lock:
+            links = list(self._links)
+        for link in links:
+            if reset:
+                link.reset()
+            else:
+                link.close()
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener
