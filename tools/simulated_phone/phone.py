@@ -34,7 +34,7 @@ class SimulatedPhone:
         profile: kind of phone, or its name.
         port: 0 takes a free one, told by :attr:`port`.
         serial: what ``getprop ro.serialno`` says.
-        authorised: public keys (lines of ``adbkey.pub``) of the hosts that are let in, or None for every host.
+        authorised: public keys (lines of ``adbkey.pub``) of the hosts to let in, or None for every host.
         approve_after_s: after how long the person in front of the phone allows a new key; None is never.
         fragment_bytes: most bytes per packet that the phone sends, below what was agreed.
         faults: what goes wrong; more can be injected later.
@@ -176,17 +176,10 @@ class SimulatedPhone:
         kind, _, argument = name.partition(":")
         if name == "sync:":
             return lambda stream: SyncService(self, stream).serve()
-        if kind == "shell":
+        is_v2 = kind.startswith("shell,v2") and "shell_v2" in self.profile.features
+        if is_v2 or kind in ("shell", "exec"):
             return lambda stream: ShellService(
-                self, stream, argument, has_frames=False, is_terminal=True
-            ).serve()
-        if kind == "exec":
-            return lambda stream: ShellService(
-                self, stream, argument, has_frames=False, is_terminal=False
-            ).serve()
-        if kind.startswith("shell,v2") and "shell_v2" in self.profile.features:
-            return lambda stream: ShellService(
-                self, stream, argument, has_frames=True, is_terminal=False
+                self, stream, argument, has_frames=is_v2, is_terminal=kind == "shell"
             ).serve()
         if kind == "reboot":
             return lambda stream: self.reboot(2.0)

@@ -52,7 +52,7 @@ class Profile:
         governor: of every core.
         benchmark_format: age of the benchmark binary.
         gpu: what becomes of a request for the GPU delegate: ``absent`` fails, ``unsupported`` is a build
-            without it, ``untouched`` applies it to nothing, ``partial`` and ``full`` to some or all operators.
+            without it, ``untouched`` applies it to nothing, ``partial`` and ``full`` to some or all.
         nnapi: likewise for NNAPI.
     """
 

@@ -12,101 +12,18 @@ from pathlib import Path
 from tools.simulated_phone.profile import Profile
 
 # Top folders of a phone and a board; the host's own are added, so that none of them is reached either.
-_TOP_FOLDERS = {
-    *(
-        "data",
-        "sdcard",
-        "storage",
-        "system",
-        "system_ext",
-        "vendor",
-        "product",
-        "odm",
-        "apex",
-        "mnt",
-        "cache",
-    ),
-    *("metadata", "acct", "config", "sys", "bin", "sbin", "etc", "lib", "usr", "var", "tmp", "root", "home"),
-}
+_TOP_FOLDERS = (
+    "data sdcard storage system system_ext vendor product odm apex mnt cache metadata acct config sys"
+    " bin sbin etc lib usr var tmp root home"
+)
 # The rest of /proc stays the host's: processes are real ones.
 _PROC_FILES = ("cpuinfo", "meminfo", "version", "uptime", "loadavg", "stat", "cmdline")
-_TOOLS = [
-    "[",
-    "base64",
-    "basename",
-    "cat",
-    "chmod",
-    "cmp",
-    "comm",
-    "cp",
-    "cut",
-    "date",
-    "dd",
-    "diff",
-    "dirname",
-    "du",
-    "echo",
-    "env",
-    "expand",
-    "expr",
-    "false",
-    "file",
-    "find",
-    "fold",
-    "grep",
-    "egrep",
-    "fgrep",
-    "gunzip",
-    "gzip",
-    "head",
-    "hostname",
-    "ln",
-    "ls",
-    "md5sum",
-    "mkdir",
-    "mkfifo",
-    "mktemp",
-    "mv",
-    "nice",
-    "nohup",
-    "od",
-    "paste",
-    "printenv",
-    "printf",
-    "pwd",
-    "readlink",
-    "realpath",
-    "renice",
-    "rm",
-    "rmdir",
-    "sed",
-    "seq",
-    "setsid",
-    "sha1sum",
-    "sha256sum",
-    "sha512sum",
-    "sleep",
-    "sort",
-    "split",
-    "stat",
-    "stty",
-    "sync",
-    "tail",
-    "tar",
-    "tee",
-    "test",
-    "time",
-    "timeout",
-    "touch",
-    "tr",
-    "true",
-    "truncate",
-    "uniq",
-    "wc",
-    "xargs",
-    "xxd",
-    "yes",
-]
+_TOOLS = (
+    "[ base64 basename cat chmod cmp comm cp cut date dd diff dirname du echo env expand expr false find fold"
+    " grep egrep fgrep gunzip gzip head hostname ln ls md5sum mkdir mkfifo mktemp mv nice nohup od paste"
+    " printenv printf pwd readlink realpath renice rm rmdir sed seq setsid sha1sum sha256sum sha512sum sleep"
+    " sort split stat stty sync tail tar tee test time timeout touch tr true truncate uniq wc xargs xxd yes"
+)
 _FOLDERS = ("data/local/tmp", "sdcard", "proc", "sys/devices/system/cpu", "etc", "tmp")
 
 
@@ -167,7 +84,7 @@ class Sandbox:
         file.chmod(0o755)
 
     def _add_tools(self) -> None:
-        for name in _TOOLS:
+        for name in _TOOLS.split():
             found = shutil.which(name, path="/usr/bin:/bin")
             link = self.bin / name
             if found is not None and not link.is_symlink():
@@ -209,7 +126,7 @@ def _normal(path: str) -> str:
 
 def _path_pattern() -> re.Pattern[str]:
     """Absolute paths as they stand in shell commands: at the start, or after a blank, ``=``, a quote …"""
-    names = sorted({*_TOP_FOLDERS, *os.listdir("/")} - {"dev", "proc"})
+    names = sorted({*_TOP_FOLDERS.split(), *(entry.name for entry in Path("/").iterdir())} - {"dev", "proc"})
     ends = r"""(?=[/\s'"`;|&<>(){}\[\]*?$,:\\]|$)"""
     folders = "|".join(re.escape(name) for name in names)
     files = "|".join(_PROC_FILES)

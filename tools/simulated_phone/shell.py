@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
 _FRAME = struct.Struct("<BI")
 _CHUNK = 32768
+# What the host's shell says, and what Android's says instead.
+_ANDROID_SHELL = (
+    (re.compile(rb"(/system/bin/sh: )\d+: "), rb"\1"),
+    (re.compile(rb"(/system/bin/sh: .*?): not found\b"), rb"\1: inaccessible or not found"),
+    (
+        re.compile(rb"(/system/bin/sh: [^:\n]*): Permission denied\b"),
+        rb"\1: can't execute: Permission denied",
+    ),
+)
+_FULL = re.compile(rb"File too large|I/O error|File size limit exceeded")
 
 
 class ShellService:
@@ -219,15 +229,6 @@ class _Spoken:
 
     def _said(self, text: bytes) -> bytes:
         if self._is_android and b"/system/bin/sh: " in text:
-            text = re.sub(rb"(/system/bin/sh: )\d+: ", rb"\1", text)
-            text = re.sub(rb"(/system/bin/sh: .*?): not found\b", rb"\1: inaccessible or not found", text)
-            text = re.sub(
-                rb"(/system/bin/sh: [^:\n]*): Permission denied\b",
-                rb"\1: can't execute: Permission denied",
-                text,
-            )
-        if self._is_full:
-            text = re.sub(
-                rb"File too large|I/O error|File size limit exceeded", b"No space left on device", text
-            )
-        return text
+            for pattern, replacement in _ANDROID_SHELL:
+                text = pattern.sub(replacement, text)
+        return _FULL.sub(b"No space left on device", text) if self._is_full else text

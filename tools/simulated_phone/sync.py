@@ -213,5 +213,5 @@ def _long_stat(name: bytes, host: Path, *, follow: bool) -> bytes:
 def _entries(folder: Path) -> list[tuple[bytes, Path]]:
     if not stat.S_ISDIR(_short_stat(folder)[0]):
         return []
-    names = [".", "..", *sorted(os.listdir(folder))]
+    names = [".", "..", *sorted(entry.name for entry in folder.iterdir())]
     return [(os.fsencode(name), folder / name) for name in names]
