@@ -312,6 +312,7 @@ def test_raw_text_at_length(text, other, raw):
     check_raw(text, other, raw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filler", ["x", "0", "\0", "count=", "[", "= ", "INFO: ", "a=1 ", "cpu0 ", "9,", "\n", "== "]
 )
