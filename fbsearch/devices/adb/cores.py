@@ -68,7 +68,7 @@ def parse_cpufreq(text: str) -> tuple[CoreFrequencies, ...]:
         match = _CORE_LINE.fullmatch(line.strip()[:600])
         if match is None:
             continue
-        values = dict(pair.split("=", 1) for pair in match[2].split())
+        values = dict(pair.split("=", 1) for pair in match[2].split(" ") if pair)
         core = int(match[1])
         cores.setdefault(
             core,

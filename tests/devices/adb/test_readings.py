@@ -368,6 +368,12 @@ class TestCpufreq:
         text += "\ncpu1\ncpux a=b\n cpu0 online=0"
         assert parse_cpufreq(text) == (CoreFrequencies(0), CoreFrequencies(1))
 
+    def test_a_control_character_within_a_number(self):
+        """U+001F parts words for str.split, but is no space in a regular expression for ASCII."""
+        assert parse_cpufreq("cpu0 cpuinfo_max_freq=\x1f1803000 scaling_cur_freq=5") == (
+            CoreFrequencies(0, current_khz=5),
+        )
+
     def test_offline(self):
         assert parse_cpufreq("cpu1 online=0\ncpu0 online=1") == (
             CoreFrequencies(0),
