@@ -118,6 +118,12 @@ class FaultPlan:
         return hits
 
     @property
+    def imminent(self) -> list[Fault]:
+        """Faults that hit the next operation of their kind."""
+        with self._lock:
+            return [waiting.fault for waiting in self._waiting if waiting.is_next]
+
+    @property
     def pending(self) -> list[Fault]:
         """Faults that have not happened as often as they should."""
         with self._lock:
@@ -134,6 +140,10 @@ class _Waiting:
     @property
     def is_over(self) -> bool:
         return self._seen >= self.fault.after + self.fault.times
+
+    @property
+    def is_next(self) -> bool:
+        return self._seen >= self.fault.after
 
     def counts(self) -> bool:
         self._seen += 1

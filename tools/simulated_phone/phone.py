@@ -18,6 +18,7 @@ from tools.simulated_phone.events import EventLog
 from tools.simulated_phone.faults import Fault, FaultPlan
 from tools.simulated_phone.link import Link, Service
 from tools.simulated_phone.profile import Profile, read_profile
+from tools.simulated_phone.programs import Programs
 from tools.simulated_phone.sandbox import Sandbox
 from tools.simulated_phone.shell import ShellProcess, ShellService
 from tools.simulated_phone.state import PhoneState
@@ -87,6 +88,7 @@ class SimulatedPhone:
     def start(self) -> SimulatedPhone:
         """Begin to listen."""
         self.confined = ConfinedThread([self.sandbox.root])
+        self._programs = Programs(self)
         self._listener.listen(16)
         self._accept_in_background(self._listener)
         return self
@@ -98,6 +100,7 @@ class SimulatedPhone:
             self._listener.close()
         self._end_links(reset=False)
         self.kill_processes()
+        self._programs.close()
         self.state.close()
         self.confined.close()
 
@@ -131,6 +134,24 @@ class SimulatedPhone:
         elif fault.kind == "silent" and link is not None:
             link.be_silent(fault.duration_s)
 
+    def strike_later(self, fault: Fault, after_s: float) -> None:
+        """Make a fault of the link or the system happen soon, on every link."""
+
+        def act() -> None:
+            self.strike(fault, None)
+            with self._lock:
+                links = list(self._links)
+            for link in links if fault.kind == "silent" else []:
+                link.be_silent(fault.duration_s)
+
+        timer = threading.Timer(after_s, act)
+        timer.daemon = True
+        timer.start()
+
+    def warm_up(self) -> None:
+        """Load the interpreter now; otherwise the first launch waits for it."""
+        self._programs.warm_up()
+
     def pull_cable(self, seconds: float) -> None:
         """Reset every connection and refuse new ones for a while."""
         self._leave(seconds, reset=True)
@@ -156,6 +177,11 @@ class SimulatedPhone:
         """What sync answers when the disk is full."""
         text = "No space left on device"
         return f"write failed: {text}" if "stat_v2" in self.profile.features else text
+
+    @property
+    def free_kb(self) -> int:
+        """Free space as ``df`` tells it: nothing while a fault of the disk is to come next."""
+        return 0 if any(fault.kind == "disk_full" for fault in self.faults.imminent) else 61_400_000
 
     @property
     def fixed_performance(self) -> bool:
@@ -197,6 +223,7 @@ class SimulatedPhone:
             "USER": "shell",
             "LC_ALL": "C",
             _MARK: self._mark,
+            **self._programs.environment,
         }
 
     def link_closed(self, link: Link) -> None:
@@ -230,6 +257,14 @@ class SimulatedPhone:
         for pid in self.process_ids():
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+
+    def signal_process(self, pid: int, name: str) -> None:
+        """Send a signal, by name or number, to a process of the phone."""
+        number = (
+            int(name) if name.isdigit() else getattr(signal, f"SIG{name.removeprefix('SIG')}", signal.SIGTERM)
+        )
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
 
     def process_ids(self) -> list[int]:
         """Every process of this phone's shell, found by the mark in its environment."""

@@ -54,6 +54,8 @@ class Profile:
         gpu: what becomes of a request for the GPU delegate: ``absent`` fails, ``unsupported`` is a build
             without it, ``untouched`` applies it to nothing, ``partial`` and ``full`` to some or all.
         nnapi: likewise for NNAPI.
+        has_fixed_performance: whether ``cmd power`` knows fixed-performance mode.
+        unknown_operators: TFLite operators that the benchmark binary is too old for.
     """
 
     name: str
@@ -72,6 +74,8 @@ class Profile:
     benchmark_format: BenchmarkFormat
     gpu: Accelerator
     nnapi: Accelerator
+    has_fixed_performance: bool = False
+    unknown_operators: tuple[str, ...] = ()
 
     @property
     def num_cores(self) -> int:

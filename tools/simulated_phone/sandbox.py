@@ -22,7 +22,8 @@ _TOOLS = (
     "[ base64 basename cat chmod cmp comm cp cut date dd diff dirname du echo env expand expr false find fold"
     " grep egrep fgrep gunzip gzip head hostname ln ls md5sum mkdir mkfifo mktemp mv nice nohup od paste"
     " printenv printf pwd readlink realpath renice rm rmdir sed seq setsid sha1sum sha256sum sha512sum sleep"
-    " sort split stat stty sync tail tar tee test time timeout touch tr true truncate uniq wc xargs xxd yes"
+    " sort split stat stty sync tail tar tee test time timeout touch tr true truncate uniq wc which"
+    " xargs xxd yes"
 )
 _FOLDERS = ("data/local/tmp", "sdcard", "proc", "sys/devices/system/cpu", "etc", "tmp")
 
@@ -45,10 +46,16 @@ class Sandbox:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.bin = self.root / profile.bin_folder.strip("/")
         self._add_tools()
+        for name in ("cpuinfo", "meminfo"):
+            self.write(f"/proc/{name}", profile.recording(f"{name}.txt") or "")
 
     def to_host(self, path: str) -> Path:
         """Where a path of the phone lies on the host; ``..`` does not lead out."""
         return self.root / _normal(path).lstrip("/")
+
+    def to_phone(self, text: str) -> str:
+        """A text of the host as the phone says it: without the sandbox's path."""
+        return re.sub(re.escape(str(self.root)) + r"(?=/|$)", "", text) or "/"
 
     def is_writable(self, path: str) -> bool:
         """Whether the shell user may create this path."""

@@ -220,12 +220,21 @@ class _Spoken:
         self._filter: OutputFilter = phone.sandbox.output_filter()
         self._is_android = phone.profile.shell.startswith("/system")
         self._is_full = is_full
+        self._held = b""
 
     def __call__(self, data: bytes) -> bytes:
-        return self._said(self._filter(data))
+        text = self._held + self._filter(data)
+        self._held = b""
+        if self._is_android:
+            # The host's shell writes a message in pieces; it is reworded as a whole.
+            start = text.rfind(b"\n") + 1
+            if text.startswith(b"/system/bin/sh: ", start):
+                text, self._held = text[:start], text[start:]
+        return self._said(text)
 
     def rest(self) -> bytes:
-        return self._said(self._filter.rest())
+        text, self._held = self._held + self._filter.rest(), b""
+        return self._said(text)
 
     def _said(self, text: bytes) -> bytes:
         if self._is_android and b"/system/bin/sh: " in text:

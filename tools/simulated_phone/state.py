@@ -32,6 +32,7 @@ class PhoneState:
         self.battery_tenths = 287
         self.skin_celsius = 31.4
         self.properties: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
         self.boot()
 
     def boot(self) -> None:
