@@ -10,7 +10,7 @@ from fbsearch.devices.adb.connection import AdbAddress, Connection
 from fbsearch.devices.adb.direct import connect_tcp, connect_usb, tcp_serial
 from fbsearch.devices.adb.keys import load_key
 from fbsearch.devices.adb.server import attach, choose_server, connect_server, list_server
-from fbsearch.errors import DependencyError, DeviceError
+from fbsearch.errors import DependencyError, DeviceError, DeviceUnavailableError
 
 _LOGGER = logging.getLogger(__name__)
 _TCP_SERIAL = re.compile(r"(?!usb:)(\[[0-9A-Fa-f:.%]+\]|[^:/\s]+):(\d{1,5})")
@@ -52,10 +52,10 @@ def _over_the_best(address: AdbAddress, notify: Callable[[str], None]) -> Connec
         return _over_tcp(address, notify)
     try:
         return _over_usb(address, notify)
-    except DependencyError:
-        if devices is None:
-            raise
-        choose_server(devices, wanted)  # the server's word: it needs no libusb
+    except (DependencyError, DeviceUnavailableError) as error:
+        is_absent = isinstance(error, DependencyError) or error.reason == "absent"
+        if devices and is_absent:
+            choose_server(devices, wanted)  # its error names what the server has
         raise
 
 

@@ -17,9 +17,9 @@ from fbsearch.devices.adb.packets import PacketLink
 from fbsearch.devices.adb.streams import Deadline
 
 _CLOSE_TIMEOUT_S = 2.0
-# A USB transfer whose length is a multiple of the packet size (64, 512 or 1024 bytes) ends only with an empty
+# A USB transfer whose length is a multiple of the packet size (512 or 1024 bytes) ends only with an empty
 # packet, which adb-shell does not send: no payload is as long as that.
-_USB_PACKET = 64
+_USB_PACKET = 512
 
 
 class PacketStream:
@@ -62,6 +62,7 @@ class PacketStream:
         for piece in _pieces(data, self._link.max_payload):
             if self._is_closed:
                 raise EOFError("the device closed the stream")
+            self._deadline.remaining()
             self._link.send_packet(constants.WRTE, self._local, self._remote, piece, deadline=self._deadline)
             self._num_unacknowledged += 1
             while self._num_unacknowledged and not self._is_closed:

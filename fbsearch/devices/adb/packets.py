@@ -28,6 +28,7 @@ _HEADER = struct.Struct("<6I")
 _STLS = int.from_bytes(b"STLS", "little")
 _MAX_PAYLOAD = 2 << 20
 _MAX_WRITE = 256 << 10
+_PACKET_TIMEOUT_S = 5.0  # for the rest of a packet that has begun
 _UNLIMITED_S = 1e9  # adb-shell's own limits, all above ours
 
 Packet = tuple[bytes, int, int, bytes]
@@ -85,8 +86,11 @@ class PacketLink(PacketIO):  # type: ignore[misc]
     def send_packet(
         self, command: bytes, local: int, remote: int, data: bytes, *, deadline: Deadline
     ) -> None:
-        """Send one packet; one that could not be sent whole ends the link."""
-        self._link.deadline = deadline
+        """Send one packet; one that could not be sent whole ends the link.
+
+        A deadline that has passed lets it finish all the same, so that both sides stay in step.
+        """
+        self._link.deadline = deadline.at_least(_PACKET_TIMEOUT_S)
         try:
             self._send(AdbMessage(command, local, remote, data), _NO_LIMITS)
         except BaseException:
@@ -113,8 +117,11 @@ class PacketLink(PacketIO):  # type: ignore[misc]
         self._link.close()
 
     def _read_packet_from_device(self, adb_info: Any) -> Packet:
+        deadline = self._link.deadline
         head = bytearray()
         try:
+            head += self._link.bulk_read(_HEADER.size, None)
+            self._link.deadline = deadline.at_least(_PACKET_TIMEOUT_S)
             self._fill(head, _HEADER.size)
             command, arg0, arg1, length, check, magic = _HEADER.unpack(head)
             if command == _STLS:
@@ -133,6 +140,8 @@ class PacketLink(PacketIO):  # type: ignore[misc]
         except BaseException:
             self.shut()
             raise
+        finally:
+            self._link.deadline = deadline
         if check not in (0, checksum(data)):  # 0: not computed, as later protocol versions have it
             self.shut()
             raise InvalidChecksumError("a packet's check sum is wrong")

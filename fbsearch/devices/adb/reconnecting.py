@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from fbsearch.devices.adb.connection import Connection, ShellResult
-from fbsearch.errors import ConnectionLostError, DeviceError, DeviceUnavailableError
+from fbsearch.devices.adb.leftovers import ending, marked
+from fbsearch.errors import (
+    ConnectionLostError,
+    ConnectionTimeoutError,
+    DeviceError,
+    DeviceUnavailableError,
+)
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_DELAY_S = 1.0
 _MAX_DELAY_S = 15.0
+_END_TIMEOUT_S = 20.0
 _Result = TypeVar("_Result")
 
 
 class ReconnectingConnection:
     """A connection that reconnects and repeats what a lost link cut off.
 
-    A call is repeated, so every command must be one that may run twice. What is not transient (an
-    unauthorised computer, a command that hangs, a full disk) passes through.
+    A call is repeated, so every command must be one that may run twice; what is left of the first is killed
+    before. What is not transient (an unauthorised computer, a hanging command, a full disk) passes through.
 
     Args:
         factory: opens a fresh connection.
@@ -51,6 +60,7 @@ class ReconnectingConnection:
         self._max_failures = max_failures
         self._sleep = sleep
         self._clock = clock
+        self._mark = secrets.token_hex(8)
         self._hooks: list[Callable[[Connection], None]] = []
         self._connection: Connection | None = factory()
         self._serial = self._connection.serial
@@ -71,8 +81,15 @@ class ReconnectingConnection:
         self._hooks.append(hook)
 
     def shell(self, command: str, *, timeout_s: float) -> ShellResult:
-        """Run a shell command, again where the link was lost."""
-        return self._repeat(lambda connection: connection.shell(command, timeout_s=timeout_s))
+        """Run a shell command, again where the link was lost; one that hangs is killed on the device."""
+        text = marked(command, self._mark)
+        try:
+            return self._repeat(lambda connection: connection.shell(text, timeout_s=timeout_s))
+        except ConnectionTimeoutError:
+            with contextlib.suppress(ConnectionLostError):  # which the next call meets too
+                if self._connection is not None:
+                    self._end_leftovers(self._connection)
+            raise
 
     def push(self, content: Path | bytes, remote: str, *, mode: int = 0o644, timeout_s: float = 120) -> None:
         """Write a file on the device, again where the link was lost."""
@@ -130,6 +147,7 @@ class ReconnectingConnection:
     def _reconnect(self) -> None:
         connection = self._factory()
         try:
+            self._end_leftovers(connection)
             for hook in self._hooks:
                 hook(connection)
         except BaseException:
@@ -137,6 +155,17 @@ class ReconnectingConnection:
             raise
         self._connection = connection
         self._serial, self._transport = connection.serial, connection.transport
+
+    def _end_leftovers(self, connection: Connection) -> None:
+        """Kill what a call has left running; where that fails on a sound link, it was worth a try."""
+        try:
+            connection.shell(ending(self._mark), timeout_s=_END_TIMEOUT_S)
+        except ConnectionLostError:
+            raise
+        except DeviceError as error:
+            _LOGGER.warning(
+                "device %r: what is left of the last command may still run: %s", self._serial, error
+            )
 
     def _drop(self) -> None:
         """Close what is left of the lost connection, which may well fail."""

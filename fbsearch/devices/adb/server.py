@@ -21,7 +21,7 @@ from fbsearch.devices.adb import faults
 from fbsearch.devices.adb.quoting import encode
 from fbsearch.devices.adb.services import ServiceConnection
 from fbsearch.devices.adb.streams import Deadline
-from fbsearch.errors import DeviceError, DeviceUnavailableError
+from fbsearch.errors import ConnectionLostError, DeviceError, DeviceUnavailableError
 
 _ANSWER_TIMEOUT_S = 5.0
 _ATTACH_TIMEOUT_S = 15.0
@@ -219,7 +219,7 @@ class ServerLink:
         if not self._is_open:
             raise EOFError("the connection is closed")
         doing = service.partition(b":")[0].decode()
-        with self._as_refusals(f"service '{doing}'"):
+        with _as_lost(), self._as_refusals(f"service '{doing}'"):
             command = f"host:transport:{self._target}"
             answer = _ask(self._host, self._port, command, deadline)
             try:
@@ -252,6 +252,17 @@ class ServerLink:
             ):
                 raise EOFError("the adb server closed the connection") from None
             raise faults.server_refusal(str(error), self._serial, doing) from None
+
+
+@contextlib.contextmanager
+def _as_lost() -> Iterator[None]:
+    """On a link that stood, a device that is away for now is a link that was lost."""
+    try:
+        yield
+    except DeviceUnavailableError as error:
+        if not error.may_return:
+            raise
+        raise ConnectionLostError(str(error)) from error
 
 
 class SocketStream:

@@ -9,6 +9,7 @@ from typing import Protocol
 from fbsearch.devices.adb import shell_service, sync_service
 from fbsearch.devices.adb.connection import ShellResult
 from fbsearch.devices.adb.faults import as_our_errors
+from fbsearch.devices.adb.leftovers import unmarked
 from fbsearch.devices.adb.quoting import check_remote, encode
 from fbsearch.devices.adb.streams import Deadline, Stream
 from fbsearch.errors import ConnectionLostError, ConnectionTimeoutError, DeviceError
@@ -155,7 +156,7 @@ class ServiceConnection:
 
 
 def _first_word(command: str) -> str:
-    words = command.split(maxsplit=1)
+    words = unmarked(command).split(maxsplit=1)
     return ascii(words[0][:80]).strip("'") if words else "an empty command"
 
 

@@ -31,6 +31,10 @@ class Deadline:
             raise TimeoutError(f"no answer within {self.timeout_s:g} s")
         return left
 
+    def at_least(self, seconds: float) -> Deadline:
+        """This deadline, or one so many seconds from now where it is sooner: to finish what has begun."""
+        return Deadline(max(self._end - self._clock(), seconds), clock=self._clock)
+
 
 class Stream(Protocol):
     """An open service on the device. Times out with TimeoutError, at the deadline it was opened with."""

@@ -12,6 +12,13 @@ _HEADER = struct.Struct("<6I")
 BANNER = b"device::ro.product.model=Test;features=shell_v2,cmd"
 
 
+def packet(command: bytes, arg0: int, arg1: int, data: bytes = b"", *, check: int | None = None) -> bytes:
+    """One packet as it travels."""
+    word = int.from_bytes(command, "little")
+    check = sum(data) if check is None else check
+    return _HEADER.pack(word, arg0, arg1, len(data), check, word ^ 0xFFFFFFFF) + data
+
+
 class Peer:
     """The peer's end of one connection."""
 
@@ -25,9 +32,7 @@ class Peer:
     def send(
         self, command: bytes, arg0: int, arg1: int, data: bytes = b"", *, check: int | None = None
     ) -> None:
-        word = int.from_bytes(command, "little")
-        check = sum(data) if check is None else check
-        self.link.sendall(_HEADER.pack(word, arg0, arg1, len(data), check, word ^ 0xFFFFFFFF) + data)
+        self.link.sendall(packet(command, arg0, arg1, data, check=check))
 
     def greet(self, *, banner: bytes = BANNER, max_data: int = 4096) -> None:
         assert self.receive()[0] == b"CNXN"

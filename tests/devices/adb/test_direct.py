@@ -19,7 +19,7 @@ from fbsearch.errors import (
     DeviceFullError,
     DeviceUnavailableError,
 )
-from tests.devices.adb.scripted_peer import Peer, scripted_peer
+from tests.devices.adb.scripted_peer import Peer, packet, scripted_peer
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,12 @@ class TestHandshake:
         assert caught.value.may_return
 
     def test_another_protocol(self, connect):
+        def is_a_web_server(peer: Peer) -> None:
+            peer.receive()
+            peer.link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
         with (
-            scripted_peer(lambda peer: peer.link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port,
+            scripted_peer(is_a_web_server) as port,
             pytest.raises(ConnectionLostError, match="does not speak ADB"),
         ):
             connect(port)
@@ -189,6 +193,48 @@ class TestShell:
             with pytest.raises(ConnectionTimeoutError, match=r"\./benchmark_model did not end within 0\.2 s"):
                 connection.shell("./benchmark_model --graph=x", timeout_s=0.2)
             assert connection.shell("echo next", timeout_s=5).stdout == "next\n"
+
+    def test_a_packet_that_the_time_runs_out_in_is_still_read_whole(self, connect):
+        def slow(peer: Peer) -> None:
+            peer.greet()
+            local, _ = peer.accept()
+            whole = packet(b"WRTE", 7, local, frame(1, b"x" * 100))
+            peer.link.sendall(whole[:10])
+            time.sleep(0.5)
+            peer.link.sendall(whole[10:])
+            second, _ = peer.accept(remote=8)
+            peer.send(b"WRTE", 8, second, frame(1, b"alive\n") + frame(3, b"\0"))
+
+        with scripted_peer(slow) as port, pytest.raises(ConnectionTimeoutError):
+            connect(port).shell("cat", timeout_s=0.2)
+
+    def test_a_packet_that_never_ends_is_a_lost_link(self, connect, monkeypatch):
+        monkeypatch.setattr("fbsearch.devices.adb.packets._PACKET_TIMEOUT_S", 0.3)
+
+        def stuck(peer: Peer) -> None:
+            peer.greet()
+            local, _ = peer.accept()
+            peer.link.sendall(packet(b"WRTE", 7, local, b"x" * 100)[:50])
+            time.sleep(1)
+
+        with scripted_peer(stuck) as port, pytest.raises(ConnectionLostError):
+            connect(port).shell("cat", timeout_s=0.2)
+
+    def test_packets_without_end_do_not_outlast_the_time(self, connect):
+        def floods(peer: Peer) -> None:
+            peer.greet()
+            peer.accept()
+            while True:
+                peer.send(b"WRTE", 99, 99, b"x" * 1000)
+
+        with scripted_peer(floods) as port:
+            connection = connect(port)
+            connection._probe_timeout_s = 0.3
+            start = time.monotonic()
+            with pytest.raises(ConnectionLostError):
+                connection.shell("cat", timeout_s=0.3)
+            connection.close()
+        assert time.monotonic() - start < 5
 
     def test_a_wrong_check_sum(self, connect):
         def garbles(peer: Peer) -> None:
