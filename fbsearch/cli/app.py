@@ -20,9 +20,16 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
-DeviceName = Annotated[str, typer.Option("--device", help="'local', or a device of devices/*.yaml.")]
-Runtime = Annotated[str, typer.Option("--runtime", help="tflite or onnxruntime.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of the runtime.")]
+DeviceName = Annotated[
+    str, typer.Option("--device", help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT.")
+]
+Runtime = Annotated[
+    str | None,
+    typer.Option("--runtime", help="tflite or onnxruntime; by default as the device file says."),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Of the runtime; by default as the device file says.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
 Set = Annotated[
@@ -74,8 +81,8 @@ def describe(
 def profile(
     space: Space,
     device: DeviceName = "local",
-    runtime: Runtime = "tflite",
-    threads: Threads = 1,
+    runtime: Runtime = None,
+    threads: Threads = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The table; by default latency_tables/….json")
     ] = None,
@@ -219,7 +226,7 @@ def export(
 def verify(
     model: Annotated[Path, typer.Argument(help="A model that fbsearch exported.")],
     device: DeviceName = "local",
-    threads: Threads = 1,
+    threads: Threads = None,
     budget_ms: BudgetMs = None,
     run: Annotated[
         Path | None, typer.Option("--run", help="The run with the network, if the model lies elsewhere.")

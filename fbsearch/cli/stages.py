@@ -15,14 +15,15 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
 from fbsearch.latency.naming import default_table_path
 from fbsearch.latency.profiling import profile as profile_into_table
+from fbsearch.pipeline.device_settings import on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes, load_splits, space_for
 from fbsearch.pipeline.recipe import (
     DataSettings,
     DeviceSettings,
-    ProfileSettings,
     VerifySettings,
+    apply_overrides,
     settings_from,
     validate_settings,
 )
@@ -41,8 +42,8 @@ def profile_space(
     fields: Fields,
     *,
     device_name: str,
-    runtime: str,
-    threads: int,
+    runtime: str | None,
+    threads: int | None,
     out: Path | None,
     seed: int,
     jobs: int | None,
@@ -53,9 +54,14 @@ def profile_space(
 ) -> None:
     """Measure a space into a table."""
     space = load_space(source, **fields)
-    name = _runtime(runtime)
-    protocol = settings_from(MeasurementProtocol, overrides, source="profile")
     device = find_device(device_name)
+    settings = on_device(_device_settings(device_name, runtime, threads), device.definition)
+    name, threads = settings.runtime, settings.threads
+    protocol = validate_settings(
+        MeasurementProtocol,
+        apply_overrides(device.definition.protocol.model_dump(), overrides),
+        source="profile",
+    )
     path = out or default_table_path(space, device=device.name, runtime=name, threads=threads)
     if dry_run:
         estimate = estimate_profile_seconds(space, ConversionCache(), runtime=name, jobs=jobs)
@@ -202,7 +208,7 @@ def verify_model(
     model: Path,
     *,
     device_name: str,
-    threads: int,
+    threads: int | None,
     budget_ms: float | None,
     run: Path | None,
     data_source: str | None,
@@ -213,6 +219,7 @@ def verify_model(
     """Check and measure an exported model; over its budget is an error."""
     settings = settings_from(VerifySettings, overrides, source="verify")
     paths = RunPaths(run or model.parent)
+    device = find_device(device_name)
     data = None
     if data_source is not None:
         inputs = InputRecord.load(paths.inputs)
@@ -225,8 +232,9 @@ def verify_model(
     verification = run_verification(
         model,
         paths=paths,
-        device=DeviceSettings(name=device_name, threads=threads),
-        profile=ProfileSettings(),
+        device=device,
+        device_settings=on_device(_device_settings(device_name, None, threads), device.definition),
+        protocol=device.definition.protocol,
         settings=settings,
         data=data,
         budget_ms=budget_ms,
@@ -248,8 +256,9 @@ def verify_model(
         )
 
 
-def _runtime(name: str) -> RuntimeName:
-    for known in get_args(RuntimeName):
-        if name == known:
-            return known  # type: ignore[no-any-return]  # a member of the Literal
-    raise InvalidInputError(f"--runtime {name!r}: allowed are {', '.join(get_args(RuntimeName))}")
+def _device_settings(name: str, runtime: str | None, threads: int | None) -> DeviceSettings:
+    """What the command line says; the device's definition completes it."""
+    if runtime is not None and runtime not in get_args(RuntimeName):
+        raise InvalidInputError(f"--runtime {runtime!r}: allowed are {', '.join(get_args(RuntimeName))}")
+    given = {"runtime": runtime, "threads": threads}
+    return DeviceSettings.model_validate({"name": name} | {k: v for k, v in given.items() if v is not None})

@@ -1,22 +1,26 @@
 """Where a model file runs, and how its latency is measured. Needs no torch."""
 
-from fbsearch.devices.definition import DeviceDefinition
+from fbsearch.devices.definition import AdbDefinition, DeviceDefinition, LocalDefinition
 from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
 from fbsearch.devices.finding import DeviceListing, find_device, list_devices
 from fbsearch.devices.local import LocalDevice
 from fbsearch.devices.log import Event, MeasurementLog, ModelRound, SentinelReading
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
-from fbsearch.devices.protocol import MeasurementProtocol
-from fbsearch.devices.runner import RUNTIME_FORMATS, Device, Runner, Session
+from fbsearch.devices.protocol import PHONE_PROTOCOL, MeasurementProtocol
+from fbsearch.devices.runner import RUNTIME_FORMATS, Device, InProcessRunner, Runner, Session
 
 __all__ = [
+    "PHONE_PROTOCOL",
     "RUNTIME_FORMATS",
+    "AdbDefinition",
     "Device",
     "DeviceDefinition",
     "DeviceDescription",
     "DeviceListing",
     "Event",
+    "InProcessRunner",
+    "LocalDefinition",
     "LocalDevice",
     "Measurement",
     "MeasurementLog",

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fbsearch.devices.definition import DeviceDefinition, load_definition
+from pydantic import ValidationError
+
+from fbsearch.devices.definition import AdbDefinition, DeviceDefinition, load_definition, split_address
 from fbsearch.devices.description import DeviceDescription
 from fbsearch.devices.local import LocalDevice
-from fbsearch.errors import DeviceError
+from fbsearch.devices.runner import Device
+from fbsearch.errors import DependencyError, DeviceError
+
+if TYPE_CHECKING:
+    from fbsearch.devices.adb.discovery import FoundDevice
 
 DEVICES_FOLDER = Path("devices")
+ADB_PREFIX = "adb:"
 _LOCAL = "local"
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -20,55 +31,154 @@ class DeviceListing:
 
     Args:
         name: what ``--device`` takes.
-        source: the file that defines it; None for the built-in ``local``.
+        source: the file that defines it; None for the built-in ``local`` and for phones without a file.
         description: what the device tells about itself; None where it cannot be used.
         problem: why it cannot, and what to do.
+        transport: how it was found: ``usb``, ``tcp`` or ``server``; None for what is no phone.
     """
 
     name: str
     source: Path | None
     description: DeviceDescription | None
     problem: str | None = None
+    transport: str | None = None
 
 
-def find_device(name: str, *, folder: Path = DEVICES_FOLDER) -> LocalDevice:
-    """The device called ``name``: a file, a definition in ``folder``, or the built-in ``local``.
+def find_device(name: str, *, folder: Path = DEVICES_FOLDER) -> Device:
+    """The device called ``name``.
+
+    Args:
+        name: the name of a file in ``folder`` or a path to one; ``local``; ``adb:SERIAL`` or ``HOST:PORT``
+            for a phone without a file.
+        folder: of the device files.
 
     Raises:
         DeviceError: if there is none, or its definition is wrong.
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return _device(load_definition(path))
+        return open_device(load_definition(path))
     for candidate in _definition_files(folder):
         if candidate.stem == name:
-            return _device(load_definition(candidate))
+            return open_device(load_definition(candidate))
     if name == _LOCAL:
         return LocalDevice()
+    if name.startswith(ADB_PREFIX) or _HOST_AND_PORT.fullmatch(name):
+        return open_device(_without_file(name.removeprefix(ADB_PREFIX)))
     known = sorted({_LOCAL, *(file.stem for file in _definition_files(folder))})
     raise DeviceError(
-        f"no device {name!r}; known are {', '.join(known)}; "
-        f"give one of these, a path to a device file, or write {folder / name}.yaml"
+        f"no device {name!r}; known are {', '.join(known)}; give one of these, a path to a device file, "
+        f"adb:SERIAL or HOST:PORT of a phone, or write {folder / name}.yaml"
     )
 
 
-def list_devices(*, folder: Path = DEVICES_FOLDER) -> list[DeviceListing]:
-    """Every device that :func:`find_device` finds by name, and what is wrong with those it cannot use."""
-    files = _definition_files(folder)
-    listings = [] if any(file.stem == _LOCAL for file in files) else [_listing(_LOCAL, None, folder)]
-    return listings + [_listing(file.stem, file, folder) for file in files]
+def open_device(definition: DeviceDefinition, *, notify: Callable[[str], None] | None = None) -> Device:
+    """The device of a definition; nothing is contacted yet.
 
-
-def _listing(name: str, source: Path | None, folder: Path) -> DeviceListing:
+    Raises:
+        DependencyError: if a package is missing that its kind needs.
+    """
+    if not isinstance(definition, AdbDefinition):
+        return LocalDevice(definition)
     try:
-        return DeviceListing(name, source, find_device(name, folder=folder).describe())
-    except DeviceError as error:
+        from fbsearch.devices.adb.device import AdbDevice  # only here: a small machine does without ADB
+    except ModuleNotFoundError as error:
+        raise DependencyError(f"{error.name} is not installed: pip install adb-shell adbutils") from None
+    return AdbDevice(definition) if notify is None else AdbDevice(definition, notify=notify)
+
+
+def list_devices(*, folder: Path = DEVICES_FOLDER) -> tuple[list[DeviceListing], list[str]]:
+    """Every device that :func:`find_device` finds by name, every phone in reach, and what is wrong with them.
+
+    No phone is asked for leave on its screen.
+
+    Returns:
+        The devices, and hints on what could not be looked at.
+    """
+    files = _definition_files(folder)
+    listings = [] if any(file.stem == _LOCAL for file in files) else [_listing(_LOCAL, None)]
+    phones: dict[Path, AdbDefinition] = {}
+    for file in files:
+        try:
+            definition = load_definition(file)
+        except DeviceError as error:
+            listings.append(DeviceListing(file.stem, file, None, str(error)))
+            continue
+        if isinstance(definition, AdbDefinition):
+            phones[file] = definition
+        else:
+            listings.append(_listing(file.stem, file, definition))
+    found, hints = _discovered(list(phones.values()))
+    for file, phone in phones.items():
+        listings.append(_phone_listing(file, phone, found))
+    claimed = {serial for phone in phones.values() if (serial := _serial(phone)) is not None}
+    for device in found:
+        if device.serial not in claimed:
+            name = f"{ADB_PREFIX}{device.serial}"
+            listings.append(_found_listing(name, None, _without_file(device.serial), device))
+    return listings, hints
+
+
+def _phone_listing(file: Path, phone: AdbDefinition, found: list[FoundDevice]) -> DeviceListing:
+    serial = _serial(phone)
+    matches = [device for device in found if serial is None or device.serial == serial]
+    if len(matches) == 1:
+        return _found_listing(file.stem, file, phone, matches[0])
+    if matches:
+        problem = f"{len(matches)} phones are attached and the file names none: give its 'serial'"
+    else:
+        problem = "not in reach: plug it in with USB debugging allowed, or correct its serial or address"
+    return DeviceListing(file.stem, file, None, problem)
+
+
+def _found_listing(
+    name: str, file: Path | None, definition: AdbDefinition, device: FoundDevice
+) -> DeviceListing:
+    if device.state != "ready":
+        return DeviceListing(name, file, None, f"{device.state}: {device.remedy}", device.transport)
+    listing = _listing(name, file, definition)
+    return DeviceListing(name, file, listing.description, listing.problem, device.transport)
+
+
+def _listing(name: str, source: Path | None, definition: DeviceDefinition | None = None) -> DeviceListing:
+    try:
+        device = LocalDevice() if definition is None else open_device(definition)
+        return DeviceListing(name, source, device.describe())
+    except (DeviceError, DependencyError) as error:
         return DeviceListing(name, source, None, str(error))
+
+
+def _discovered(phones: list[AdbDefinition]) -> tuple[list[FoundDevice], list[str]]:
+    try:
+        from fbsearch.devices.adb.discovery import discover
+    except ModuleNotFoundError as error:
+        return [], [
+            f"no phones were looked for: {error.name} is not installed (pip install adb-shell adbutils)"
+        ]
+    addresses = [split_address(phone.address, 5555) for phone in phones if phone.address is not None]
+    return discover(addresses=addresses)
+
+
+def _serial(phone: AdbDefinition) -> str | None:
+    """As discovery shows it."""
+    if phone.address is None:
+        return phone.serial
+    host, port = split_address(phone.address, 5555)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _without_file(place: str) -> AdbDefinition:
+    """The definition of a phone that is given by its serial or address alone."""
+    is_address = _HOST_AND_PORT.fullmatch(place) and not place.startswith("usb:")
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", place).strip("-.") or "phone"
+    try:
+        if is_address:
+            return AdbDefinition(name=name, address=place)
+        return AdbDefinition(name=name, serial=place)
+    except ValidationError as error:
+        message = " ".join(error.errors()[0]["msg"].split())
+        raise DeviceError(f"{place!r} is no serial or address of a phone: {message}") from None
 
 
 def _definition_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml")) if folder.is_dir() else []
-
-
-def _device(definition: DeviceDefinition) -> LocalDevice:
-    return LocalDevice(definition)

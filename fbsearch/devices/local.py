@@ -7,7 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from fbsearch.devices.definition import DeviceDefinition
+from fbsearch.devices.definition import LocalDefinition
 from fbsearch.devices.description import DeviceDescription, Precision, RuntimeName
 from fbsearch.devices.onnxruntime import OnnxRuntimeRunner
 from fbsearch.devices.runner import RUNTIME_FORMATS, Runner
@@ -24,9 +24,9 @@ class LocalDevice:
         definition: name and defaults; without one, the built-in ``local``.
     """
 
-    def __init__(self, definition: DeviceDefinition | None = None) -> None:
-        self.definition = definition or DeviceDefinition(
-            name="local", kind="local", description="The computer that runs fbsearch"
+    def __init__(self, definition: LocalDefinition | None = None) -> None:
+        self.definition = definition or LocalDefinition(
+            name="local", description="The computer that runs fbsearch"
         )
 
     @property

@@ -7,6 +7,7 @@ machine, and a log read back after a kill leads to where the killed process was.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -27,11 +28,13 @@ class SentinelReading:
         at_s: seconds of measuring before it, interrupted runs included.
         is_start: first of a process: the window before it was cut short, and this reading, taken at
             another time, says nothing about that window's end.
+        is_throttled: whether the device said that it was held back; the windows beside it are discarded.
     """
 
     latency_us: float
     at_s: float
     is_start: bool = False
+    is_throttled: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,17 @@ class MeasurementLog:
     Args:
         events: of earlier, interrupted runs.
         on_append: called with every new event, before it counts; what it raises ends the measurement.
+        reference_us: the sentinel's latency on the undisturbed device, where an earlier measurement tells it.
     """
 
     def __init__(
-        self, events: Iterable[Event] = (), *, on_append: Callable[[Event], None] | None = None
+        self,
+        events: Iterable[Event] = (),
+        *,
+        on_append: Callable[[Event], None] | None = None,
+        reference_us: float | None = None,
     ) -> None:
+        self._reference_us = math.inf if reference_us is None else reference_us
         self._readings: list[SentinelReading] = []
         self._rounds: dict[str, list[tuple[int, tuple[float, ...]]]] = {}
         self._excesses: list[float] | None = None
@@ -93,9 +102,12 @@ class MeasurementLog:
         """What the sentinel takes on the undisturbed machine: the fifth percentile of its readings.
 
         Other work can only slow it down, so the truth lies low, and a busy machine may be quiet for a
-        small part of the time only; yet a single lucky reading must not condemn all the others.
+        small part of the time only; yet a single lucky reading must not condemn all the others. A reference
+        below that is taken in its place: a device that is slow throughout looks steady by itself.
         """
-        return float(np.quantile([reading.latency_us for reading in self._readings], _BASELINE_QUANTILE))
+        free = [reading.latency_us for reading in self._readings if not reading.is_throttled]
+        latencies = free or [reading.latency_us for reading in self._readings]
+        return min(float(np.quantile(latencies, _BASELINE_QUANTILE)), self._reference_us)
 
     def attempts(self, name: str) -> int:
         """Rounds of a model, discarded ones included."""
@@ -109,7 +121,10 @@ class MeasurementLog:
 
     def _compute_excesses(self) -> list[float]:
         baseline = self.baseline_us
-        share = [reading.latency_us / baseline - 1 for reading in self._readings]
+        share = [
+            math.inf if reading.is_throttled else reading.latency_us / baseline - 1
+            for reading in self._readings
+        ]
         closing = [
             -1.0 if after.is_start else value
             for after, value in zip(self._readings[1:], share[1:], strict=True)

@@ -25,6 +25,7 @@ def measure(
     rng: np.random.Generator,
     log: MeasurementLog | None = None,
     on_progress: Callable[[float], None] | None = None,
+    throttling: Callable[[], str | None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, Measurement]:
@@ -37,6 +38,7 @@ def measure(
         rng: shuffles the order of every pass.
         log: receives every event; one that already holds events is continued.
         on_progress: called after every round with the share of the work done, in [0, 1].
+        throttling: asked at every reading of the sentinel whether the device says that it is held back.
         clock: seconds, for the log.
         pause: waits for the machine to become quiet.
 
@@ -46,7 +48,9 @@ def measure(
     Raises:
         MeasurementError: if a model does not run, or a latency comes back that cannot be one.
     """
-    run = _Run(sessions, protocol, sentinel, log if log is not None else MeasurementLog(), clock, pause)
+    run = _Run(
+        sessions, protocol, sentinel, log if log is not None else MeasurementLog(), throttling, clock, pause
+    )
     unfinished = run.unfinished()
     if unfinished:
         run.start()
@@ -71,6 +75,7 @@ class _Run:
         protocol: MeasurementProtocol,
         sentinel: Session,
         log: MeasurementLog,
+        throttling: Callable[[], str | None],
         clock: Callable[[], float],
         pause: Callable[[float], None],
     ) -> None:
@@ -78,6 +83,7 @@ class _Run:
         self._protocol = protocol
         self._sentinel = sentinel
         self._log = log
+        self._throttling = throttling
         self._clock = clock
         self._pause = pause
         self._started_s = clock() - log.elapsed_s
@@ -132,8 +138,10 @@ class _Run:
 
     def _read_sentinel(self, *, is_start: bool = False) -> None:
         values = self._round(_SENTINEL, self._sentinel, self._protocol.sentinel_invocations)
+        is_throttled = self._throttling() is not None
         at_s = round(self._clock() - self._started_s, 3)
-        self._log.append(SentinelReading(round_us(float(np.median(values))), at_s, is_start))
+        latency_us = round_us(float(np.median(values)))
+        self._log.append(SentinelReading(latency_us, at_s, is_start=is_start, is_throttled=is_throttled))
 
     def _round(self, name: str, session: Session, invocations: Callable[[float], int]) -> tuple[float, ...]:
         if name not in self._counts:

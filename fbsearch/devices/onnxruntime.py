@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fbsearch.devices.description import Precision, RuntimeDescription
+from fbsearch.devices.runner import InProcessRunner
 from fbsearch.devices.tensors import check_inputs, random_input, static_shape
 from fbsearch.devices.timing import time_invocations
 from fbsearch.errors import DependencyError, MeasurementError
@@ -23,7 +24,7 @@ _DTYPES = {
 _PROVIDER = "CPUExecutionProvider"
 
 
-class OnnxRuntimeRunner:
+class OnnxRuntimeRunner(InProcessRunner):
     """ONNX Runtime's CPU provider: sequential, all graph optimisations.
 
     With several threads, idle ones sleep instead of spinning, so that they do not compete with the

@@ -94,3 +94,26 @@ class MeasurementProtocol(BaseModel):
     def _invocations(self, duration_ms: float, estimate_us: float) -> int:
         wanted = round(duration_ms * 1000 / max(estimate_us, 1e-3))
         return min(max(wanted, self.min_invocations), self.max_invocations)
+
+
+PHONE_PROTOCOL = MeasurementProtocol(
+    warmup_ms=0,
+    warmup_invocations=5,
+    settle_invocations=0,
+    round_ms=200,
+    min_invocations=10,
+    max_invocations=2_000,
+    min_rounds=6,
+    max_rounds=12,
+    sentinel_period=6,
+    sentinel_ms=100,
+    initial_sentinel_readings=3,
+    drift_tolerance=0.05,
+    max_discarded_rounds=18,
+    cooldown_s=5,
+    patience_s=900,
+)
+"""The protocol where a round is one launch of a benchmark binary, which warms up by itself.
+
+The defaults suit a phone: launches are dear, a cool-down takes seconds, the sentinel guards six of them.
+"""

@@ -7,11 +7,14 @@ that prints only a summary gives one), so callers take what comes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 
+from fbsearch.devices.definition import DeviceDefinition
 from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
 
 RUNTIME_FORMATS: dict[RuntimeName, Literal["tflite", "onnx"]] = {"tflite": "tflite", "onnxruntime": "onnx"}
@@ -51,11 +54,51 @@ class Session(Protocol):
 
 
 class Runner(Protocol):
-    """A runtime on a device, with its settings fixed."""
+    """A runtime on a device, with its settings fixed.
+
+    Models are opened and run within :meth:`measuring`.
+    """
 
     @property
     def description(self) -> RuntimeDescription:
-        """The runtime and its settings."""
+        """The runtime and its settings.
+
+        Raises:
+            DeviceError: if the device must tell and cannot be reached.
+        """
+        ...
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether models run on another machine: then work on this one does not disturb them."""
+        ...
+
+    def measuring(self, launches: Path | None = None) -> AbstractContextManager[None]:
+        """The device set up for measuring, and left as it was found.
+
+        Args:
+            launches: a file of JSON lines to which the figures of every launch are added, where the device
+                launches a tool; None keeps none.
+
+        Raises:
+            DeviceError: if it cannot be reached or used.
+        """
+        ...
+
+    def prepare(self, models: Sequence[Path]) -> None:
+        """Bring model files to where they run, all at once.
+
+        Raises:
+            DeviceError: if they cannot be brought there.
+        """
+        ...
+
+    def throttling(self) -> str | None:
+        """Why the device is slower now than it could be (heat, a lowered clock); None if it does not tell so.
+
+        Raises:
+            DeviceError: if it cannot be reached.
+        """
         ...
 
     def open(self, model: Path) -> Session:
@@ -67,12 +110,34 @@ class Runner(Protocol):
         ...
 
 
+class InProcessRunner:
+    """What runners have in common whose models run in this process: nothing to bring, nothing to set up."""
+
+    is_elsewhere = False
+
+    def measuring(self, launches: Path | None = None) -> AbstractContextManager[None]:
+        """Nothing to set up."""
+        return nullcontext()
+
+    def prepare(self, models: Sequence[Path]) -> None:
+        """The files are where they run."""
+
+    def throttling(self) -> str | None:
+        """Left to the sentinel."""
+        return None
+
+
 class Device(Protocol):
     """A machine on which models are measured."""
 
     @property
     def name(self) -> str:
         """How people call it; part of file names."""
+        ...
+
+    @property
+    def definition(self) -> DeviceDefinition:
+        """How it is reached, and what is used there where nobody says otherwise."""
         ...
 
     def describe(self) -> DeviceDescription:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fbsearch.devices.description import Precision, RuntimeDescription
+from fbsearch.devices.runner import InProcessRunner
 from fbsearch.devices.tensors import check_inputs, random_input, static_shape
 from fbsearch.devices.timing import time_invocations
 from fbsearch.errors import DependencyError, MeasurementError
@@ -20,7 +21,7 @@ from fbsearch.errors import DependencyError, MeasurementError
 _PACKAGES = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 
 
-class TFLiteRunner:
+class TFLiteRunner(InProcessRunner):
     """The TFLite interpreter with its default delegate: XNNPACK, where it takes the operators.
 
     Args:
@@ -78,6 +79,7 @@ class TFLiteSession:
         details = interpreter.get_input_details()
         self._shape = static_shape(details[0]["shape"].tolist(), model)
         self._input, self._dtype = details[0]["index"], np.dtype(details[0]["dtype"])
+        self._input_name = str(details[0]["name"])
         self._output = interpreter.get_output_details()[0]["index"]
         for detail in details:
             interpreter.set_tensor(detail["index"], random_input(detail["shape"], np.dtype(detail["dtype"])))
@@ -86,6 +88,11 @@ class TFLiteSession:
     def input_shape(self) -> tuple[int, ...]:
         """``H x W x C``."""
         return self._shape[1:]
+
+    @property
+    def input_name(self) -> str:
+        """What the model calls its input."""
+        return self._input_name
 
     def invoke(self, count: int) -> list[float]:
         """Latencies of ``count`` invocations in microseconds."""

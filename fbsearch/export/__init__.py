@@ -4,7 +4,8 @@ from fbsearch.export.agreement import Agreement, agreement
 from fbsearch.export.cache import ConversionCache
 from fbsearch.export.formats import ModelFormat, export_model, format_of
 from fbsearch.export.onnx import export_onnx
-from fbsearch.export.operators import convert_operators
+from fbsearch.export.operators import conversions, convert_operators
+from fbsearch.export.parallel import in_processes
 from fbsearch.export.sidecar import Preprocessing, Sidecar, read_sidecar, sidecar_path, write_sidecar
 from fbsearch.export.tflite import export_tflite
 
@@ -15,11 +16,13 @@ __all__ = [
     "Preprocessing",
     "Sidecar",
     "agreement",
+    "conversions",
     "convert_operators",
     "export_model",
     "export_onnx",
     "export_tflite",
     "format_of",
+    "in_processes",
     "read_sidecar",
     "sidecar_path",
     "write_sidecar",

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import joblib
 import torch
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from torch import nn
 
 from fbsearch.architecture import Operator
 from fbsearch.errors import ExportError
 from fbsearch.export.cache import ConversionCache
 from fbsearch.export.formats import ModelFormat, export_model
+from fbsearch.export.parallel import in_processes
 from fbsearch.nn import build
 
 OPERATORS_PER_PROCESS = 4
@@ -33,10 +30,7 @@ def convert_operators(
     jobs: int | None = None,
     on_done: Callable[[Operator], None] | None = None,
 ) -> dict[Operator, Path]:
-    """The model file of every operator; those that the cache lacks are converted in parallel.
-
-    Every conversion lies in the cache as soon as it is finished: after an error or a kill, the next
-    call goes on from there.
+    """The model file of every operator, once all are there; see :func:`conversions`.
 
     Args:
         operators: what to convert; duplicates count once, identity operators are left out.
@@ -47,6 +41,33 @@ def convert_operators(
 
     Returns:
         Operator → file, in the order of ``operators``.
+    """
+    paths = {}
+    with closing(conversions(operators, model_format, cache, jobs=jobs)) as converted:
+        for op, path in converted:
+            paths[op] = path
+            if on_done is not None:
+                on_done(op)
+    return {op: paths[op] for op in operators if op in paths}
+
+
+def conversions(
+    operators: Sequence[Operator],
+    model_format: ModelFormat,
+    cache: ConversionCache,
+    *,
+    jobs: int | None = None,
+) -> Generator[tuple[Operator, Path], None, None]:
+    """Every operator with its model file, as they come; those that the cache lacks are converted in parallel.
+
+    Every conversion lies in the cache as soon as it is finished: after an error or a kill, the next
+    call goes on from there. Closed early, it ends the processes in order.
+
+    Args:
+        operators: what to convert; duplicates count once, identity operators are left out.
+        model_format: what to convert it to.
+        cache: where the files are looked for and put.
+        jobs: number of processes; by default one per core, but no more than pay.
 
     Raises:
         ExportError: if an operator cannot be converted (the message names it), a process was killed,
@@ -54,15 +75,14 @@ def convert_operators(
     """
     paths = {op: cache.path(op, model_format) for op in operators if not op.is_identity}
     missing = [op for op in paths if not paths[op].exists()]
-    report = on_done or (lambda op: None)
-    for op in paths:
+    processes = _num_processes(jobs, len(missing)) if missing else 0
+    for op, path in paths.items():
         if op not in missing:
-            report(op)
+            yield op, path
     if missing:
         cache.check_writable()
-        for op in _converted(missing, paths, _num_processes(jobs, len(missing))):
-            report(op)
-    return paths
+        with closing(in_processes(_convert, [(op, paths[op]) for op in missing], jobs=processes)) as done:
+            yield from done
 
 
 def random_module(operator: Operator) -> nn.Module:
@@ -93,62 +113,10 @@ def _num_processes(jobs: int | None, num_missing: int) -> int:
     return min(jobs, num_missing)
 
 
-def _converted(missing: Sequence[Operator], paths: dict[Operator, Path], jobs: int) -> Iterator[Operator]:
-    """Yields each operator once its file is there."""
-    stopped = threading.Event()
-    parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
-    results = parallel(_tasks(missing, paths, stopped))
-    finished = 0
-    try:
-        for op, error in results:
-            if error is not None:
-                raise error
-            finished += 1
-            yield op
-    except TerminatedWorkerError as error:
-        raise ExportError(
-            f"a converter process was killed, perhaps for want of memory; {finished} of {len(missing)} "
-            f"conversions are kept: run again, with fewer jobs than {jobs} if memory is short"
-        ) from error
-    finally:
-        # Whether finished or interrupted, the processes end in order: killed, they would leave
-        # semaphores behind, of which Python complains when the program ends; idle, they would keep
-        # some 0.7 GB each while the models are measured.
-        stopped.set()
-        with suppress(TerminatedWorkerError):
-            for _ in results:
-                pass
-        if jobs > 1:
-            get_reusable_executor(reuse=True).shutdown(wait=True)
-
-
-def _tasks(
-    operators: Sequence[Operator], paths: dict[Operator, Path], stopped: threading.Event
-) -> Iterator[Any]:
-    """What the processes are to do, up to the moment at which nobody wants more."""
-    for op in operators:
-        if stopped.is_set():
-            return
-        yield joblib.delayed(_convert)(op, paths[op])
-
-
-def _convert(operator: Operator, path: Path) -> tuple[Operator, ExportError | None]:
-    """Returns the error: raised, it would have the other processes killed in the midst of their work."""
+def _convert(item: tuple[Operator, Path]) -> None:
+    operator, path = item
     size = operator.resolution
     try:
-        with _one_torch_thread():
-            export_model(random_module(operator), (operator.in_channels, size, size), path)
+        export_model(random_module(operator), (operator.in_channels, size, size), path)
     except ExportError as error:
-        return operator, ExportError(f"operator {operator}: {error}")
-    return operator, None
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """The processes share the cores; torch's own threads would only stand in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        raise ExportError(f"operator {operator}: {error}") from None

@@ -69,7 +69,8 @@ class Journal:
         """
         if isinstance(event, SentinelReading):
             row: dict[str, Any] = {"sentinel_us": event.latency_us, "at_s": event.at_s}
-            self._write({**row, "is_start": True} if event.is_start else row)
+            flags = {"is_start": event.is_start, "is_throttled": event.is_throttled}
+            self._write(row | {name: True for name, is_set in flags.items() if is_set})
             os.fsync(self._file.fileno())
         else:
             self._write({"operator": event.name, "round_us": list(event.values_us)})
@@ -139,10 +140,19 @@ class Journal:
         fields = set(row)
         if fields == {"converting_s"} and _is_seconds(row["converting_s"]):
             self.converting_s += row["converting_s"]
-        elif fields - {"is_start"} == {"sentinel_us", "at_s"} and _is_latency(row["sentinel_us"]):
+        elif fields - {"is_start", "is_throttled"} == {"sentinel_us", "at_s"} and _is_latency(
+            row["sentinel_us"]
+        ):
             if not _is_seconds(row["at_s"]):
                 raise self._damaged(number)
-            self.events.append(SentinelReading(row["sentinel_us"], row["at_s"], row.get("is_start") is True))
+            self.events.append(
+                SentinelReading(
+                    row["sentinel_us"],
+                    row["at_s"],
+                    is_start=row.get("is_start") is True,
+                    is_throttled=row.get("is_throttled") is True,
+                )
+            )
         elif fields == {"operator", "round_us"} and self.events and _is_round(row):
             self.events.append(ModelRound(row["operator"], tuple(row["round_us"])))
         else:

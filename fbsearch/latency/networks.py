@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import joblib
 import numpy as np
 import torch
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from torch import nn
 
 from fbsearch.architecture import Architecture
@@ -26,7 +24,7 @@ from fbsearch.devices.measuring import measure
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import RUNTIME_FORMATS, Device, Runner
 from fbsearch.errors import ExportError
-from fbsearch.export import ConversionCache, ModelFormat, convert_operators, export_model
+from fbsearch.export import ConversionCache, ModelFormat, convert_operators, export_model, in_processes
 from fbsearch.latency.profiling import SENTINEL
 from fbsearch.latency.progress import ProfileProgress
 from fbsearch.nn import Network, example_input, recalibrate_norms
@@ -46,6 +44,8 @@ def measure_architectures(
     jobs: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
+    launches: Path | None = None,
+    reference_us: float | None = None,
 ) -> tuple[Measurement, ...]:
     """The latencies of whole networks with random weights, measured against each other.
 
@@ -55,11 +55,13 @@ def measure_architectures(
         runtime: with what.
         threads: threads within one operator.
         precision: of weights and activations.
-        protocol: how; by default :class:`MeasurementProtocol`'s values.
+        protocol: how; by default the device's own.
         cache: of converted models; by default the user's.
         jobs: processes that convert in parallel; by default one per core.
         seed: shuffles the order of measuring.
         progress: bars on screen; by default where standard error is a terminal.
+        launches: where a device that launches a tool records every launch.
+        reference_us: the sentinel's latency on the undisturbed device, as a table tells it.
 
     Returns:
         A measurement per architecture, in their order.
@@ -81,9 +83,11 @@ def measure_architectures(
             paths,
             runner,
             sentinel=sentinel,
-            protocol=protocol if protocol is not None else MeasurementProtocol(),
+            protocol=protocol if protocol is not None else device.definition.protocol,
             rng=np.random.default_rng(seed),
             on_progress=shown.measured,
+            launches=launches,
+            log=MeasurementLog(reference_us=reference_us),
         )
 
 
@@ -96,6 +100,7 @@ def measure_models(
     rng: np.random.Generator,
     log: MeasurementLog | None = None,
     on_progress: Callable[[float], None] | None = None,
+    launches: Path | None = None,
 ) -> tuple[Measurement, ...]:
     """The latencies of model files, measured against each other, in their order.
 
@@ -103,6 +108,8 @@ def measure_models(
         MeasurementError: if one cannot be loaded or does not run.
     """
     with ExitStack() as stack:
+        stack.enter_context(runner.measuring(launches))
+        runner.prepare([*models, sentinel])
         sessions = {}
         for index, model in enumerate(models):
             session = runner.open(model)
@@ -110,7 +117,15 @@ def measure_models(
             sessions[f"{model.name} ({index})"] = session
         watch = runner.open(sentinel)
         stack.callback(watch.close)
-        measured = measure(sessions, protocol, sentinel=watch, rng=rng, log=log, on_progress=on_progress)
+        measured = measure(
+            sessions,
+            protocol,
+            sentinel=watch,
+            rng=rng,
+            log=log,
+            on_progress=on_progress,
+            throttling=runner.throttling,
+        )
     return tuple(measured[name] for name in sessions)
 
 
@@ -145,8 +160,10 @@ def convert_architectures(
             report(architecture)
     if missing:
         cache.check_writable()
-        for path in _converted(missing, jobs):
-            report(missing[path])
+        processes = min(jobs or int(joblib.cpu_count()), len(missing))
+        with closing(in_processes(_convert, list(missing.items()), jobs=processes)) as converted:
+            for _, architecture in converted:
+                report(architecture)
     return paths
 
 
@@ -175,30 +192,10 @@ def random_network(architecture: Architecture) -> Network:
     return network.eval()
 
 
-def _converted(missing: Mapping[Path, Architecture], jobs: int | None) -> Iterator[Path]:
-    """Yields each file once it is there."""
-    processes = min(jobs or joblib.cpu_count(), len(missing))
-    parallel = joblib.Parallel(n_jobs=processes, batch_size=1, return_as="generator_unordered")
-    try:
-        yield from parallel(joblib.delayed(_convert)(one, path) for path, one in missing.items())
-    except TerminatedWorkerError as error:
-        raise ExportError(
-            "a converter process was killed, perhaps for want of memory; finished conversions are kept: "
-            f"run again, with fewer jobs than {processes} if memory is short"
-        ) from error
-    finally:
-        if processes > 1:
-            # Idle processes would keep their memory, and wake now and then, while models are measured.
-            get_reusable_executor().shutdown(wait=True)
-
-
-def _convert(architecture: Architecture, path: Path) -> Path:
-    size, before = architecture.resolution, torch.get_num_threads()
-    torch.set_num_threads(1)  # the processes share the cores
+def _convert(item: tuple[Path, Architecture]) -> None:
+    path, architecture = item
+    size = architecture.resolution
     try:
         export_model(random_network(architecture), (architecture.in_channels, size, size), path)
     except ExportError as error:
         raise ExportError(f"architecture {architecture.name!r}: {error}") from None
-    finally:
-        torch.set_num_threads(before)
-    return path

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,8 @@ from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
 from fbsearch.devices.protocol import MeasurementProtocol
-from fbsearch.devices.runner import Device, Runner
-from fbsearch.latency.conversion import Converter, converting
+from fbsearch.devices.runner import Device, Runner, Session
+from fbsearch.latency.conversion import Converter, converting, in_background
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.latency.journal import Journal
@@ -34,6 +36,8 @@ SENTINEL = Operator.from_key("mbconv_k3_e6_s1_relu_c32-32_r28")
 """The model that watches the machine: typical work, about 0.1 to 0.2 ms on a server core."""
 
 _ANNOUNCED = 5
+_BATCH = 12
+"""Models that are at least measured together, where converting goes on meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +59,10 @@ def profile(
 ) -> LatencyTable:
     """Measure every operator of ``space`` on ``device`` and write the table to ``out``.
 
-    Everything is converted first, so that nothing else runs while the device measures. Each round
-    goes to the journal ``OUT.partial`` as it ends; after an interruption, the same call goes on from
-    there.
+    On this computer everything is converted first, so that nothing else runs while it measures; another
+    device measures what is converted while the rest is. Each round goes to the journal ``OUT.partial`` as
+    it ends; after an interruption, the same call goes on from there. A device that launches a tool
+    records every launch in ``OUT.launches.jsonl``.
 
     Args:
         space: whose operators to measure; stem and head included.
@@ -66,7 +71,7 @@ def profile(
         runtime: with what.
         threads: threads within one operator.
         precision: of weights and activations.
-        protocol: how; by default :class:`MeasurementProtocol`'s values.
+        protocol: how; by default the device's own.
         cache: of converted models; by default the user's.
         jobs: processes that convert in parallel; by default as many as pay.
         converter: where model files come from, in place of ``cache`` and ``jobs``.
@@ -85,15 +90,15 @@ def profile(
         space=space,
         device=device.describe(),
         runner=device.runner(runtime, threads=threads, precision=precision),
-        protocol=protocol if protocol is not None else MeasurementProtocol(),
+        protocol=protocol if protocol is not None else device.definition.protocol,
         converter=converter if converter is not None else converting(runtime, cache=cache, jobs=jobs),
         seed=seed,
+        launches=launches_path(out),
     )
     with Journal(journal_path(out), job.identity()) as journal:
         log = MeasurementLog(journal.events, on_append=journal.append)
         with ProfileProgress(len(job.operators), show=progress) as shown:
-            models = _convert(job, journal, shown)
-            measured = _measure(job, models, log, shown)
+            measured = _measure(job, journal, log, shown)
         table = _table(job, measured, log, journal.converting_s, source=str(out))
         table.save(out)
         journal.delete()
@@ -106,6 +111,11 @@ def journal_path(out: Path) -> Path:
     return out.with_name(out.name + ".partial")
 
 
+def launches_path(out: Path) -> Path:
+    """The record of launches beside a table."""
+    return out.with_name(out.stem + ".launches.jsonl")
+
+
 @dataclass(frozen=True)
 class _Job:
     """What is to be profiled, and how."""
@@ -116,6 +126,7 @@ class _Job:
     protocol: MeasurementProtocol
     converter: Converter
     seed: int
+    launches: Path
 
     @property
     def operators(self) -> tuple[Operator, ...]:
@@ -139,32 +150,89 @@ class _Job:
         }
 
 
-def _convert(job: _Job, journal: Journal, shown: ProfileProgress) -> dict[Operator, Path]:
-    start = time.monotonic()
-    models = dict(job.converter([*job.operators, SENTINEL], lambda operator: shown.converted()))
-    journal.add_converting(time.monotonic() - start)
-    return models
-
-
 def _measure(
-    job: _Job, models: dict[Operator, Path], log: MeasurementLog, shown: ProfileProgress
+    job: _Job, journal: Journal, log: MeasurementLog, shown: ProfileProgress
 ) -> dict[str, Measurement]:
-    shown.start_measuring()
+    """Measure the models batch by batch, as they are converted."""
     with ExitStack() as stack:
-        sessions = {}
-        for operator in job.operators:
-            sessions[operator.key] = job.runner.open(models[operator])
-            stack.callback(sessions[operator.key].close)
-        sentinel = job.runner.open(models[SENTINEL])
-        stack.callback(sentinel.close)
-        return measure(
-            sessions,
-            job.protocol,
-            sentinel=sentinel,
-            rng=np.random.default_rng([job.seed, len(log.readings)]),
-            log=log,
-            on_progress=shown.measured,
-        )
+        batches = stack.enter_context(_converted(job, journal, shown))
+        stack.enter_context(job.runner.measuring(job.launches))
+        sessions: dict[str, Session] = {}
+        sentinel: Session | None = None
+        for batch in batches:
+            job.runner.prepare(list(batch.values()))
+            opened = {operator.key: job.runner.open(model) for operator, model in batch.items()}
+            for session in opened.values():
+                stack.callback(session.close)
+            if sentinel is None:  # the first batch holds nothing else
+                [sentinel] = opened.values()
+                shown.start_measuring()
+                continue
+            progress = _Share(shown, len(sessions), len(job.operators), len(opened))
+            _measure_batch(job, opened, sentinel, log, progress)
+            sessions |= opened
+        assert sentinel is not None
+        # Early rounds may turn out slow by what became known of the device later.
+        results = _measure_batch(job, sessions, sentinel, log, lambda share: None)
+        shown.measured(1.0)
+    return {operator.key: results[operator.key] for operator in job.operators}
+
+
+def _measure_batch(
+    job: _Job,
+    sessions: Mapping[str, Session],
+    sentinel: Session,
+    log: MeasurementLog,
+    on_progress: Callable[[float], None],
+) -> dict[str, Measurement]:
+    return measure(
+        sessions,
+        job.protocol,
+        sentinel=sentinel,
+        rng=np.random.default_rng([job.seed, len(log.readings)]),
+        log=log,
+        on_progress=on_progress,
+        throttling=job.runner.throttling,
+    )
+
+
+@contextmanager
+def _converted(
+    job: _Job, journal: Journal, shown: ProfileProgress
+) -> Iterator[Iterator[dict[Operator, Path]]]:
+    """The models in batches, the sentinel first and alone; in one batch where converting would disturb."""
+
+    def convert(operators: Sequence[Operator]) -> Generator[tuple[Operator, Path], None, None]:
+        start = time.monotonic()
+        for item in job.converter(operators):
+            shown.converted()
+            yield item
+        spent.append(time.monotonic() - start)
+
+    spent: list[float] = []
+    operators = job.operators
+    sentinel = dict(convert([SENTINEL]))
+    if not job.runner.is_elsewhere:
+        models = dict(convert(operators))
+        journal.add_converting(sum(spent))
+        yield iter([sentinel, models])
+        return
+    with in_background(convert, operators, batch=_BATCH) as batches:
+        yield chain([sentinel], batches)
+    journal.add_converting(sum(spent))
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Progress of a batch as progress of the whole."""
+
+    shown: ProfileProgress
+    num_before: int
+    num_in_all: int
+    num_in_batch: int
+
+    def __call__(self, share: float) -> None:
+        self.shown.measured((self.num_before + share * self.num_in_batch) / self.num_in_all)
 
 
 def _table(

@@ -43,6 +43,11 @@ class RunPaths:
         return self.root / "table.json"
 
     @property
+    def launches(self) -> Path:
+        """Every launch of a benchmark tool on a phone, but those of profiling."""
+        return self.root / "launches.jsonl"
+
+    @property
     def correction(self) -> Path:
         """Whole networks measured before the search, and the line fitted to them."""
         return self.root / "correction.json"

@@ -65,7 +65,14 @@ class SpaceSettings(_Model):
 
 
 class DeviceSettings(_Model):
-    """Where models run and how."""
+    """Where models run and how.
+
+    Args:
+        name: ``local``, the name of a device file, a path to one, ``adb:SERIAL`` or ``HOST:PORT``.
+        runtime: what runs them; left out, as the device file says.
+        threads: within one operator; left out, as the device file says.
+        precision: of the models; left out, as the device file says.
+    """
 
     name: str = "local"
     runtime: Literal["tflite", "onnxruntime"] = "tflite"
@@ -79,7 +86,7 @@ class ProfileSettings(_Model):
     Args:
         table: an existing table to use; None to measure one.
         jobs: conversions side by side; None for one per core.
-        protocol: see :class:`fbsearch.devices.MeasurementProtocol`.
+        protocol: see :class:`fbsearch.devices.MeasurementProtocol`; fields left out are the device's own.
     """
 
     table: str | None = None
@@ -120,10 +127,13 @@ class VerifySettings(_Model):
 
     Args:
         num_samples: test images compared and classified; None for all.
+        num_device_samples: of them, so many are also computed on a device that is not this computer, where
+            each takes a launch; this computer's interpreter computes the others.
         max_abs_diff: largest difference allowed between the logits of PyTorch and the model.
     """
 
     num_samples: Annotated[int, Field(ge=1)] | None = 1000
+    num_device_samples: Annotated[int, Field(ge=0)] = 4
     max_abs_diff: Annotated[float, Field(gt=0)] = 1e-3
 
 

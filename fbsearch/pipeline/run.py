@@ -17,6 +17,7 @@ from fbsearch.errors import BudgetError, CheckpointError, FbsearchError
 from fbsearch.files import write_text
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.profiling import profile
+from fbsearch.pipeline.device_settings import measured_on, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
@@ -46,7 +47,14 @@ class Run:
     """
 
     def __init__(self, recipe: Recipe, out: Path, *, progress: bool, notify: Notify) -> None:
-        self.recipe = recipe
+        device = find_device(recipe.device.name)
+        self.recipe = recipe.model_copy(
+            update={
+                "device": on_device(recipe.device, device.definition),
+                "profile": measured_on(recipe.profile, device.definition),
+            }
+        )
+        self._device = device
         self.paths = RunPaths(out)
         self._progress = progress
         self._notify = notify
@@ -111,7 +119,7 @@ class Run:
         recipe = self.recipe
         return profile(
             self.space,
-            find_device(recipe.device.name),
+            self._device,
             out=path,
             runtime=recipe.device.runtime,
             threads=recipe.device.threads,
@@ -182,11 +190,10 @@ class Run:
         if recipe.profile.table is not None:
             table = LatencyTable.load(Path(recipe.profile.table))
             table.check_space(self.space)
-            device = find_device(recipe.device.name)
-            runner = device.runner(
+            runner = self._device.runner(
                 recipe.device.runtime, threads=recipe.device.threads, precision=recipe.device.precision
             )
-            for difference in table.check_device(device.describe(), runner.description):
+            for difference in table.check_device(self._device.describe(), runner.description):
                 self._notify(f"warning: {difference}")
             table.save(self.paths.table)
             return
@@ -273,8 +280,9 @@ class Run:
         verification = run_verification(
             self.paths.model(self._formats[0]),
             paths=self.paths,
-            device=recipe.device,
-            profile=recipe.profile,
+            device=self._device,
+            device_settings=recipe.device,
+            protocol=recipe.profile.protocol,
             settings=recipe.verify,
             data=self.data,
             budget_ms=None,
@@ -296,7 +304,15 @@ class Run:
     @cached_property
     def _meter(self) -> WholeNetworkMeter:
         recipe = self.recipe
-        return WholeNetworkMeter(recipe.device, recipe.profile, seed=recipe.seed, progress=self._progress)
+        return WholeNetworkMeter(
+            self._device,
+            recipe.device,
+            recipe.profile,
+            seed=recipe.seed,
+            progress=self._progress,
+            launches=self.paths.launches,
+            reference_us=lambda: LatencyTable.load(self.paths.table).sentinel.baseline_us,
+        )
 
 
 def read_recipe(path: Path) -> Recipe:

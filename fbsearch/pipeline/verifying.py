@@ -11,16 +11,34 @@ import torch
 from numpy.typing import NDArray
 
 from fbsearch.data import DataSplits, ImageSet, Loader
-from fbsearch.devices import RUNTIME_FORMATS, Measurement, Runner, RuntimeName, Session, find_device
-from fbsearch.errors import CheckpointError, ExportError
-from fbsearch.export import ConversionCache, Sidecar, agreement, convert_operators, format_of, read_sidecar
+from fbsearch.devices import (
+    RUNTIME_FORMATS,
+    Device,
+    LocalDevice,
+    Measurement,
+    MeasurementLog,
+    MeasurementProtocol,
+    Runner,
+    RuntimeName,
+)
+from fbsearch.errors import CheckpointError, ExportError, TableMismatchError
+from fbsearch.export import (
+    Agreement,
+    ConversionCache,
+    Sidecar,
+    agreement,
+    convert_operators,
+    format_of,
+    read_sidecar,
+)
 from fbsearch.files import read_json, write_json
+from fbsearch.latency import LatencyTable
 from fbsearch.latency.networks import measure_models
 from fbsearch.latency.profiling import SENTINEL
 from fbsearch.nn import Network, load_network
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, check_classes
-from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings, VerifySettings
+from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
 
 _RUNTIMES: dict[str, RuntimeName] = {"tflite": "tflite", "onnx": "onnxruntime"}
 
@@ -41,11 +59,16 @@ class Verification:
         measured_p95_ms: of all invocations.
         keeps_budget: whether measured is at most the budget, or None without one.
         is_converged: whether the measurement's confidence interval is as narrow as asked.
+        is_steady: False where the device was slower throughout than when its table was measured, or busy.
         test_accuracy: of the model on the device.
         torch_test_accuracy: of the network on the same images.
         top1_agreement: share of images on which both choose the same class.
         max_abs_diff: largest difference between their logits.
         num_samples: test images compared.
+        num_device_samples: of them, those computed on the device itself; the others by this computer's
+            interpreter of the same format.
+        device_max_abs_diff: largest difference between the device's logits and the network's, or None where
+            the device computed none.
         size_bytes: of the file.
         rounds_us: raw latencies.
     """
@@ -61,11 +84,14 @@ class Verification:
     measured_p95_ms: float
     keeps_budget: bool | None
     is_converged: bool
+    is_steady: bool
     test_accuracy: float
     torch_test_accuracy: float
     top1_agreement: float
     max_abs_diff: float
     num_samples: int
+    num_device_samples: int
+    device_max_abs_diff: float | None
     size_bytes: int
     rounds_us: tuple[tuple[float, ...], ...]
 
@@ -78,8 +104,9 @@ def run_verification(
     model: Path,
     *,
     paths: RunPaths,
-    device: DeviceSettings,
-    profile: ProfileSettings,
+    device: Device,
+    device_settings: DeviceSettings,
+    protocol: MeasurementProtocol,
     settings: VerifySettings,
     data: DataSplits | None,
     budget_ms: float | None,
@@ -91,7 +118,8 @@ def run_verification(
         model: a model file with its sidecar.
         paths: the run with its network.
         device: where to run it.
-        profile: the measurement protocol.
+        device_settings: runtime, threads, precision.
+        protocol: of the measurement.
         settings: how much to compare, and how exactly.
         data: test images; None loads those that the run was trained on.
         budget_ms: the budget; None takes the run's.
@@ -109,28 +137,44 @@ def run_verification(
     if data is None:
         data = InputRecord.load(paths.inputs).load_data()
     check_classes(network.architecture.num_classes, data.num_classes)
-    runner = find_device(device.name).runner(
-        _runtime_of(model, device), threads=device.threads, precision=device.precision
+    runner = device.runner(
+        _runtime_of(model, device_settings),
+        threads=device_settings.threads,
+        precision=device_settings.precision,
     )
-    session = runner.open(model)
-    try:
-        compared = _compare(session, network, data.test, sidecar, settings)
-    finally:
-        session.close()
+    compared = _compare(model, runner, network, data.test, sidecar, settings)
     sentinel = convert_operators([SENTINEL], format_of(model), ConversionCache(), jobs=1)[SENTINEL]
     [measurement] = measure_models(
-        [model], runner, sentinel=sentinel, protocol=profile.protocol, rng=np.random.default_rng(seed)
+        [model],
+        runner,
+        sentinel=sentinel,
+        protocol=protocol,
+        rng=np.random.default_rng(seed),
+        launches=paths.launches,
+        log=MeasurementLog(reference_us=_reference_us(paths, device, runner)),
     )
     known = run_latencies(paths)
     return _verification(
         model,
-        device.name,
+        device,
         runner,
         measurement,
         compared,
         budget_ms=known["budget_ms"] if budget_ms is None else budget_ms,
         predicted_ms=known["predicted_ms"],
     )
+
+
+def _reference_us(paths: RunPaths, device: Device, runner: Runner) -> float | None:
+    """The sentinel's latency when the run's table was measured, where that speaks for this device."""
+    if not paths.table.exists():
+        return None
+    table = LatencyTable.load(paths.table)
+    try:
+        table.check_device(device.describe(), runner.description)
+    except TableMismatchError:
+        return None
+    return table.sentinel.baseline_us
 
 
 def run_latencies(paths: RunPaths) -> dict[str, float | None]:
@@ -174,10 +218,17 @@ class _Compared:
     top1_agreement: float
     max_abs_diff: float
     num_samples: int
+    num_device_samples: int
+    device_max_abs_diff: float | None
 
 
 def _compare(
-    session: Session, network: Network, images: ImageSet, sidecar: Sidecar, settings: VerifySettings
+    model: Path,
+    runner: Runner,
+    network: Network,
+    images: ImageSet,
+    sidecar: Sidecar,
+    settings: VerifySettings,
 ) -> _Compared:
     """Run the network and the model on the same test images."""
     if settings.num_samples is not None and settings.num_samples < len(images):
@@ -185,21 +236,53 @@ def _compare(
     inputs, labels, reference = _reference(network, images, sidecar)
     if sidecar.preprocessing.layout == "NHWC":
         inputs = inputs.transpose(0, 2, 3, 1)
-    outputs = session.run(np.ascontiguousarray(inputs))
+    inputs = np.ascontiguousarray(inputs)
+    outputs = _outputs(model, _here(runner), inputs)
     agreed = agreement(reference, outputs)
-    if not agreed.max_abs_diff <= settings.max_abs_diff:
-        raise ExportError(
-            "the exported model disagrees with its network: logits differ by up to "
-            f"{agreed.max_abs_diff:.3g} (allowed {settings.max_abs_diff:g}) and the top class agrees on "
-            f"{agreed.top1_agreement:.2%} of {agreed.num_samples} test images; export it again"
-        )
+    _check_agreement(agreed, settings, "the exported model")
+    num_device_samples, on_device = len(inputs), agreed
+    if runner.is_elsewhere:
+        num_device_samples = min(settings.num_device_samples, len(inputs))
+        if num_device_samples:
+            some = slice(num_device_samples)
+            on_device = agreement(reference[some], _outputs(model, runner, inputs[some]))
+            _check_agreement(on_device, settings, "the model on the device")
     return _Compared(
+        num_device_samples=num_device_samples,
+        device_max_abs_diff=on_device.max_abs_diff if num_device_samples else None,
         test_accuracy=float((outputs.argmax(1) == labels).mean()),
         torch_test_accuracy=float((reference.argmax(1) == labels).mean()),
         top1_agreement=agreed.top1_agreement,
         max_abs_diff=agreed.max_abs_diff,
         num_samples=agreed.num_samples,
     )
+
+
+def _outputs(model: Path, runner: Runner, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of the model, as the runner computes them."""
+    with runner.measuring():
+        session = runner.open(model)
+        try:
+            return session.run(inputs)
+        finally:
+            session.close()
+
+
+def _here(runner: Runner) -> Runner:
+    """The runner itself, or this computer's of the same format for one elsewhere."""
+    if not runner.is_elsewhere:
+        return runner
+    return LocalDevice().runner(runner.description.name, threads=1)
+
+
+def _check_agreement(agreed: Agreement, settings: VerifySettings, what: str) -> None:
+    if not agreed.max_abs_diff <= settings.max_abs_diff:
+        raise ExportError(
+            f"{what} disagrees with its network: logits differ by up to {agreed.max_abs_diff:.3g} "
+            f"(allowed {settings.max_abs_diff:g}) and the top class agrees on "
+            f"{agreed.top1_agreement:.2%} of {agreed.num_samples} test images; export it again, or see what "
+            "runs it (a GPU computes in half precision: --set max_abs_diff=…)"
+        )
 
 
 def _reference(
@@ -225,7 +308,7 @@ def _runtime_of(model: Path, device: DeviceSettings) -> RuntimeName:
 
 def _verification(
     model: Path,
-    device: str,
+    device: Device,
     runner: Runner,
     measurement: Measurement,
     compared: _Compared,
@@ -234,7 +317,7 @@ def _verification(
     predicted_ms: float | None,
 ) -> Verification:
     measured_ms = measurement.latency_us / 1000
-    description = find_device(device).describe()
+    description = device.describe()
     return Verification(
         model=model.name,
         device=description.model or description.name,
@@ -247,6 +330,7 @@ def _verification(
         measured_p95_ms=measurement.p95_us / 1000,
         keeps_budget=None if budget_ms is None else measured_ms <= budget_ms,
         is_converged=measurement.is_converged,
+        is_steady=measurement.is_steady,
         size_bytes=model.stat().st_size,
         rounds_us=measurement.rounds_us,
         **asdict(compared),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost
-from fbsearch.devices import Device, RuntimeName, find_device
+from fbsearch.devices import Device, RuntimeName
 from fbsearch.errors import CheckpointError
 from fbsearch.files import read_json, write_json
 from fbsearch.latency import AffineCorrection, LatencyTable, fit_affine
@@ -26,21 +25,22 @@ class WholeNetworkMeter:
     """Measures whole networks with the settings of a run.
 
     Args:
-        settings: device, runtime, threads.
+        device: where.
+        settings: runtime, threads, precision.
         profile: protocol and conversion jobs.
         seed: of the order of measurements.
         progress: show progress.
+        launches: where a device that launches a tool records every launch.
+        reference_us: tells the sentinel's latency on the undisturbed device, asked when it is needed.
     """
 
+    device: Device
     settings: DeviceSettings
     profile: ProfileSettings
     seed: int
     progress: bool
-
-    @cached_property
-    def device(self) -> Device:
-        """The device of the settings."""
-        return find_device(self.settings.name)
+    launches: Path | None = None
+    reference_us: Callable[[], float | None] = lambda: None
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
         """Latencies in microseconds, in the order of ``architectures``."""
@@ -55,6 +55,8 @@ class WholeNetworkMeter:
             jobs=self.profile.jobs,
             seed=self.seed,
             progress=self.progress,
+            launches=self.launches,
+            reference_us=self.reference_us(),
         )
         return [measurement.latency_us for measurement in measurements]
 

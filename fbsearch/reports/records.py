@@ -179,5 +179,8 @@ class Verification(_Record):
     max_abs_diff: Positive | None = None
     num_samples: int | None = None
     size_bytes: Annotated[int, Field(ge=0)] | None = None
+    num_device_samples: int | None = None
+    device_max_abs_diff: Positive | None = None
     is_converged: bool | None = None
+    is_steady: bool | None = None
     rounds_us: tuple[tuple[Positive, ...], ...] = ()

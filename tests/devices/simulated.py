@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fbsearch.devices import DeviceDescription, RuntimeDescription
+from fbsearch.devices import DeviceDescription, InProcessRunner, LocalDefinition, RuntimeDescription
 
 Slowness = Callable[[float], float]
 """Simulated seconds → factor on every latency."""
@@ -59,7 +59,7 @@ class SimulatedSession:
         self.is_closed = True
 
 
-class SimulatedRunner:
+class SimulatedRunner(InProcessRunner):
     """Opens any path; the latency follows from the file's name."""
 
     def __init__(self, machine: Machine, *, threads: int = 1, version: str = "1.0") -> None:
@@ -84,6 +84,7 @@ class SimulatedDevice:
     """A device whose runner is simulated."""
 
     name = "simulated"
+    definition = LocalDefinition(name="simulated")
 
     def __init__(self, machine: Machine | None = None, *, version: str = "1.0", num_cores: int = 2) -> None:
         self.machine = machine or Machine()
@@ -101,8 +102,7 @@ class SimulatedDevice:
         return self.runners[-1]
 
 
-def simulated_models(operators: list, on_done: Callable) -> dict:
+def simulated_models(operators):
     """A converter that converts nothing: the path's name is all that a simulated runner needs."""
     for operator in operators:
-        on_done(operator)
-    return {operator: Path(f"{operator.key}.tflite") for operator in operators}
+        yield operator, Path(f"{operator.key}.tflite")

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbsearch.devices import DeviceDefinition, MeasurementProtocol, find_device, list_devices
+from fbsearch.devices import LocalDefinition, MeasurementProtocol, find_device, list_devices
 from fbsearch.devices.definition import load_definition
 from fbsearch.errors import DeviceError
 
@@ -32,7 +32,7 @@ def test_the_shipped_file_states_the_defaults_and_every_field():
     data = yaml.safe_load((SHIPPED / "local.yaml").read_text())
     assert definition.protocol == MeasurementProtocol()
     assert set(data["protocol"]) == set(MeasurementProtocol.model_fields)
-    assert set(data) == set(DeviceDefinition.model_fields)
+    assert set(data) == set(LocalDefinition.model_fields)
 
 
 def test_a_device_is_found_by_name_and_by_path(tmp_path):
@@ -92,7 +92,7 @@ def test_any_text_gives_a_definition_or_a_device_error(tmp_path_factory, text):
 def test_listing_names_what_is_wrong(tmp_path):
     write(tmp_path, "good", "name: good\nkind: local\n")
     write(tmp_path, "wrong", "name: wrong\n")
-    listings = {one.name: one for one in list_devices(folder=tmp_path)}
+    listings = {one.name: one for one in list_devices(folder=tmp_path)[0]}
     assert set(listings) == {"local", "good", "wrong"}
     assert listings["good"].description is not None and listings["good"].problem is None
     assert listings["wrong"].description is None and "kind" in listings["wrong"].problem

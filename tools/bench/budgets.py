@@ -20,7 +20,8 @@ import numpy as np
 
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost, latency_cost
-from fbsearch.errors import CheckpointError
+from fbsearch.devices import find_device
+from fbsearch.errors import BudgetError, CheckpointError
 from fbsearch.files import read_json, write_json
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
@@ -53,7 +54,10 @@ def main() -> None:
         for seed in range(args.seeds):
             folder = args.out / f"budget-{budget.rstrip('%')}-seed-{seed}"
             recipe = recipe_for(args, budget, seed, table)
-            Run(recipe, folder, progress=False, notify=print).execute(resume=True)
+            try:
+                Run(recipe, folder, progress=False, notify=print).execute(resume=True)
+            except BudgetError as error:
+                print(error)  # a row of its own: keeps_budget is false
             rows.append(row_of(folder, budget, seed, "searched"))
             print(json.dumps(rows[-1]), flush=True)
     for seed in range(args.seeds):
@@ -128,8 +132,9 @@ def train_random(recipe: Recipe, searched: Path, folder: Path, seed: int) -> Non
     verification = run_verification(
         paths.model("tflite"),
         paths=paths,
-        device=recipe.device,
-        profile=recipe.profile,
+        device=find_device(recipe.device.name),
+        device_settings=recipe.device,
+        protocol=recipe.profile.protocol,
         settings=recipe.verify,
         data=run.data,
         budget_ms=load_verification(found).budget_ms,

@@ -1,0 +1,239 @@
+"""A phone or board over ADB as a device."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from fbsearch.devices.adb.binaries import BenchmarkBinary, binary_for, remote_name
+from fbsearch.devices.adb.connecting import connect
+from fbsearch.devices.adb.connection import AdbAddress
+from fbsearch.devices.adb.launching import BenchmarkModel, LaunchSettings, PerfTest
+from fbsearch.devices.adb.lock import phone_lock
+from fbsearch.devices.adb.phone import Phone
+from fbsearch.devices.adb.readings import PhoneReadings, core_mask
+from fbsearch.devices.adb.reconnecting import ReconnectingConnection
+from fbsearch.devices.adb.runner import PhoneRunner
+from fbsearch.devices.definition import AdbDefinition, split_address
+from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
+from fbsearch.devices.runner import RUNTIME_FORMATS
+from fbsearch.errors import DeviceError
+
+_ADB_PORT, _SERVER_PORT = 5555, 5037
+_NOT_TOLD = "not told"
+
+_log = logging.getLogger(__name__)
+
+
+class AdbDevice:
+    """A phone or board that speaks ADB.
+
+    Args:
+        definition: how to reach it, and how to measure there.
+        notify: told, a line each, what a person should know or do meanwhile.
+    """
+
+    def __init__(self, definition: AdbDefinition, *, notify: Callable[[str], None] = _log.warning) -> None:
+        self._definition = definition
+        self._notify = notify
+        self._readings: PhoneReadings | None = None
+        self._connection: ReconnectingConnection | None = None
+
+    @property
+    def name(self) -> str:
+        """The definition's name."""
+        return self._definition.name
+
+    @property
+    def definition(self) -> AdbDefinition:
+        """How it is reached, and what is used there where nobody says otherwise."""
+        return self._definition
+
+    @property
+    def address(self) -> AdbAddress:
+        """Where it is."""
+        definition = self._definition
+        host, port = (None, _ADB_PORT)
+        if definition.address is not None:
+            host, port = split_address(definition.address, _ADB_PORT)
+        server_host, server_port = split_address(definition.server, _SERVER_PORT)
+        key = definition.adb_key
+        return AdbAddress(
+            serial=definition.serial,
+            host=host,
+            port=port,
+            transport=definition.transport,
+            server_host=server_host,
+            server_port=server_port,
+            key=key.expanduser() if key else None,
+        )
+
+    @contextmanager
+    def connected(self, *, exclusively: bool = False) -> Iterator[Phone]:
+        """The phone, connected within; a connection that is open already is shared.
+
+        Args:
+            exclusively: keep other processes of this computer from measuring there meanwhile.
+
+        Raises:
+            DeviceError: if it cannot be reached, or another process measures there.
+        """
+        with ExitStack() as stack:
+            if self._connection is None:
+                address = self.address
+                self._connection = ReconnectingConnection(
+                    lambda: connect(address, notify=self._notify), notify=self._notify
+                )
+                stack.callback(self._disconnect)
+            if exclusively:
+                stack.enter_context(phone_lock(self._connection.serial, self.name))
+            yield Phone(self._connection, folder=self._definition.folder)
+
+    def on_reconnected(self, call: Callable[[Phone], None]) -> None:
+        """Have ``call`` run with the phone whenever the present connection has come back."""
+        assert self._connection is not None
+        folder = self._definition.folder
+        self._connection.on_reconnected(lambda connection: call(Phone(connection, folder=folder)))
+
+    def readings(self) -> PhoneReadings:
+        """Everything the phone tells about itself, read once.
+
+        Raises:
+            DeviceError: if it cannot be reached.
+        """
+        if self._readings is None:
+            with self.connected() as phone:
+                self._readings = phone.readings()
+        return self._readings
+
+    def describe(self) -> DeviceDescription:
+        """Identity, cores, clocks and condition, read now."""
+        self._readings = None
+        readings = self.readings()
+        identity = readings.identity
+        top = readings.clusters[-1] if readings.clusters else None
+        return DeviceDescription(
+            name=self.name,
+            kind="adb",
+            model=" ".join(filter(None, (identity.manufacturer, identity.model))) or _NOT_TOLD,
+            architecture=identity.abis[0] if identity.abis else identity.machine or _NOT_TOLD,
+            num_cores=readings.num_cores or 1,
+            memory_bytes=readings.memory_bytes,
+            system=_system(readings),
+            governor=readings.cores[0].governor if readings.cores else None,
+            max_frequency_mhz=top.max_khz / 1000 if top else None,
+            properties=_properties(readings),
+        )
+
+    def runner(self, runtime: RuntimeName, *, threads: int, precision: Precision = "fp32") -> PhoneRunner:
+        """The runtime's benchmark binary on the phone.
+
+        Raises:
+            DeviceError: if the phone cannot be reached, or there is no binary for it.
+        """
+        if runtime not in RUNTIME_FORMATS:
+            raise DeviceError(
+                f"no runtime {runtime!r} on device {self.name!r}; there are {', '.join(RUNTIME_FORMATS)}"
+            )
+        readings = self.readings()
+        num_cores = readings.num_cores
+        if num_cores is not None and not 1 <= threads <= num_cores:
+            raise DeviceError(
+                f"threads={threads}: device {self.name!r} has {num_cores} cores; ask for 1 to {num_cores}"
+            )
+        binary = self._binary(runtime, readings)
+        mask = self._mask(readings)
+        definition = self._definition
+        settings = LaunchSettings(
+            threads, mask, definition.delegate, definition.warmup_ms, definition.max_launch_s
+        )
+        tool: BenchmarkModel | PerfTest
+        if runtime == "tflite":
+            tool = BenchmarkModel(remote_name(binary), settings)
+        else:
+            tool = PerfTest(f"onnxruntime_perf_test-{binary.sha256[:16]}", settings)
+        description = RuntimeDescription(
+            name=runtime,
+            package="benchmark_model" if runtime == "tflite" else "onnxruntime_perf_test",
+            version=f"sha256:{binary.sha256}",
+            threads=threads,
+            precision=precision,
+            delegate=definition.delegate if runtime == "tflite" else "CPUExecutionProvider",
+            options={
+                "binary_source": binary.source,
+                "cores": mask or "left to the system",
+                "fixed_performance_mode": str(definition.fixed_performance_mode).lower(),
+            },
+        )
+        return PhoneRunner(self, description, tool, binary.path)
+
+    def _binary(self, runtime: RuntimeName, readings: PhoneReadings) -> BenchmarkBinary:
+        definition = self._definition
+        abi = next(iter(readings.identity.abis), readings.identity.machine or "unknown")
+        if runtime == "tflite":
+            given = definition.binary.expanduser() if definition.binary else None
+            return binary_for(abi, given=given, sha256=definition.binary_sha256)
+        if definition.onnxruntime_binary is None:
+            raise DeviceError(
+                f"device {self.name!r}: ONNX Runtime on a phone needs onnxruntime_perf_test, which has no "
+                "official download: build it and give it as 'onnxruntime_binary' in the device file"
+            )
+        return binary_for(abi, given=definition.onnxruntime_binary.expanduser())
+
+    def _mask(self, readings: PhoneReadings) -> str | None:
+        """For taskset; None leaves the cores to the system, where nobody asked and nothing is known."""
+        cores = self._definition.cores
+        if "taskset" not in readings.tools or not readings.cores:
+            if cores not in (None, "all"):
+                raise DeviceError(
+                    f"cores: {cores!r}: device {self.name!r} has no taskset, or lists no cores; "
+                    "leave 'cores' out of its device file"
+                )
+            return None
+        if cores is not None:
+            return core_mask(cores, readings.cores)
+        try:
+            return core_mask("big", readings.cores)
+        except DeviceError:
+            return core_mask("all", readings.cores)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _system(readings: PhoneReadings) -> str:
+    identity = readings.identity
+    if identity.android is not None:
+        return f"Android {identity.android} (API {identity.sdk or _NOT_TOLD})"
+    return f"Linux {identity.kernel}" if identity.kernel else _NOT_TOLD
+
+
+def _properties(readings: PhoneReadings) -> dict[str, str]:
+    """What else is worth recording; what could not be known is named."""
+    identity, conditions = readings.identity, readings.conditions
+    clusters = ", ".join(f"{len(c.cores)} x {c.max_khz / 1e6:.2f} GHz" for c in readings.clusters)
+    battery, thermal = conditions.battery, conditions.thermal
+    told = {
+        "soc": identity.soc,
+        "abis": ", ".join(identity.abis),
+        "clusters": clusters,
+        "fingerprint": identity.fingerprint,
+        "kernel": identity.kernel,
+        "thermal_status": None if thermal is None or thermal.status is None else str(thermal.status),
+        "battery_celsius": None
+        if battery is None or battery.temperature_celsius is None
+        else str(battery.temperature_celsius),
+        "battery_percent": None if battery is None or battery.level is None else str(battery.level),
+        "tools": ", ".join(sorted(readings.tools)),
+    }
+    return {name: value or _NOT_TOLD for name, value in told.items()}
+
+
+def default_name(model: str | None, serial: str) -> str:
+    """A device's name made of its model or serial, fit for file names."""
+    text = model or serial
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "phone"
