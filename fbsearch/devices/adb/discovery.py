@@ -10,6 +10,7 @@ from typing import Literal
 from fbsearch.devices.adb import faults
 from fbsearch.devices.adb.direct import DirectLink, tcp_link, tcp_serial, usb_link
 from fbsearch.devices.adb.keys import AdbKey, default_key_path, load_key
+from fbsearch.devices.adb.quoting import one_line
 from fbsearch.devices.adb.server import ServerDevice, list_server, server_state
 from fbsearch.devices.adb.usb import UsbDevice, list_usb
 from fbsearch.errors import DependencyError, DeviceError, DeviceUnavailableError
@@ -147,7 +148,9 @@ def _probe(link: DirectLink, key: AdbKey | None, model: str | None) -> FoundDevi
     except DeviceError as error:
         return FoundDevice(link.serial, link.transport, _state(error), str(error), model)
     if is_known:
-        return FoundDevice(link.serial, link.transport, "ready", None, link.model or model)
+        return FoundDevice(
+            link.serial, link.transport, "ready", None, one_line(link.model) if link.model else model
+        )
     remedy = "run `fbsearch devices describe` with it and allow this computer on its screen"
     return FoundDevice(link.serial, link.transport, "unauthorised", remedy, model)
 

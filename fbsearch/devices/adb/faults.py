@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from adb_shell import exceptions as adb_shell_errors
 
+from fbsearch.devices.adb.quoting import one_line
 from fbsearch.devices.adb.sync_service import SyncFailure, SyncGarbage
 from fbsearch.errors import (
     ConnectionLostError,
@@ -89,9 +90,7 @@ def translate(error: Exception, device: str, doing: str) -> FbsearchError | None
     if isinstance(error, _SILENT):
         return ConnectionLostError(f"{place} fell silent ({doing})")
     if isinstance(error, _GARBLED):
-        return ConnectionLostError(
-            f"{place} sent garbled data ({doing}): {' '.join(str(error).split())[:120]}"
-        )
+        return ConnectionLostError(f"{place} sent garbled data ({doing}): {one_line(str(error), limit=120)}")
     if isinstance(error, (EOFError, OSError, adb_shell_errors.AdbConnectionError)):
         return ConnectionLostError(f"the link to {place} broke ({doing}): {_plain(error)}")
     return None
@@ -123,7 +122,7 @@ def usb_fault(cause: str, place: str, doing: str) -> DeviceError:
 
 def server_refusal(message: str, device: str, doing: str) -> DeviceError:
     """Our error for what an adb server answered FAIL with."""
-    text = " ".join(message.split())[:200]
+    text = one_line(message)
     lowered = text.lower()
     place = f"device {device!r}"
     if "unauthorized" in lowered:
@@ -168,4 +167,4 @@ def _plain(error: Exception) -> str:
     """What an exception says, on one line; its errno's name where it says nothing."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or errno.errorcode.get(error.errno, str(error.errno))
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__

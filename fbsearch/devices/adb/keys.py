@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from adb_shell.exceptions import InvalidResponseError
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from fbsearch.errors import DeviceError
 
+_TOKEN_BYTES = 20
 _KEY_BITS = 2048  # the only size that adbd takes
 
 
@@ -51,8 +53,10 @@ class AdbKey:
         """The signature of a token of 20 bytes, which counts as a ready SHA-1 digest.
 
         Raises:
-            ValueError: if it has another length.
+            InvalidResponseError: if it has another length: the device does not speak ADB.
         """
+        if len(data) != _TOKEN_BYTES:
+            raise InvalidResponseError(f"a token of {len(data)} bytes")
         return self._private.sign(data, padding.PKCS1v15(), utils.Prehashed(hashes.SHA1()))
 
     def GetPublicKey(self) -> bytes:

@@ -63,6 +63,16 @@ def remote_path(folder: str, name: str) -> str:
     return path
 
 
+def one_line(text: str, *, limit: int = 200) -> str:
+    """``text`` from elsewhere, fit for a line of a message: no line ends, nothing that a terminal would obey.
+
+    >>> one_line("two\\nlines \\x1b[2J")
+    'two lines ?[2J'
+    """
+    plain = " ".join(text[: 4 * limit].split())
+    return "".join(letter if letter.isprintable() else "?" for letter in plain[:limit])
+
+
 def check_remote(path: str) -> bytes:
     """The bytes of an absolute path on the device, fit for a file transfer.
 

@@ -18,7 +18,7 @@ from adbutils import AdbClient, AdbConnection, AdbError
 from adbutils.errors import AdbConnectionError, AdbTimeout
 
 from fbsearch.devices.adb import faults
-from fbsearch.devices.adb.quoting import encode
+from fbsearch.devices.adb.quoting import encode, one_line
 from fbsearch.devices.adb.services import ServiceConnection
 from fbsearch.devices.adb.streams import Deadline
 from fbsearch.errors import ConnectionLostError, DeviceError, DeviceUnavailableError
@@ -67,7 +67,7 @@ def list_server(host: str, port: int) -> list[ServerDevice] | None:
     except (AdbError, ValueError, OSError) as error:
         raise DeviceError(
             f"what answers at {host}:{port} is no adb server that works "
-            f"({' '.join(str(error).split())[:120]}); run `adb kill-server` and `adb start-server`, "
+            f"({one_line(str(error), limit=120)}); run `adb kill-server` and `adb start-server`, "
             "or give the server's port"
         ) from None
     return [device for line in text.splitlines() if (device := parse_line(line)) is not None]

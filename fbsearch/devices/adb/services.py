@@ -10,7 +10,7 @@ from fbsearch.devices.adb import shell_service, sync_service
 from fbsearch.devices.adb.connection import ShellResult
 from fbsearch.devices.adb.faults import as_our_errors
 from fbsearch.devices.adb.leftovers import unmarked
-from fbsearch.devices.adb.quoting import check_remote, encode
+from fbsearch.devices.adb.quoting import check_remote, encode, one_line
 from fbsearch.devices.adb.streams import Deadline, Stream
 from fbsearch.errors import ConnectionLostError, ConnectionTimeoutError, DeviceError
 
@@ -97,7 +97,7 @@ class ServiceConnection:
         path = check_remote(remote)
         data = content if isinstance(content, bytes) else _read(content)
         deadline = Deadline(timeout_s)
-        with as_our_errors(self.serial, f"pushing {remote}"):
+        with as_our_errors(self.serial, f"pushing {one_line(remote)}"):
             stream = self._link.open(b"sync:", deadline)
             try:
                 sync_service.send_file(stream, data, path, mode)
@@ -110,14 +110,14 @@ class ServiceConnection:
                 stream.close()
         if size != len(data):
             raise ConnectionLostError(
-                f"{remote} arrived on device {self.serial!r} with {size or 0} of {len(data)} bytes; "
-                "pushed again, it may arrive whole; else check the free space there"
+                f"{one_line(remote)} arrived on device {self.serial!r} with {size or 0} of {len(data)} "
+                "bytes; pushed again, it may arrive whole; else check the free space there"
             )
 
     def pull(self, remote: str, *, timeout_s: float = 60) -> bytes:
         """The content of a file on the device; see :class:`~fbsearch.devices.adb.connection.Connection`."""
         path = check_remote(remote)
-        with as_our_errors(self.serial, f"pulling {remote}"):
+        with as_our_errors(self.serial, f"pulling {one_line(remote)}"):
             stream = self._link.open(b"sync:", Deadline(timeout_s))
             try:
                 return sync_service.receive_file(stream, path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import time
 
+from fbsearch.devices.adb.quoting import one_line
 from fbsearch.devices.adb.streams import Reader, Stream
 
 _HEAD = struct.Struct("<4sI")
@@ -92,4 +93,4 @@ def _expect_okay(reader: Reader) -> None:
 
 def _reason(reader: Reader, length: int) -> str:
     text = reader.take(min(length, _MAX_REASON)).decode("utf-8", errors="replace")
-    return " ".join(text.split()) or "no reason given"
+    return one_line(text) or "no reason given"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fbsearch.devices.adb import faults
+from fbsearch.devices.adb.quoting import one_line
 from fbsearch.errors import DeviceUnavailableError
 
 _ADB_INTERFACE = (0xFF, 0x42, 0x01)  # vendor-specific class, ADB's subclass and protocol
@@ -103,7 +104,7 @@ def _look_at(device: Any, setting: Any) -> UsbDevice:
     serial = model = problem = None
     try:
         serial = device.getSerialNumber()
-        model = device.getProduct()
+        model = one_line(device.getProduct() or "") or None
     except Exception as error:
         problem = faults.usb_name(error)
         if problem is None:
