@@ -212,7 +212,7 @@ class ServerLink:
         with faults.as_our_errors(self._serial, "asking for its features"), self._as_refusals("connecting"):
             command = f"host-serial:{self._target}:features"
             with _ask(self._host, self._port, command, Deadline(_ANSWER_TIMEOUT_S)) as answer:
-                self._features = frozenset(answer.read_string_block().split(","))
+                self._features = frozenset(answer.read_string_block().split(",")) - {""}
 
     def open(self, service: bytes, deadline: Deadline) -> SocketStream:
         """Start a service on the device, on a socket of its own."""
