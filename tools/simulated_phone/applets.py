@@ -151,18 +151,21 @@ def _uname(phone: SimulatedPhone, arguments: list[str]) -> Answer:
 
 def _id(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     if arguments == ["-u"]:
-        return Answer("2000\n")
+        return Answer("2000\n" if phone.profile.is_android else "0\n")
+    if not phone.profile.is_android:
+        return Answer("uid=0(root) gid=0(root) groups=0(root)\n")
     return Answer("uid=2000(shell) gid=2000(shell) groups=2000(shell),1004(input),3003(inet)\n")
 
 
 def _whoami(phone: SimulatedPhone, arguments: list[str]) -> Answer:
-    return Answer("shell\n")
+    return Answer("shell\n" if phone.profile.is_android else "root\n")
 
 
 def _df(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     free = phone.free_kb
     used = _DISK_KB - free
-    row = f"/dev/block/dm-43 {_DISK_KB} {used} {free} {100 * used // _DISK_KB:3d}% /data"
+    device, mounted = ("/dev/block/dm-43", "/data") if phone.profile.is_android else ("/dev/root       ", "/")
+    row = f"{device} {_DISK_KB} {used} {free} {100 * used // _DISK_KB:3d}% {mounted}"
     return Answer(f"Filesystem       1K-blocks     Used Available Use% Mounted on\n{row}\n")
 
 

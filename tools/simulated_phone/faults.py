@@ -139,7 +139,9 @@ class _Waiting:
 
     @property
     def is_over(self) -> bool:
-        return self._seen >= self.fault.after + self.fault.times
+        # Heat comes once, and counts its launches itself.
+        times = 1 if self.fault.kind == "throttled" else self.fault.times
+        return self._seen >= self.fault.after + times
 
     @property
     def is_next(self) -> bool:

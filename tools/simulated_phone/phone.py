@@ -80,6 +80,7 @@ class SimulatedPhone:
         self._links: set[Link] = set()
         self._lock = threading.RLock()
         self._is_closing = False
+        self._absence = 0  # counts how often the phone went away
         self._listener = _bound(port)
         self.port: int = self._listener.getsockname()[1]
 
@@ -89,14 +90,15 @@ class SimulatedPhone:
         """Begin to listen."""
         self.confined = ConfinedThread([self.sandbox.root])
         self._programs = Programs(self)
-        self._listener.listen(16)
-        self._accept_in_background(self._listener)
+        self._listen()
         return self
 
     def close(self) -> None:
         """End connections and processes; files stay."""
         with self._lock:
             self._is_closing = True
+            self._absence += 1
+            _stop_listening(self._listener)
             self._listener.close()
         self._end_links(reset=False)
         self.kill_processes()
@@ -283,34 +285,33 @@ class SimulatedPhone:
         with self._lock:
             if self._is_closing:
                 return
-            self._listener.close()
-            # Bound but not listening: connections are refused, and nobody else takes the port.
-            listener = self._listener = _bound(self.port)
+            self._absence += 1
+            _stop_listening(self._listener)
         self._end_links(reset=reset)
-        timer = threading.Timer(seconds, self._come_back, [listener])
+        timer = threading.Timer(seconds, self._come_back, [self._absence])
         timer.daemon = True
         timer.start()
 
-    def _come_back(self, listener: socket.socket) -> None:
+    def _come_back(self, absence: int) -> None:
         with self._lock:
-            if self._is_closing or listener is not self._listener:
+            if self._is_closing or absence != self._absence:
                 return
-            listener.listen(16)
+            self._listen()
         self.events.append("listening")
-        self._accept_in_background(listener)
 
-    def _accept_in_background(self, listener: socket.socket) -> None:
-        threading.Thread(target=self._accept, args=(listener,), name="adbd", daemon=True).start()
+    def _listen(self) -> None:
+        self._listener.listen(16)
+        threading.Thread(target=self._accept, args=(self._absence,), name="adbd", daemon=True).start()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, absence: int) -> None:
         while True:
             try:
-                sock, _ = listener.accept()
+                sock, _ = self._listener.accept()
             except OSError:
                 return
             link = Link(sock, self)
             with self._lock:
-                if listener is not self._listener:
+                if absence != self._absence:
                     link.reset()
                     return
                 self._links.add(link)
@@ -326,8 +327,33 @@ class SimulatedPhone:
                 link.close()
 
 
+def _stop_listening(listener: socket.socket) -> None:
+    """Refuse connections from now on, and wake whoever waits for one; the port stays taken."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def _bound(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    return listener
+    """A socket at a port, or at any free one.
+
+    Only a port asked for by its number stays taken while nobody listens, so a free one is found first.
+    """
+    while True:
+        number = port or _free_port()
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", number))
+        except OSError:
+            listener.close()
+            if port:
+                raise
+        else:
+            return listener
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -78,6 +78,11 @@ class Profile:
     unknown_operators: tuple[str, ...] = ()
 
     @property
+    def is_android(self) -> bool:
+        """Whether it is a phone rather than a board with Linux."""
+        return self.bin_folder == "/system/bin"
+
+    @property
     def num_cores(self) -> int:
         """Cores of all clusters."""
         return sum(len(cluster.cores) for cluster in self.clusters)

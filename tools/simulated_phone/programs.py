@@ -73,6 +73,8 @@ class Programs:
 
     def close(self) -> None:
         """Stop answering, and end the process that runs models with everything that it runs."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in accept
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         with self._worker_lock:

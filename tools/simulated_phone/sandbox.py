@@ -139,6 +139,6 @@ def _path_pattern() -> re.Pattern[str]:
     files = "|".join(_PROC_FILES)
     alone = r"""(?=["']?(?:[\s;|&)*]|$))"""
     return re.compile(
-        rf"""(?P<before>(?:^|[\s=:,;|&<>(`!{{])["'\\]{{0,3}})"""
+        rf"""(?P<before>(?:^|[\s=,;|&<>(`!{{]|:(?!//))["'\\]{{0,3}})"""
         rf"""(?P<path>/+(?:(?:{folders}){ends}|proc/(?:{files}){ends}|{alone}))"""
     )

@@ -218,7 +218,7 @@ class _Spoken:
 
     def __init__(self, phone: SimulatedPhone, *, is_full: bool) -> None:
         self._filter: OutputFilter = phone.sandbox.output_filter()
-        self._is_android = phone.profile.shell.startswith("/system")
+        self._is_android = phone.profile.is_android
         self._is_full = is_full
         self._held = b""
 

@@ -99,6 +99,12 @@ class PhoneState:
             if self._is_hot:
                 self._cool_later()
 
+    def wait_until_cool(self, timeout_s: float) -> None:
+        """Wait for the end of a throttling."""
+        end_s = time.monotonic() + timeout_s
+        while self.is_throttled and time.monotonic() < end_s:
+            time.sleep(0.01)
+
     def close(self) -> None:
         """Stop the clock that cools the phone."""
         with self._lock:
