@@ -27,7 +27,7 @@ def test_a_phone_that_goes_while_a_host_connects(phone: SimulatedPhone, kind: st
 
 @pytest.mark.parametrize("kind", AWAY)
 def test_a_phone_that_goes_during_a_command(phone: SimulatedPhone, host: Host, kind: str) -> None:
-    phone.inject(Fault(kind, at="shell", after=1, seconds=0.3))
+    phone.inject(Fault(kind, at="shell", after=1, seconds=0.8))
     assert host.shell("echo fine")[0] == "fine\n"
     with pytest.raises(LinkClosedError):
         host.shell("sleep 5")
@@ -61,6 +61,21 @@ def test_a_reboot_kills_processes_and_keeps_files(phone: SimulatedPhone, host: H
         assert again.connect().pull("/data/local/tmp/kept") == b"kept"
 
 
+def test_services_come_up_after_adbd(phone: SimulatedPhone) -> None:
+    phone.reboot(0.6, has_slow_services=True)
+    phone.events.wait_for("listening")
+    with Host(phone) as host:
+        host.connect()
+        assert host.shell("getprop sys.boot_completed; dumpsys battery")[:2] == (
+            "\n",
+            "Can't find service: battery\n",
+        )
+        while not phone.state.has_services:
+            time.sleep(0.02)
+        assert host.shell("getprop sys.boot_completed")[0] == "1\n"
+        assert "level: 87" in host.shell("dumpsys battery")[0]
+
+
 def test_silence(phone: SimulatedPhone, host: Host) -> None:
     phone.inject(Fault("silent", at="shell", seconds=0.4))
     start_s = time.monotonic()
@@ -83,6 +98,13 @@ def test_revoked_authorisation_asks_anew(tmp_path: Path) -> None:
             phone.events.wait_for("key_offered")
             phone.approve()
             assert host.receive().command == b"CNXN"
+
+
+def test_authorisation_revoked_before_a_host_connects(tmp_path: Path) -> None:
+    with SimulatedPhone(tmp_path, authorised=["a key"]) as phone, Host(phone) as host:
+        phone.inject(Fault("authorisation_revoked", at="connect"))
+        assert host.start().command == b"AUTH"
+        assert "a key" not in phone.keys
 
 
 def test_two_phones_are_two(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def _getprop(phone: SimulatedPhone, arguments: list[str]) -> Answer:
 def _properties(phone: SimulatedPhone) -> dict[str, str]:
     text = phone.profile.recording("getprop.txt") or ""
     recorded = dict(re.findall(r"^\[(.*?)\]: \[(.*?)\]$", text, flags=re.DOTALL | re.MULTILINE))
-    return {**recorded, "ro.serialno": phone.serial, **phone.state.properties}
+    has_booted = {} if phone.state.has_services else {"sys.boot_completed": ""}
+    return {**recorded, "ro.serialno": phone.serial, **phone.state.properties, **has_booted}
 
 
 def _setprop(phone: SimulatedPhone, arguments: list[str]) -> Answer:
@@ -75,7 +76,7 @@ def _dumpsys(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     if not services:
         return Answer("Currently running services:\n  battery\n  power\n  thermalservice\n")
     recorded = phone.profile.recording(f"dumpsys/{services[0]}.txt")
-    if recorded is None:
+    if recorded is None or not phone.state.has_services:
         return Answer(err=f"Can't find service: {services[0]}\n", code=0)
     state = phone.state
     values = {
@@ -93,7 +94,7 @@ def _dumpsys(phone: SimulatedPhone, arguments: list[str]) -> Answer:
 def _cmd(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     if not arguments:
         return Answer(err="cmd: No service specified; use -l to list all running services.\n", code=20)
-    if arguments[0] not in ("power", "connectivity", "thermalservice"):
+    if arguments[0] not in ("power", "connectivity") or not phone.state.has_services:
         return Answer(err=f"cmd: Can't find service: {arguments[0]}\n", code=20)
     if (
         arguments[:2] == ["power", "set-fixed-performance-mode-enabled"]

@@ -65,7 +65,8 @@ class Fault:
         seconds: how long the phone is away, silent, or throttled without another launch; None is the
             kind's own default.
         variant: ``garbage_output``: ``noise``, ``nan``, ``negative`` or ``count0``; ``truncated_output``:
-            ``line`` (cut within the measured line), ``warm-up`` (nothing after the warm-up) or ``empty``.
+            ``line`` (cut within the measured line), ``warm-up`` (nothing after the warm-up) or ``empty``;
+            ``rebooting``: ``slow-services`` (``dumpsys`` and ``cmd`` find nobody for as long again).
     """
 
     kind: FaultKind

@@ -126,11 +126,11 @@ class SimulatedPhone:
         if fault.kind == "cable_pulled":
             self.pull_cable(fault.duration_s)
         elif fault.kind == "rebooting":
-            self.reboot(fault.duration_s)
+            self.reboot(fault.duration_s, has_slow_services=fault.variant == "slow-services")
         elif fault.kind == "adbd_killed":
             self.kill_adbd(fault.duration_s)
         elif fault.kind == "authorisation_revoked":
-            self.revoke_authorisations()
+            self.revoke_authorisations(spared=link if fault.at == "connect" else None)
         elif fault.kind == "throttled":
             self.state.throttle(fault.times, fault.duration_s)
         elif fault.kind == "silent" and link is not None:
@@ -162,18 +162,24 @@ class SimulatedPhone:
         """Close every connection; init starts adbd again soon."""
         self._leave(seconds, reset=False)
 
-    def reboot(self, seconds: float) -> None:
-        """Go away with every process, and come back with files but without modes."""
+    def reboot(self, seconds: float, *, has_slow_services: bool = False) -> None:
+        """Go away with every process, and come back with files but without modes.
+
+        adbd may be back before ``dumpsys`` and ``cmd`` find anybody who answers: as long again.
+        """
         self.kill_processes()
         self._leave(seconds, reset=True)
-        self.state.boot()
+        self.state.boot(services_after_s=2 * seconds if has_slow_services else 0.0)
         self.events.append("rebooted")
 
-    def revoke_authorisations(self) -> None:
-        """Forget every host's key and close its connection; the next one has to be allowed anew."""
+    def revoke_authorisations(self, spared: Link | None = None) -> None:
+        """Forget every host's key and close its connection, which has to be allowed anew.
+
+        A host that is only about to show its key may be spared: it finds out by itself.
+        """
         if self.keys is not None:
             self.keys.clear()
-        self._end_links(reset=False)
+        self._end_links(reset=False, spared=spared)
 
     def disk_full_text(self) -> str:
         """What sync answers when the disk is full."""
@@ -317,9 +323,9 @@ class SimulatedPhone:
                 self._links.add(link)
             threading.Thread(target=link.serve, name="adb link", daemon=True).start()
 
-    def _end_links(self, *, reset: bool) -> None:
+    def _end_links(self, *, reset: bool, spared: Link | None = None) -> None:
         with self._lock:
-            links = list(self._links)
+            links = [link for link in self._links if link is not spared]
         for link in links:
             if reset:
                 link.reset()

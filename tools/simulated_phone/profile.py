@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -106,5 +106,7 @@ def read_profile(name: str) -> Profile:
     clusters = tuple(
         Cluster(tuple(item.pop("cores")), **item) for item in (dict(item) for item in content.pop("clusters"))
     )
-    tuples = {key: tuple(content.pop(key)) for key in ("features", "writable", "commands", "uname")}
+    tuples: dict[str, Any] = {
+        key: tuple(content.pop(key)) for key in ("features", "writable", "commands", "uname")
+    }
     return Profile(name=name, clusters=clusters, **tuples, **content)

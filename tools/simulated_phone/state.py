@@ -35,15 +35,20 @@ class PhoneState:
         self.settings: dict[str, str] = {}
         self.boot()
 
-    def boot(self) -> None:
-        """Forget what does not outlive a reboot."""
+    def boot(self, *, services_after_s: float = 0.0) -> None:
+        """Forget what does not outlive a reboot; Android's services come up later than adbd."""
         with self._lock:
-            self.booted_s = time.monotonic()
+            self._services_from_s = time.monotonic() + services_after_s
             self.is_fixed_performance = False
             self.is_airplane_mode = False
             self.stays_on = ""
             self._is_hot = False
             self._write_clocks()
+
+    @property
+    def has_services(self) -> bool:
+        """Whether Android's services are up."""
+        return time.monotonic() >= self._services_from_s
 
     @property
     def is_throttled(self) -> bool:
