@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ class OnnxRuntimeRunner(InProcessRunner):
     """ONNX Runtime's CPU provider: sequential, all graph optimisations.
 
     With several threads, idle ones sleep instead of spinning, so that they do not compete with the
-    next model's; denormals count as zero, since random weights can produce them and they are slow.
+    next model's; denormals count as zero, since random weights can produce them and they are slow. ONNX
+    Runtime sets that on the thread that makes a session, for good, so sessions have a thread of their own:
+    the arithmetic of this one, a training's for example, stays as it was.
 
     Args:
         threads: threads within one operator.
@@ -43,6 +46,7 @@ class OnnxRuntimeRunner(InProcessRunner):
             self._ort: Any = importlib.import_module("onnxruntime")
         except ModuleNotFoundError:
             raise DependencyError("ONNX Runtime is not installed: pip install onnxruntime") from None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="onnxruntime")
         self._entries = {"session.set_denormal_as_zero": "1"}
         if threads > 1:
             self._entries["session.intra_op.allow_spinning"] = "0"
@@ -72,6 +76,9 @@ class OnnxRuntimeRunner(InProcessRunner):
         Raises:
             MeasurementError: if it cannot be read or is no ONNX model.
         """
+        return self._thread.submit(self._open, model).result()
+
+    def _open(self, model: Path) -> OnnxRuntimeSession:
         try:
             content = model.read_bytes()
         except OSError as error:
@@ -82,7 +89,7 @@ class OnnxRuntimeRunner(InProcessRunner):
             raise MeasurementError(
                 f"{model}: ONNX Runtime does not take this model: {_reason(error)}"
             ) from None
-        return OnnxRuntimeSession(self._ort, session, model)
+        return OnnxRuntimeSession(self._ort, session, model, self._thread)
 
     def _options(self) -> Any:
         options = self._ort.SessionOptions()
@@ -99,8 +106,9 @@ class OnnxRuntimeRunner(InProcessRunner):
 class OnnxRuntimeSession:
     """One model in one session; made by :meth:`OnnxRuntimeRunner.open`."""
 
-    def __init__(self, ort: Any, session: Any, model: Path) -> None:
+    def __init__(self, ort: Any, session: Any, model: Path, thread: ThreadPoolExecutor) -> None:
         self._ort = ort
+        self._thread = thread
         self._session = session
         self._model = model
         declared = session.get_inputs()
@@ -119,13 +127,16 @@ class OnnxRuntimeSession:
         """Latencies of ``count`` runs in microseconds; inputs and outputs stay where they are."""
         run, binding = self._session.run_with_iobinding, self._binding
         try:
-            return time_invocations(lambda: run(binding), count)
+            return self._thread.submit(time_invocations, lambda: run(binding), count).result()
         except Exception as error:  # as in OnnxRuntimeRunner.open
             raise MeasurementError(f"{self._model}: does not run: {_reason(error)}") from None
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """Outputs ``N x ...`` of inputs ``N x C x H x W``."""
         check_inputs(inputs, self.input_shape, self._model)
+        return self._thread.submit(self._run, inputs).result()
+
+    def _run(self, inputs: np.ndarray) -> np.ndarray:
         name, feeds = next(iter(self._feeds)), dict(self._feeds)
         outputs = []
         for one in inputs:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-import yaml
 from accelerate import PartialState
 
 from fbsearch.architecture import Architecture
@@ -14,7 +13,7 @@ from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.data import DataSplits
 from fbsearch.devices import RUNTIME_FORMATS, find_device
 from fbsearch.errors import BudgetError, CheckpointError, FbsearchError
-from fbsearch.files import write_text
+from fbsearch.files import parse_yaml, write_text
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.profiling import profile
 from fbsearch.pipeline.device_settings import measured_on, on_device
@@ -323,8 +322,8 @@ def read_recipe(path: Path) -> Recipe:
         RecipeError: if it is damaged.
     """
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = parse_yaml(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot read the run's recipe: {error}") from None
     return parse_recipe(data if isinstance(data, dict) else {}, source=str(path))
 

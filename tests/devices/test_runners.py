@@ -53,6 +53,10 @@ class RunnerContract:
             values = session.invoke(count)
             assert len(values) == count and all(0 < value < 1e6 for value in values)
 
+    def test_leaves_the_arithmetic_of_this_thread_alone(self, runner, model):
+        runner.open(model).invoke(1)
+        assert np.float64(5e-324) * 1.0 > 0, "denormals still count"
+
     def test_run_agrees_with_pytorch(self, runner, model, samples):
         inputs, outputs = samples
         session = runner.open(model)
