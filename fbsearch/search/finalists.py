@@ -11,6 +11,7 @@ import torch
 
 from fbsearch.costs import FloatArray
 from fbsearch.data import Loader
+from fbsearch.errors import BudgetError
 from fbsearch.nn import Supernet, channels_last, recalibrate_norms
 from fbsearch.search.result import Finalist, log_probability
 from fbsearch.search.selection import Limit, most_probable, sample_within
@@ -24,11 +25,18 @@ def propose_finalists(
 
     Args:
         log_probabilities: ``S x C``.
-        latency: the budget.
+        latency: the budget; its floor counts only where an architecture reaches it.
         count: how many to propose; fewer where the budget leaves fewer.
         rng: draws the samples.
+
+    Raises:
+        BudgetError: if no architecture keeps the budget.
     """
-    best = most_probable(log_probabilities, [latency])
+    try:
+        best = most_probable(log_probabilities, [latency])
+    except BudgetError:
+        latency = Limit(latency.cost, latency.bound)
+        best = most_probable(log_probabilities, [latency])
     sampled = sample_within(log_probabilities, [latency], count=count - 1, rng=rng, excluded=[best])
     return [best, *sampled]
 

@@ -58,8 +58,8 @@ class SearchedSupernet:
         Raises:
             BudgetError: if no architecture keeps the bound.
         """
-        limit = Limit(self.latency, bound_us)
         settings = self.task.settings
+        limit = Limit(self.latency, bound_us, floor=settings.budget_use * bound_us)
         rng = np.random.default_rng([self.seed, 1])
         return rank_finalists(
             self.task.supernet,

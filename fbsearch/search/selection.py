@@ -26,14 +26,21 @@ _NONE_LEFT = "no architecture of the space keeps all budgets at once: raise one 
 
 @dataclass(frozen=True)
 class Limit:
-    """An upper bound on a cost, in the cost's own unit."""
+    """Bounds on a cost, in the cost's own unit.
+
+    Args:
+        cost: what is bounded.
+        bound: the most allowed.
+        floor: the least allowed; of additive costs only.
+    """
 
     cost: Cost
     bound: float
+    floor: float = -np.inf
 
     def admits(self, choices: Sequence[int]) -> bool:
-        """Whether the architecture at ``choices`` keeps the bound."""
-        return self.cost.of(choices) <= self.bound
+        """Whether the architecture at ``choices`` keeps the bounds."""
+        return self.floor <= self.cost.of(choices) <= self.bound
 
 
 def check_feasible(limits: Iterable[Limit]) -> None:
@@ -122,9 +129,9 @@ def _solve(
         scale = max(abs(limit.bound), np.finfo(float).tiny)
         row = limit.cost.coefficients[slots, candidates] / scale
         # Widened, see above: admits() has the last word.
-        constraints.append(
-            LinearConstraint(row, -np.inf, (limit.bound - limit.cost.fixed) / scale + _TOLERANCE)
-        )
+        least = (limit.floor - limit.cost.fixed) / scale - _TOLERANCE
+        most = (limit.bound - limit.cost.fixed) / scale + _TOLERANCE
+        constraints.append(LinearConstraint(row, least, most))
     rejected = list(excluded)
     while True:
         # Each rejected architecture is cut off: at most S - 1 of its choices may be taken together.

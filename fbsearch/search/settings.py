@@ -57,6 +57,7 @@ class SearchSettings(_Model):
         architecture_learning_rate: of theta: Adam.
         architecture_weight_decay: of theta.
         temperature: tau over the epochs.
+        budget_use: least share of the budget that a finalist uses, where the space holds such; 0 for any.
         num_finalists: architectures within the budget compared at the end; the first is the most probable.
         calibration_batches: batches that a finalist's norms are recalibrated with.
         precision: fp32 or bf16 autocast.
@@ -79,6 +80,7 @@ class SearchSettings(_Model):
     architecture_learning_rate: Positive = 0.01
     architecture_weight_decay: NonNegative = 5e-4
     temperature: TemperatureSchedule = TemperatureSchedule()
+    budget_use: Annotated[float, Field(ge=0, lt=1)] = 0.9
     num_finalists: Annotated[int, Field(ge=1)] = 7
     calibration_batches: Annotated[int, Field(ge=1)] = 8
     precision: Literal["fp32", "bf16"] = "fp32"

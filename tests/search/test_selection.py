@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fbsearch.costs import AdditiveCost, PeakCost
 from fbsearch.errors import BudgetError
 from fbsearch.search import Limit, check_feasible, most_probable, sample_within
+from fbsearch.search.finalists import propose_finalists
 
 
 @st.composite
@@ -108,3 +109,32 @@ def test_without_a_bound_samples_follow_the_distribution():
     ]
     # Four standard deviations of 600 draws.
     assert np.mean(draws) == pytest.approx(0.3, abs=0.075)
+
+
+def test_the_best_between_two_bounds_is_the_best_of_all_that_keep_both():
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        cost = AdditiveCost("latency", 2.0, rng.uniform(0, 10, (4, 3)))
+        scores = rng.normal(size=(4, 3))
+        low, high = sorted(rng.uniform(*cost.range(), 2))
+        limit = Limit(cost, high, floor=low)
+        every = [
+            choices for choices in itertools.product(range(3), repeat=4) if low <= cost.of(choices) <= high
+        ]
+        if not every:
+            with pytest.raises(BudgetError):
+                most_probable(scores, [limit])
+            continue
+        best = max(every, key=lambda one: scores[range(4), one].sum())
+        assert most_probable(scores, [limit]) == best
+        assert all(limit.admits(one) for one in sample_within(scores, [limit], count=3, rng=rng))
+
+
+def test_finalists_use_the_budget_where_the_space_lets_them():
+    cost = AdditiveCost("latency", 0.0, np.array([[1.0, 10.0], [1.0, 10.0]]))
+    log_p = np.log([[0.9, 0.1], [0.8, 0.2]])  # the most probable of all takes 2 of the 11
+    rng = np.random.default_rng(0)
+    proposed = propose_finalists(log_p, Limit(cost, 11.0, floor=0.9 * 11.0), count=4, rng=rng)
+    assert proposed == [(0, 1), (1, 0)]
+    unreachable = propose_finalists(log_p, Limit(cost, 9.0, floor=0.9 * 9.0), count=4, rng=rng)
+    assert unreachable == [(0, 0)], "none uses 8.1 to 9: the floor is dropped"
