@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fbsearch.devices.adb.benchmark_output import parse_benchmark
 from fbsearch.devices.adb.launch_figures import LaunchFigures
@@ -27,6 +27,7 @@ _COARSE_US = 200.0
 """Below this, a median in whole microseconds is coarser than the protocol's aim."""
 
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class Launcher:
         """
         return self.attempt(label, lambda: self._launch(model, num_runs, label))
 
-    def attempt(self, label: str, call: Callable[[], LaunchFigures]) -> LaunchFigures:
+    def attempt(self, label: str, call: Callable[[], _Result]) -> _Result:
         """``call``, again after a pause where it fails."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -224,7 +225,7 @@ class Launcher:
             except (MeasurementError, ConnectionTimeoutError) as error:  # noqa: PERF203  # launches take long
                 self._log.add({"model": label, "error": str(error)})
                 if isinstance(error, ConnectionTimeoutError):
-                    self._kill_leftover()
+                    self.kill_leftover()
                 if attempt == _ATTEMPTS:
                     raise MeasurementError(f"{label}: {error} (tried {attempt} times)") from None
                 _log.warning("%s: %s; trying again", label, error)
@@ -238,18 +239,19 @@ class Launcher:
         result = self._phone.run(script, timeout_s=self._limit_s)
         return result.stdout, result.stderr, result.exit_code
 
+    def kill_leftover(self) -> None:
+        """End the last launch if it still runs: only if its number is still that of a process of ours."""
+        folder = quote(self._phone.folder)
+        self._phone.shell(
+            f"cd {folder} 2>/dev/null && p=$(cat {_PID} 2>/dev/null) && "
+            'if [ "$(readlink "/proc/$p/cwd" 2>/dev/null)" = "$(pwd -P)" ]; then kill -9 "$p"; fi'
+        )
+
     def _launch(self, model: str, num_runs: int, label: str) -> LaunchFigures:
         stdout, stderr, exit_code = self.run(self._tool.command(model, num_runs))
         figures = self._tool.figures(self._phone, stdout, stderr, exit_code)
         self._log.add({"model": label, "num_runs": num_runs, "figures": asdict(figures)})
         return figures
-
-    def _kill_leftover(self) -> None:
-        """End a launch that hangs: only if the number is still that of a process of ours."""
-        self._phone.run(
-            f'p=$(cat {_PID} 2>/dev/null) && case "$(readlink /proc/$p/cwd 2>/dev/null)" in '
-            f'{quote(self._phone.folder)}) kill -9 "$p";; esac'
-        )
 
 
 def launch_latency_us(figures: LaunchFigures) -> float:

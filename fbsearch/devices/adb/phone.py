@@ -87,9 +87,13 @@ class Phone:
         """The path of a file of ours."""
         return remote_path(self._folder, name)
 
+    def shell(self, command: str, *, timeout_s: float = _QUICK_S) -> ShellResult:
+        """Run a shell command, whether our folder is there or not."""
+        return self._connection.shell(command, timeout_s=timeout_s)
+
     def run(self, command: str, *, timeout_s: float = _QUICK_S) -> ShellResult:
         """Run a shell command in our folder, which must be there."""
-        return self._connection.shell(f"cd {quote(self._folder)} && {{ {command}\n}}", timeout_s=timeout_s)
+        return self.shell(f"cd {quote(self._folder)} && {{ {command}\n}}", timeout_s=timeout_s)
 
     def readings(self) -> PhoneReadings:
         """Everything it tells about itself, read now.
@@ -168,9 +172,7 @@ class Phone:
 
     def _damaged(self, wanted: Mapping[str, str]) -> list[str]:
         """The names whose file there is absent, or another one."""
-        listing = self.run(
-            'for f in *; do if [ -f "$f" ]; then sha256sum "$f"; fi; done', timeout_s=_HASHING_S
-        )
+        listing = self.run(f"sha256sum {' '.join(map(quote, wanted))} 2>/dev/null", timeout_s=_HASHING_S)
         there = dict(_hash_and_name(line) for line in listing.stdout.splitlines())
         return [name for name, digest in wanted.items() if there.get(name) != digest]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,16 +73,15 @@ class PhoneRunner:
             phone = stack.enter_context(self._device.connected(exclusively=True))
             readings = self._device.readings()
             can_hash = "sha256sum" in readings.tools
-            restore_after_a_crash(phone)
-            if not definition.keep:
-                stack.callback(_tidy_up, phone.remove_folder)
-            phone.upload({self._tool.binary: Upload(self._binary, is_executable=True)}, can_hash=can_hash)
+            launcher = Launcher(phone, self._tool, log, max_launch_s=definition.max_launch_s)
             mode = FixedPerformanceMode(readings)
-            stack.callback(_tidy_up, lambda: mode.leave(phone))
+            launcher.kill_leftover()  # of a run that was killed, else it would disturb this one
+            restore_after_a_crash(phone)
+            stack.callback(_tidy_up, lambda: self._undo(phone, launcher, mode))
+            phone.upload({self._tool.binary: Upload(self._binary, is_executable=True)}, can_hash=can_hash)
             if definition.fixed_performance_mode:
                 mode.enter(phone)
-                self._device.on_reconnected(mode.enter)
-            launcher = Launcher(phone, self._tool, log, max_launch_s=definition.max_launch_s)
+                self._device.on_reconnected(mode.enter_again)
             start = phone.conditions()
             log.add({"start": asdict(start), "fixed_performance_mode": mode.is_on})
             self._active = _Active(phone, launcher, log, start, can_hash)
@@ -93,12 +92,11 @@ class PhoneRunner:
 
     def prepare(self, models: Sequence[Path]) -> None:
         """Push those that are not there yet."""
-        active = self._on()
         uploads = {}
         for model in models:
             upload = Upload(model)
             uploads[self._name_there(model, upload)] = upload
-        active.phone.upload(uploads, can_hash=active.can_hash)
+        self._bring(uploads)
 
     def throttling(self) -> str | None:
         """From its thermal status, its battery's temperature and its clocks' caps."""
@@ -117,8 +115,23 @@ class PhoneRunner:
         active = self._on()
         upload = Upload(model)
         name = self._name_there(model, upload)
-        active.phone.upload({name: upload}, can_hash=active.can_hash)
+        self._bring({name: upload})
         return PhoneSession(active.phone, active.launcher, self._tool, model, name)
+
+    def _undo(self, phone: Phone, launcher: Launcher, mode: FixedPerformanceMode) -> None:
+        """Leave the phone as it was found; where that fails, the marker in our folder stays for the next."""
+        launcher.kill_leftover()
+        mode.leave(phone)
+        if not self._device.definition.keep:
+            phone.remove_folder()
+
+    def _bring(self, files: Mapping[str, Upload]) -> None:
+        """Upload what was not uploaded since measuring began."""
+        active = self._on()
+        new = {name: upload for name, upload in files.items() if name not in active.there}
+        if new:
+            active.phone.upload(new, can_hash=active.can_hash)
+            active.there.update(new)
 
     def _name_there(self, model: Path, upload: Upload) -> str:
         return f"{upload.sha256[:16]}.{RUNTIME_FORMATS[self._description.name]}"
@@ -137,6 +150,7 @@ class _Active:
     log: LaunchLog
     start: Conditions
     can_hash: bool
+    there: set[str] = field(default_factory=set)
 
 
 class PhoneSession:
@@ -180,10 +194,13 @@ class PhoneSession:
             shape = session.run(inputs[:1]).shape[1:]
         finally:
             session.close()
-        return np.stack([self._outputs(one[np.newaxis], shape) for one in inputs])
+        return np.stack([self._outputs_of(one[np.newaxis], shape) for one in inputs])
 
     def close(self) -> None:
         """The file stays on the phone until measuring ends."""
+
+    def _outputs_of(self, one: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return self._launcher.attempt(self._model.name, lambda: self._outputs(one, shape))
 
     def _outputs(self, one: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         assert isinstance(self._tool, BenchmarkModel)

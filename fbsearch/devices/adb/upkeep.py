@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 from fbsearch.devices.adb.phone import Phone, Upload
 from fbsearch.devices.adb.readings import Conditions, PhoneReadings
@@ -11,6 +13,10 @@ from fbsearch.devices.definition import AdbDefinition
 _MARKER = "fixed-performance-mode-is-on"
 _FIRST_SDK = 30
 _COMMAND = "cmd power set-fixed-performance-mode-enabled"
+_STARTING = "Can't find service"
+"""What ``cmd`` prints while Android starts: adbd is back long before its services are."""
+_BOOT_S = 120.0
+_POLL_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -23,30 +29,50 @@ class FixedPerformanceMode:
 
     Args:
         readings: of the phone.
+        pause: waits some seconds.
     """
 
-    def __init__(self, readings: PhoneReadings) -> None:
+    def __init__(self, readings: PhoneReadings, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._is_offered = (readings.identity.sdk or 0) >= _FIRST_SDK and "cmd" in readings.tools
+        self._pause = pause
         self.is_on = False
 
     def enter(self, phone: Phone) -> None:
-        """Switch it on, where the phone takes it; also after a reboot, which switches it off."""
+        """Switch it on, where the phone takes it."""
         if not self._is_offered:
             return
         phone.upload({_MARKER: Upload(b"fbsearch\n")}, can_hash=False)
-        answer = phone.run(f"{_COMMAND} true")
-        said = f"{answer.stdout} {answer.stderr}".strip()
+        self.is_on = True  # first: whatever cuts this off, it must be switched off
         # Phones without the feature exit with 0 or 255, but all of them print something.
-        self.is_on = answer.exit_code == 0 and not said
+        self.is_on = self._switch_on(phone) == ""
         if not self.is_on:
-            self._is_offered = False
             phone.remove(_MARKER)
+
+    def enter_again(self, phone: Phone) -> None:
+        """Switch it on after a reboot, which switched it off; not where it was off before, or left since."""
+        if self.is_on:
+            self.enter(phone)
+            if not self.is_on:
+                _log.warning(
+                    "device %r: fixed-performance mode, on before, cannot be switched on again", phone.serial
+                )
 
     def leave(self, phone: Phone) -> None:
         """Switch it off."""
         if self.is_on:
+            self.is_on = False  # first: a link that is lost here must not switch it on again
             restore(phone)
-            self.is_on = False
+
+    def _switch_on(self, phone: Phone) -> str:
+        """What the phone says to it, once its services are up."""
+        waited_s = 0.0
+        while True:
+            answer = phone.run(f"{_COMMAND} true")
+            said = f"{answer.stdout} {answer.stderr}".strip() or ("failed" if answer.exit_code else "")
+            if _STARTING not in said or waited_s >= _BOOT_S:
+                return said
+            self._pause(_POLL_S)
+            waited_s += _POLL_S
 
 
 def restore(phone: Phone) -> None:
