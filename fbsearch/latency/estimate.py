@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fbsearch.devices.definition import AdbDefinition, DeviceDefinition
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.latency.profiling import SENTINEL
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _CONVERSION_S = {"tflite": 1.4, "onnx": 0.9}
 _START_S = 8.0
 _MEASURING_S = 0.4
+_LAUNCH_S = 0.2
+"""Of a launch, besides its runs: a round trip, starting the binary, loading the model."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ProfileEstimate:
     Args:
         num_operators: to measure.
         num_missing: of which so many are to be converted first.
-        converting_s: seconds for that.
+        converting_s: seconds for that, but for what goes on while another device measures.
         measuring_s: seconds for measuring.
     """
 
@@ -43,12 +46,38 @@ class ProfileEstimate:
 
 
 def estimate_profile_seconds(
-    space: LayerwiseSpace, cache: ConversionCache, *, runtime: RuntimeName = "tflite", jobs: int | None = None
+    space: LayerwiseSpace,
+    cache: ConversionCache,
+    *,
+    runtime: RuntimeName = "tflite",
+    jobs: int | None = None,
+    definition: DeviceDefinition | None = None,
 ) -> ProfileEstimate:
-    """The estimate for a space, given what the cache already holds."""
+    """The estimate for a space.
+
+    Args:
+        space: to be profiled.
+        cache: what it holds need not be converted.
+        runtime: with what.
+        jobs: conversions side by side.
+        definition: of the device; None for this computer.
+    """
     model_format = RUNTIME_FORMATS[runtime]
     operators = [op for op in space.operators() if not op.is_identity]
     missing = sum(not cache.path(op, model_format).exists() for op in {*operators, SENTINEL})
     processes = jobs or os.cpu_count() or 1
     converting_s = _START_S + math.ceil(missing / processes) * _CONVERSION_S[model_format] if missing else 0.0
-    return ProfileEstimate(len(operators), missing, converting_s, _MEASURING_S * len(operators))
+    measuring_s = _MEASURING_S * len(operators)
+    if isinstance(definition, AdbDefinition):
+        measuring_s = _launching_s(definition) * len(operators)
+        converting_s = max(0.0, converting_s - measuring_s)  # goes on beside measuring
+    return ProfileEstimate(len(operators), missing, converting_s, measuring_s)
+
+
+def _launching_s(definition: AdbDefinition) -> float:
+    """Seconds per operator where a round is a launch: one to learn the pace, then as many as it takes."""
+    protocol = definition.protocol
+    launch_s = (definition.warmup_ms + protocol.round_ms) / 1000 + _LAUNCH_S
+    return (
+        launch_s * (1 + (protocol.min_rounds + protocol.max_rounds) / 2) * (1 + 1 / protocol.sentinel_period)
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fbsearch.data import DataSplits
+from fbsearch.devices import find_device
 from fbsearch.export import ConversionCache
 from fbsearch.latency.estimate import estimate_profile_seconds
 from fbsearch.pipeline.recipe import Recipe
@@ -64,7 +65,11 @@ def _profile(recipe: Recipe, space: LayerwiseSpace, device: str) -> PlannedStage
     if recipe.profile.table is not None:
         return PlannedStage("profile", f"use {recipe.profile.table}", ("table.json",))
     estimate = estimate_profile_seconds(
-        space, ConversionCache(), runtime=recipe.device.runtime, jobs=recipe.profile.jobs
+        space,
+        ConversionCache(),
+        runtime=recipe.device.runtime,
+        jobs=recipe.profile.jobs,
+        definition=find_device(recipe.device.name).definition,
     )
     action = f"measure {estimate.num_operators} operators of {space.name} on {device}"
     if estimate.num_missing:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fbsearch.devices import LocalDevice, MeasurementProtocol, ModelRound, SentinelReading
+from fbsearch.devices import AdbDefinition, LocalDevice, MeasurementProtocol, ModelRound, SentinelReading
 from fbsearch.errors import ExportError, MeasurementError, TableError, TableMismatchError
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.conversion import converted_in
@@ -215,7 +215,7 @@ FAST = {
 CHILD = """
 import json, sys, time
 from pathlib import Path
-from fbsearch.devices import LocalDevice, MeasurementProtocol
+from fbsearch.devices import AdbDefinition, LocalDevice, MeasurementProtocol
 from fbsearch.latency.conversion import converted_in
 from fbsearch.latency.profiling import profile
 from fbsearch.spaces import load_space
@@ -279,3 +279,5 @@ def test_the_estimate_counts_what_is_to_be_converted(tmp_path):
     assert warm.num_missing == 0 and warm.converting_s == 0
     assert 0 < warm.seconds < cold.seconds
     assert estimate_profile_seconds(SPACE, Cache(), runtime="onnxruntime").num_missing == len(KEYS) + 1
+    phone = estimate_profile_seconds(SPACE, Cache(), jobs=2, definition=AdbDefinition(name="phone"))
+    assert phone.measuring_s > 5 * warm.measuring_s, "a launch takes longer than a few invocations"
