@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fbsearch.cli.phones import Json, devices_app
+
 app = typer.Typer(
     name="fbsearch",
     help="Find the best vision model that keeps a latency budget on your own device, and prove it there.",
@@ -18,11 +20,18 @@ app = typer.Typer(
     epilog="--debug with any command shows the traceback of an error.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
 DeviceName = Annotated[
     str, typer.Option("--device", help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT.")
 ]
+DeviceNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT; repeatable for phones.",
+    ),
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave our folder on the phone at the end.")]
 Runtime = Annotated[
     str | None,
     typer.Option("--runtime", help="tflite or onnxruntime; by default as the device file says."),
@@ -52,12 +61,7 @@ HeadChannels = Annotated[
 BudgetMs = Annotated[float | None, typer.Option("--budget-ms", help="Latency budget in milliseconds.")]
 
 
-@app.command(epilog="Example: fbsearch devices --json")
-def devices(as_json: Json = False) -> None:
-    """List the devices that models can be measured on."""
-    from fbsearch.cli.listing import show_devices
-
-    show_devices(as_json=as_json)
+app.add_typer(devices_app, name="devices")
 
 
 @app.command(
@@ -76,15 +80,19 @@ def describe(
 
 
 @app.command(
-    epilog="Example: fbsearch profile --space fbnet --device local --runtime tflite --threads 1 --out T.json"
+    epilog="Examples: fbsearch profile --space fbnet --device local --threads 1 --out T.json; "
+    "fbsearch profile --space fbnet --device pixel7 --device galaxy_s22 --out tables/"
 )
 def profile(
     space: Space,
-    device: DeviceName = "local",
+    device: DeviceNames = None,
     runtime: Runtime = None,
     threads: Threads = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The table; by default latency_tables/….json")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The table, or a folder for several; by default latency_tables/….json"
+        ),
     ] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
@@ -93,6 +101,7 @@ def profile(
     seed: Seed = 0,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Conversions side by side.")] = None,
     settings: Set = None,
+    keep: Keep = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")
     ] = False,
@@ -102,7 +111,8 @@ def profile(
     """Measure every operator of a space on a device, into a latency table.
 
     Interrupted, the same command goes on where it stopped. --set takes settings of the measurement protocol,
-    such as --set max_rounds=40.
+    such as --set max_rounds=40. Several phones are measured at once, a table each; one that fails does not
+    stop the others, and the exit code is 2.
     """
     from fbsearch.cli.stages import profile_space
 
@@ -114,13 +124,14 @@ def profile(
             "width_multiplier": width_multiplier,
             "head_channels": head_channels,
         },
-        device_name=device,
+        device_names=device or ["local"],
         runtime=runtime,
         threads=threads,
         out=out,
         seed=seed,
         jobs=jobs,
         overrides=settings or [],
+        keep=keep,
         dry_run=dry_run,
         quiet=quiet,
         as_json=as_json,
@@ -222,7 +233,10 @@ def export(
     export_run(source, to, as_json=as_json)
 
 
-@app.command(epilog="Example: fbsearch verify RUN/model.tflite --device local --json")
+@app.command(
+    epilog="Examples: fbsearch verify RUN/model.tflite --device local --json; "
+    "fbsearch verify RUN/model.tflite --device pixel7"
+)
 def verify(
     model: Annotated[Path, typer.Argument(help="A model that fbsearch exported.")],
     device: DeviceName = "local",
@@ -235,6 +249,7 @@ def verify(
         str | None, typer.Option("--data", help="Test images, if not those of the training.")
     ] = None,
     settings: Set = None,
+    keep: Keep = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -252,6 +267,7 @@ def verify(
         run=run,
         data_source=data,
         overrides=settings or [],
+        keep=keep,
         quiet=quiet,
         as_json=as_json,
     )
@@ -259,12 +275,18 @@ def verify(
 
 @app.command(
     epilog="Examples: fbsearch run quickstart --out runs/quickstart; "
-    "fbsearch run cifar10 --set data.source=cifar10.zip --set budget_ms=0.5 --out runs/cifar10 --resume"
+    "fbsearch run cifar10 --set data.source=cifar10.zip --set budget_ms=0.5 --out runs/cifar10 --resume; "
+    "fbsearch run quickstart --device pixel7 --out runs/pixel7"
 )
 def run(
     recipe: Annotated[str, typer.Argument(help="quickstart, cifar10, imagenet-fbnet, or a YAML file.")],
     out: Out,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="As in --set device.name=…; by default the recipe's."),
+    ] = None,
     settings: Set = None,
+    keep: Keep = False,
     resume: Resume = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run, and what it writes.")
@@ -276,7 +298,15 @@ def run(
     from fbsearch.cli.running import run_recipe
 
     run_recipe(
-        recipe, out, overrides=settings or [], resume=resume, dry_run=dry_run, quiet=quiet, as_json=as_json
+        recipe,
+        out,
+        device_name=device,
+        overrides=settings or [],
+        keep=keep,
+        resume=resume,
+        dry_run=dry_run,
+        quiet=quiet,
+        as_json=as_json,
     )
 
 

@@ -53,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"error: {line}")
         return USER_ERROR
     except KeyboardInterrupt:
-        _say("interrupted; what is finished is kept: the same command with --resume goes on from there")
+        _say(
+            "interrupted; what is finished is kept: the same command goes on from there, "
+            "search, train and run with --resume"
+        )
         return INTERRUPTED
     return 0
 

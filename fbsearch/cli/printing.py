@@ -28,6 +28,14 @@ def print_table(
     Console().print(table)
 
 
+def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
+    """What is known of one thing, a name and a value each."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
 def notify(line: str) -> None:
     """A line about what happens, on standard error."""
     Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)

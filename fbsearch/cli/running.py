@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,14 +15,22 @@ def run_recipe(
     source: str,
     out: Path,
     *,
+    device_name: str | None,
     overrides: Sequence[str],
+    keep: bool,
     resume: bool,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Run a recipe, or say what it would do."""
-    run = Run(load_recipe(source, overrides), out, progress=show_progress(quiet), notify=notify)
+    if device_name is not None:
+        overrides = [
+            *overrides,
+            f"device.name={json.dumps(device_name)}",
+        ]  # quoted: a name may look like a number
+    recipe = load_recipe(source, overrides)
+    run = Run(recipe, out, progress=show_progress(quiet), notify=notify, keep=keep)
     if dry_run:
         _show_plan(run.plan(), out, as_json=as_json)
         return

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, show_progress
 from fbsearch.costs import latency_cost
-from fbsearch.devices import MeasurementProtocol, RuntimeName, find_device
+from fbsearch.devices import find_device
 from fbsearch.errors import BudgetError, InvalidInputError
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
-from fbsearch.latency.naming import default_table_path
-from fbsearch.latency.profiling import profile as profile_into_table
-from fbsearch.pipeline.device_settings import on_device
+from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes, load_splits, space_for
-from fbsearch.pipeline.recipe import (
-    DataSettings,
-    DeviceSettings,
-    VerifySettings,
-    apply_overrides,
-    settings_from,
-    validate_settings,
-)
+from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
+from fbsearch.pipeline.recipe import DataSettings, VerifySettings, settings_from, validate_settings
 from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import run_verification, save_verification
 from fbsearch.search import SearchSettings
-from fbsearch.spaces import load_architecture, load_definition, load_space
+from fbsearch.spaces import LayerwiseSpace, load_architecture, load_definition, load_space
 from fbsearch.train import TrainSettings
 
 Fields = Mapping[str, Any]
@@ -41,57 +33,64 @@ def profile_space(
     source: str,
     fields: Fields,
     *,
-    device_name: str,
+    device_names: Sequence[str],
     runtime: str | None,
     threads: int | None,
     out: Path | None,
     seed: int,
     jobs: int | None,
     overrides: Sequence[str],
+    keep: bool,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure a space into a table."""
+    """Measure a space into a table per device."""
     space = load_space(source, **fields)
-    device = find_device(device_name)
-    settings = on_device(_device_settings(device_name, runtime, threads), device.definition)
-    name, threads = settings.runtime, settings.threads
-    protocol = validate_settings(
-        MeasurementProtocol,
-        apply_overrides(device.definition.protocol.model_dump(), overrides),
-        source="profile",
-    )
-    path = out or default_table_path(space, device=device.name, runtime=name, threads=threads)
-    if dry_run:
-        estimate = estimate_profile_seconds(space, ConversionCache(), runtime=name, jobs=jobs)
-        notify(
-            f"would measure {estimate.num_operators} operators of {space.name} on {device.name} with {name}, "
-            f"converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "
-            f"into {path}"
-        )
-        return
-    check_writable(path.parent)
-    table = profile_into_table(
+    plans = plan_profiles(
         space,
-        device,
-        out=path,
-        runtime=name,
+        device_names,
+        runtime=runtime,
         threads=threads,
-        protocol=protocol,
-        jobs=jobs,
-        seed=seed,
-        progress=show_progress(quiet),
+        out=out,
+        overrides=overrides,
+        keep=keep,
+        notify=notify,
     )
-    if as_json:
-        print_json(
-            {"table": str(path), "num_entries": len(table.entries), **table.header.model_dump(mode="json")}
-        )
+    if dry_run:
+        for plan in plans:
+            _show_estimate(space, plan, jobs)
         return
+    progress = not quiet if len(plans) > 1 else show_progress(quiet)
+    tables = run_profiles(space, plans, jobs=jobs, seed=seed, progress=progress, notify=notify)
+    if as_json:
+        records = [_profile_record(table) for table in tables.values()]
+        print_json(records[0] if len(records) == 1 else records)
+        return
+    if len(tables) == 1:  # several have told so, each when it was ready
+        [table] = tables.values()
+        notify(
+            f"{table.source}: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
+            f"measuring {table.seconds.measuring:.0f} s"
+        )
+
+
+def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
+    name = plan.settings.runtime
+    estimate = estimate_profile_seconds(space, ConversionCache(), runtime=name, jobs=jobs)
     notify(
-        f"{path}: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
-        f"measuring {table.seconds.measuring:.0f} s"
+        f"would measure {estimate.num_operators} operators of {space.name} on {plan.device.name} with "
+        f"{name}, converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "
+        f"into {plan.path}"
     )
+
+
+def _profile_record(table: LatencyTable) -> dict[str, Any]:
+    return {
+        "table": table.source,
+        "num_entries": len(table.entries),
+        **table.header.model_dump(mode="json"),
+    }
 
 
 def search_space(
@@ -213,13 +212,14 @@ def verify_model(
     run: Path | None,
     data_source: str | None,
     overrides: Sequence[str],
+    keep: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Check and measure an exported model; over its budget is an error."""
     settings = settings_from(VerifySettings, overrides, source="verify")
     paths = RunPaths(run or model.parent)
-    device = find_device(device_name)
+    device = find_device(device_name, keep=keep)
     data = None
     if data_source is not None:
         inputs = InputRecord.load(paths.inputs)
@@ -233,7 +233,7 @@ def verify_model(
         model,
         paths=paths,
         device=device,
-        device_settings=on_device(_device_settings(device_name, None, threads), device.definition),
+        device_settings=on_device(given_settings(device_name, None, threads), device.definition),
         protocol=device.definition.protocol,
         settings=settings,
         data=data,
@@ -254,11 +254,3 @@ def verify_model(
             f"{model} takes {verification.measured_ms:.4g} ms, over its budget of "
             f"{verification.budget_ms:.4g} ms"
         )
-
-
-def _device_settings(name: str, runtime: str | None, threads: int | None) -> DeviceSettings:
-    """What the command line says; the device's definition completes it."""
-    if runtime is not None and runtime not in get_args(RuntimeName):
-        raise InvalidInputError(f"--runtime {runtime!r}: allowed are {', '.join(get_args(RuntimeName))}")
-    given = {"runtime": runtime, "threads": threads}
-    return DeviceSettings.model_validate({"name": name} | {k: v for k, v in given.items() if v is not None})

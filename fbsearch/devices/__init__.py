@@ -2,7 +2,7 @@
 
 from fbsearch.devices.definition import AdbDefinition, DeviceDefinition, LocalDefinition
 from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
-from fbsearch.devices.finding import DeviceListing, find_device, list_devices
+from fbsearch.devices.finding import DeviceListing, find_definition, find_device, list_devices
 from fbsearch.devices.local import LocalDevice
 from fbsearch.devices.log import Event, MeasurementLog, ModelRound, SentinelReading
 from fbsearch.devices.measurement import Measurement
@@ -32,6 +32,7 @@ __all__ = [
     "RuntimeName",
     "SentinelReading",
     "Session",
+    "find_definition",
     "find_device",
     "list_devices",
     "measure",

@@ -44,8 +44,37 @@ class DeviceListing:
     transport: str | None = None
 
 
-def find_device(name: str, *, folder: Path = DEVICES_FOLDER) -> Device:
-    """The device called ``name``.
+def find_device(
+    name: str,
+    *,
+    folder: Path = DEVICES_FOLDER,
+    keep: bool = False,
+    notify: Callable[[str], None] | None = None,
+) -> Device:
+    """The device called ``name``; nothing is contacted yet.
+
+    Args:
+        name: as :func:`find_definition` takes it.
+        folder: of the device files.
+        keep: leave our folder on the phone at the end, whatever its definition says.
+        notify: told, a line each, what a person should know or do meanwhile.
+
+    Raises:
+        DeviceError: if there is none, its definition is wrong, or ``keep`` is asked of this computer.
+        DependencyError: if a package is missing that its kind needs.
+    """
+    definition = find_definition(name, folder=folder)
+    if keep:
+        if not isinstance(definition, AdbDefinition):
+            raise DeviceError(
+                f"--keep is for phones: device {name!r} is this computer, where nothing is left"
+            )
+        definition = definition.model_copy(update={"keep": True})
+    return open_device(definition, notify=notify)
+
+
+def find_definition(name: str, *, folder: Path = DEVICES_FOLDER) -> DeviceDefinition:
+    """The definition of the device called ``name``.
 
     Args:
         name: the name of a file in ``folder`` or a path to one; ``local``; ``adb:SERIAL`` or ``HOST:PORT``
@@ -53,18 +82,18 @@ def find_device(name: str, *, folder: Path = DEVICES_FOLDER) -> Device:
         folder: of the device files.
 
     Raises:
-        DeviceError: if there is none, or its definition is wrong.
+        DeviceError: if there is none, or it is wrong.
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return open_device(load_definition(path))
+        return load_definition(path)
     for candidate in _definition_files(folder):
         if candidate.stem == name:
-            return open_device(load_definition(candidate))
+            return load_definition(candidate)
     if name == _LOCAL:
-        return LocalDevice()
+        return LocalDevice().definition
     if name.startswith(ADB_PREFIX) or _HOST_AND_PORT.fullmatch(name):
-        return open_device(_without_file(name.removeprefix(ADB_PREFIX)))
+        return _without_file(name.removeprefix(ADB_PREFIX))
     known = sorted({_LOCAL, *(file.stem for file in _definition_files(folder))})
     raise DeviceError(
         f"no device {name!r}; known are {', '.join(known)}; give one of these, a path to a device file, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ import numpy as np
 
 from fbsearch.architecture import Operator
 from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
-from fbsearch.devices.log import MeasurementLog
+from fbsearch.devices.log import Event, MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
 from fbsearch.devices.protocol import MeasurementProtocol
@@ -25,7 +26,7 @@ from fbsearch.latency.conversion import Converter, converting, in_background
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.latency.journal import Journal
-from fbsearch.latency.progress import ProfileProgress
+from fbsearch.latency.progress import ProfileDisplay, ProfileProgress
 from fbsearch.latency.table import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
 
@@ -56,6 +57,8 @@ def profile(
     converter: Converter | None = None,
     seed: int = 0,
     progress: bool | None = None,
+    display: ProfileDisplay | None = None,
+    stop: threading.Event | None = None,
 ) -> LatencyTable:
     """Measure every operator of ``space`` on ``device`` and write the table to ``out``.
 
@@ -77,6 +80,8 @@ def profile(
         converter: where model files come from, in place of ``cache`` and ``jobs``.
         seed: shuffles the order of measuring.
         progress: bars on screen; by default where standard error is a terminal.
+        display: told of progress in place of the bars.
+        stop: once set, measuring ends with the present round, as by Ctrl-C: for a thread that has none.
 
     Returns:
         The table; operators that never converged are named in its ``warnings``, and logged.
@@ -85,6 +90,7 @@ def profile(
         TableError: if the journal or the table cannot be written, or the journal is of another profile.
         ExportError: if an operator cannot be converted.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
+        KeyboardInterrupt: once ``stop`` is set; what is measured is kept.
     """
     job = _Job(
         space=space,
@@ -96,8 +102,14 @@ def profile(
         launches=launches_path(out),
     )
     with Journal(journal_path(out), job.identity()) as journal:
-        log = MeasurementLog(journal.events, on_append=journal.append)
-        with ProfileProgress(len(job.operators), show=progress) as shown:
+
+        def keep(event: Event) -> None:
+            journal.append(event)
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt
+
+        log = MeasurementLog(journal.events, on_append=keep)
+        with display or ProfileProgress(len(job.operators), show=progress) as shown:
             measured = _measure(job, journal, log, shown)
         table = _table(job, measured, log, journal.converting_s, source=str(out))
         table.save(out)
@@ -151,7 +163,7 @@ class _Job:
 
 
 def _measure(
-    job: _Job, journal: Journal, log: MeasurementLog, shown: ProfileProgress
+    job: _Job, journal: Journal, log: MeasurementLog, shown: ProfileDisplay
 ) -> dict[str, Measurement]:
     """Measure the models batch by batch, as they are converted."""
     with ExitStack() as stack:
@@ -198,7 +210,7 @@ def _measure_batch(
 
 @contextmanager
 def _converted(
-    job: _Job, journal: Journal, shown: ProfileProgress
+    job: _Job, journal: Journal, shown: ProfileDisplay
 ) -> Iterator[Iterator[dict[Operator, Path]]]:
     """The models in batches, the sentinel first and alone; in one batch where converting would disturb."""
 
@@ -226,7 +238,7 @@ def _converted(
 class _Share:
     """Progress of a batch as progress of the whole."""
 
-    shown: ProfileProgress
+    shown: ProfileDisplay
     num_before: int
     num_in_all: int
     num_in_batch: int

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from fbsearch.devices import DeviceDefinition, MeasurementProtocol
+from typing import get_args
+
+from fbsearch.devices import DeviceDefinition, MeasurementProtocol, RuntimeName
+from fbsearch.errors import InvalidInputError
 from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings
+
+
+def given_settings(name: str, runtime: str | None, threads: int | None) -> DeviceSettings:
+    """What the command line says of a device; its definition completes it.
+
+    Raises:
+        InvalidInputError: if there is no such runtime.
+    """
+    if runtime is not None and runtime not in get_args(RuntimeName):
+        raise InvalidInputError(f"--runtime {runtime!r}: allowed are {', '.join(get_args(RuntimeName))}")
+    given = {"runtime": runtime, "threads": threads}
+    return DeviceSettings.model_validate({"name": name} | {k: v for k, v in given.items() if v is not None})
 
 
 def on_device(settings: DeviceSettings, definition: DeviceDefinition) -> DeviceSettings:

@@ -43,10 +43,13 @@ class Run:
         out: the run's folder.
         progress: show progress.
         notify: told in one line what happens.
+        keep: leave our folder on the phone; no setting of the recipe, since it changes no result.
     """
 
-    def __init__(self, recipe: Recipe, out: Path, *, progress: bool, notify: Notify) -> None:
-        device = find_device(recipe.device.name)
+    def __init__(
+        self, recipe: Recipe, out: Path, *, progress: bool, notify: Notify, keep: bool = False
+    ) -> None:
+        device = find_device(recipe.device.name, keep=keep)
         self.recipe = recipe.model_copy(
             update={
                 "device": on_device(recipe.device, device.definition),

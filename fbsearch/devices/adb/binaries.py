@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,7 @@ __all__ = [
     "binaries_folder",
     "binary_for",
     "fetch_binary",
+    "keep_binary",
     "remote_name",
 ]
 
@@ -113,7 +115,9 @@ def binary_for(
     path = _place(abi, folder)
     if not path.is_file():
         remedy = (
-            f"fetch it once with '{SETUP_COMMAND}'" if abi in PUBLISHED else "there is no published build"
+            f"fetch it once with '{SETUP_COMMAND} --abi {abi}'"
+            if abi in PUBLISHED
+            else "there is no published build"
         )
         raise DeviceError(
             f"no benchmark binary for {abi}: {remedy}, or give a file as 'binary' in the device file"
@@ -126,7 +130,8 @@ def binary_for(
                 f"{path}: has SHA-256 {actual}, {who} says {wanted}: it was changed; "
                 f"fetch it anew with '{SETUP_COMMAND}', or correct the hash"
             )
-    check_machine(path, abi)
+    if not is_script(path):
+        check_machine(path, abi)
     return BenchmarkBinary(path, actual, path.stat().st_size, pin.url, abi, pin.date)
 
 
@@ -193,7 +198,46 @@ def fetch_binary(
     )
 
 
-def _given(abi: str, path: Path, wanted: str | None) -> BenchmarkBinary:
+def keep_binary(
+    abi: str,
+    file: Path,
+    *,
+    sha256: str | None = None,
+    folder: Path | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+) -> BenchmarkBinary:
+    """Put a file of the user's where fetched binaries live, pinned: for computers without a network.
+
+    Args:
+        abi: what it must run on.
+        file: an ELF binary of that ABI, or a script.
+        sha256: what it must hash to.
+        folder: where fetched binaries live, if not in :func:`binaries_folder`.
+        now: the date to record.
+
+    Raises:
+        DeviceError: if there is no such file, it is for another processor, or it hashes to something else.
+    """
+    path, given = _place(abi, folder), _given(abi, file, _checked_sha256(sha256), asked_by="asked for was")
+    try:
+        replaced = _sha256_of(path) if path.is_file() else None
+        with atomic_path(path) as temporary:
+            shutil.copyfile(file, temporary)
+            temporary.chmod(0o755)
+        date = now().isoformat(timespec="seconds")
+        pin = BinaryPin(url=given.source, sha256=given.sha256, size=given.size_bytes, date=date)
+        write_json(_pin_path(path), pin.model_dump())
+    except OSError as error:
+        raise DeviceError(
+            f"{path.parent}: cannot be written ({error.strerror or error}); free space, or change its mode"
+        ) from None
+    changed = replaced if replaced != given.sha256 else None
+    return replace(given, path=path, date=date, replaced_sha256=changed)
+
+
+def _given(
+    abi: str, path: Path, wanted: str | None, *, asked_by: str = "the device file says"
+) -> BenchmarkBinary:
     if not path.is_file():
         raise DeviceError(
             f"{path}: no such benchmark binary; give a file, or fetch one with '{SETUP_COMMAND}'"
@@ -203,7 +247,7 @@ def _given(abi: str, path: Path, wanted: str | None) -> BenchmarkBinary:
     actual = _sha256_of(path)
     if wanted is not None and actual != wanted:
         raise DeviceError(
-            f"{path}: has SHA-256 {actual}, the device file says {wanted}: it was changed; "
+            f"{path}: has SHA-256 {actual}, {asked_by} {wanted}: it was changed; "
             "give the file with that hash, or correct the hash"
         )
     return BenchmarkBinary(path, actual, path.stat().st_size, "file", abi)

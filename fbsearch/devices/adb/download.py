@@ -21,6 +21,22 @@ _CHUNK_BYTES = 1 << 16
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+class DownloadError(DeviceError):
+    """A file could not be fetched.
+
+    Args:
+        url: its address.
+        why: in a few words.
+    """
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"cannot fetch {url[:200]!r}: {why}; try again, or download it elsewhere and give it "
+            "with --binary FILE"
+        )
+        self.why = why
+
+
 class _Response(Protocol):
     def read(self, amount: int, /) -> bytes: ...
 
@@ -59,10 +75,10 @@ def download(
             total = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else None
             return _copy(response, file, url, total, progress, time.monotonic() + limit_s, max_bytes)
     except urllib.error.HTTPError as error:
-        raise _failure(url, f"the server answers {error.code} {error.reason}") from None
+        raise DownloadError(url, f"the server answers {error.code} {error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error or type(error).__name__
-        raise _failure(url, " ".join(str(reason).split())[:200]) from None
+        raise DownloadError(url, " ".join(str(reason).split())[:200]) from None
 
 
 def _copy(
@@ -76,19 +92,19 @@ def _copy(
 ) -> str:
     digest, done = hashlib.sha256(), 0
     if (total or 0) > max_bytes:
-        raise _failure(url, f"{total} bytes are more than the {max_bytes} allowed")
+        raise DownloadError(url, f"{total} bytes are more than the {max_bytes} allowed")
     while chunk := response.read(_CHUNK_BYTES):
         digest.update(chunk)
         file.write(chunk)
         done += len(chunk)
         if done > max_bytes:
-            raise _failure(url, f"more than the {max_bytes} bytes allowed")
+            raise DownloadError(url, f"more than the {max_bytes} bytes allowed")
         if time.monotonic() > deadline:
-            raise _failure(url, f"too slow: {done} bytes in all the time allowed")
+            raise DownloadError(url, f"too slow: {done} bytes in all the time allowed")
         if progress:
             progress(done, total)
     if total is not None and done != total:
-        raise _failure(url, f"the answer ended after {done} of {total} bytes")
+        raise DownloadError(url, f"the answer ended after {done} of {total} bytes")
     return digest.hexdigest()
 
 
@@ -97,16 +113,10 @@ def _check_address(url: str, *, allow_http: bool) -> None:
         parts = urllib.parse.urlsplit(url)
         host = parts.hostname
     except ValueError:
-        raise _failure(url, "no address") from None
+        raise DownloadError(url, "no address") from None
     if parts.scheme == "https" and host:
         return
     if parts.scheme != "http" or not host or not (allow_http or host in _LOOPBACK):
         raise DeviceError(
             f"{url[:200]!r}: binaries are fetched from https:// addresses (http:// with a SHA-256 given)"
         )
-
-
-def _failure(url: str, why: str) -> DeviceError:
-    return DeviceError(
-        f"cannot fetch {url[:200]!r}: {why}; try again, or download it elsewhere and give the file"
-    )

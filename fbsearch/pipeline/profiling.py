@@ -1,0 +1,321 @@
+"""Profiling on one device, or on several phones at once, with what the command line and device files say."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fbsearch.devices import (
+    RUNTIME_FORMATS,
+    AdbDefinition,
+    Device,
+    MeasurementProtocol,
+    RuntimeName,
+    find_device,
+)
+from fbsearch.errors import DeviceError, FbsearchError, InvalidInputError
+from fbsearch.export import ConversionCache, convert_operators
+from fbsearch.latency import LatencyTable
+from fbsearch.latency.naming import default_table_path
+from fbsearch.latency.profiling import SENTINEL, profile
+from fbsearch.latency.progress import ProfileLines
+from fbsearch.pipeline.device_settings import given_settings, on_device
+from fbsearch.pipeline.folder import check_writable
+from fbsearch.pipeline.recipe import DeviceSettings, apply_overrides, validate_settings
+from fbsearch.spaces import LayerwiseSpace
+
+Notify = Callable[[str], None]
+
+_ORDERLY_END_S = 45.0
+"""A launch under way may end, the folder on the phone be removed, a lost phone be given up."""
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class PlannedProfile:
+    """One device's table to be.
+
+    Args:
+        device: where.
+        settings: runtime, threads, precision.
+        protocol: how.
+        path: the table's file.
+    """
+
+    device: Device
+    settings: DeviceSettings
+    protocol: MeasurementProtocol
+    path: Path
+
+
+def plan_profiles(
+    space: LayerwiseSpace,
+    names: Sequence[str],
+    *,
+    runtime: str | None = None,
+    threads: int | None = None,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    keep: bool = False,
+    notify: Notify | None = None,
+) -> list[PlannedProfile]:
+    """What profiling on these devices means; none is contacted.
+
+    Args:
+        space: to be measured.
+        names: of the devices.
+        runtime: None for what each device's file says.
+        threads: likewise.
+        out: the table's file, or the folder of several; None for the default path of each.
+        overrides: ``name=value`` of the measurement protocol.
+        keep: leave our folder on the phones.
+        notify: told, after the device's name, what a person should know or do; None leaves it to the log.
+
+    Raises:
+        DeviceError: if a device is not known, or this computer is to be measured among others.
+        InvalidInputError: if a setting is wrong, or two devices would write one table.
+    """
+    is_alone = len(names) == 1
+    if not is_alone and out is not None and (out.suffix == ".json" or out.is_file()):
+        raise InvalidInputError(f"--out {out}: {len(names)} devices give as many tables: name a folder")
+    plans = []
+    for name in names:
+        device = find_device(name, keep=keep, notify=None if is_alone else _told(notify, name))
+        if not is_alone and not isinstance(device.definition, AdbDefinition):
+            raise DeviceError(
+                f"device {name!r} is this computer, which serves the phones meanwhile: profile it by itself"
+            )
+        settings = on_device(given_settings(name, runtime, threads), device.definition)
+        protocol = validate_settings(
+            MeasurementProtocol,
+            apply_overrides(device.definition.protocol.model_dump(), overrides),
+            source="profile",
+        )
+        plans.append(
+            PlannedProfile(device, settings, protocol, _path(space, device, settings, out, is_alone))
+        )
+    _check_distinct(plans)
+    return plans
+
+
+def run_profiles(
+    space: LayerwiseSpace,
+    plans: Sequence[PlannedProfile],
+    *,
+    jobs: int | None,
+    seed: int,
+    progress: bool,
+    notify: Notify,
+) -> dict[str, LatencyTable]:
+    """Measure ``space`` on every device: alone as it is, several side by side once everything is converted.
+
+    Args:
+        space: what to measure.
+        plans: where, how and into which files.
+        jobs: conversions side by side; None for as many as pay.
+        seed: of the order of measuring.
+        progress: bars for one device, lines for several.
+        notify: takes lines.
+
+    Returns:
+        The tables by the names of the devices.
+
+    Raises:
+        DeviceError: if devices failed, naming them; the others' tables are written.
+        FbsearchError: as profiling raises it, for a single device.
+    """
+    for plan in plans:
+        check_writable(plan.path.parent)
+    if len(plans) == 1:
+        return {plans[0].device.name: _profile(space, plans[0], jobs=jobs, seed=seed, progress=progress)}
+    _convert(space, plans, jobs, notify)
+    return _side_by_side(space, plans, seed, notify, shows=progress)
+
+
+def _profile(
+    space: LayerwiseSpace, plan: PlannedProfile, *, jobs: int | None, seed: int, progress: bool
+) -> LatencyTable:
+    return profile(
+        space,
+        plan.device,
+        out=plan.path,
+        runtime=plan.settings.runtime,
+        threads=plan.settings.threads,
+        precision=plan.settings.precision,
+        protocol=plan.protocol,
+        jobs=jobs,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _convert(
+    space: LayerwiseSpace, plans: Sequence[PlannedProfile], jobs: int | None, notify: Notify
+) -> None:
+    """Fill the cache first: every device needs the same models, each converted once."""
+    cache = ConversionCache()
+    operators = [*(op for op in space.operators() if not op.is_identity), SENTINEL]
+    for model_format in dict.fromkeys(RUNTIME_FORMATS[plan.settings.runtime] for plan in plans):
+        missing = sum(not cache.path(op, model_format).exists() for op in operators)
+        if missing:
+            notify(f"converting {missing} models to {model_format} before measuring")
+        convert_operators(operators, model_format, cache, jobs=jobs)
+
+
+@dataclass
+class _Worker:
+    """One device's thread, and what became of it."""
+
+    plan: PlannedProfile
+    table: LatencyTable | None = None
+    error: BaseException | None = None
+    thread: threading.Thread | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.plan.device.name
+
+    @property
+    def is_alive(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+
+def _side_by_side(
+    space: LayerwiseSpace, plans: Sequence[PlannedProfile], seed: int, notify: Notify, *, shows: bool
+) -> dict[str, LatencyTable]:
+    stop = threading.Event()
+    workers = [_Worker(plan) for plan in plans]
+    with _logs_named():
+        for worker in workers:
+            # A daemon, so that a second Ctrl-C ends the program whatever a phone does.
+            worker.thread = threading.Thread(
+                target=_work, args=(worker, space, seed, notify, stop, shows), name=worker.name, daemon=True
+            )
+            worker.thread.start()
+        try:
+            while any(worker.is_alive for worker in workers):
+                for worker in workers:
+                    assert worker.thread is not None
+                    worker.thread.join(_POLL_S)
+        except KeyboardInterrupt:
+            stop.set()
+            _end_in_order(workers, notify)
+            raise
+    return _results(workers)
+
+
+def _work(
+    worker: _Worker,
+    space: LayerwiseSpace,
+    seed: int,
+    notify: Notify,
+    stop: threading.Event,
+    shows: bool,
+) -> None:
+    plan, tell = worker.plan, _told(notify, worker.name)
+    try:
+        worker.table = profile(
+            space,
+            plan.device,
+            out=plan.path,
+            runtime=plan.settings.runtime,
+            threads=plan.settings.threads,
+            precision=plan.settings.precision,
+            protocol=plan.protocol,
+            seed=seed,
+            display=ProfileLines(
+                sum(not op.is_identity for op in space.operators()), tell if shows else _ignored
+            ),
+            stop=stop,
+        )
+        tell(
+            f"{plan.path}: {len(worker.table.entries)} operators; "
+            f"measuring {worker.table.seconds.measuring:.0f} s"
+        )
+    except BaseException as error:  # judged in the main thread
+        worker.error = error
+        if isinstance(error, FbsearchError):
+            tell(f"failed: {error}")
+
+
+def _end_in_order(workers: Sequence[_Worker], notify: Notify) -> None:
+    """Let the launches under way end and the phones be tidied up."""
+    notify("stopping once the launches under way have ended; Ctrl-C again leaves at once")
+    waited = 0.0
+    while any(worker.is_alive for worker in workers) and waited < _ORDERLY_END_S:
+        for worker in workers:
+            assert worker.thread is not None
+            if worker.is_alive:
+                worker.thread.join(_POLL_S)
+                waited += _POLL_S
+    for worker in workers:
+        if worker.is_alive:
+            notify(f"{worker.name}: does not answer; what is left on it, the next run there will tidy up")
+
+
+def _results(workers: Sequence[_Worker]) -> dict[str, LatencyTable]:
+    for worker in workers:
+        if worker.error is not None and not isinstance(worker.error, FbsearchError):
+            raise worker.error
+    failed = [worker for worker in workers if worker.error is not None]
+    if failed:
+        reasons = "; ".join(f"{worker.name} ({worker.error})" for worker in failed)
+        raise DeviceError(
+            f"{len(failed)} of {len(workers)} devices failed: {reasons}. What was measured is kept: "
+            "the same command with these devices alone goes on there"
+        )
+    return {worker.name: worker.table for worker in workers if worker.table is not None}
+
+
+@contextlib.contextmanager
+def _logs_named() -> Iterator[None]:
+    """Lines of the log that come out of a device's thread begin with its name, which is the device's."""
+    main = threading.current_thread().name
+
+    def name(record: logging.LogRecord) -> bool:
+        if record.threadName != main and not getattr(record, "is_named", False):
+            record.msg, record.args = f"{record.threadName}: {record.getMessage()}", None
+            record.is_named = True
+        return True
+
+    handlers = list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(name)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(name)
+
+
+def _told(notify: Notify | None, name: str) -> Notify:
+    tell = notify if notify is not None else logging.getLogger(__name__).warning
+    return lambda line: tell(f"{name}: {line}")
+
+
+def _ignored(line: str) -> None:
+    """A line that nobody asked for."""
+
+
+def _path(
+    space: LayerwiseSpace, device: Device, settings: DeviceSettings, out: Path | None, is_alone: bool
+) -> Path:
+    if out is not None and is_alone and not out.is_dir():
+        return out
+    runtime: RuntimeName = settings.runtime
+    path = default_table_path(space, device=device.name, runtime=runtime, threads=settings.threads)
+    return path if out is None else out / path.name
+
+
+def _check_distinct(plans: Sequence[PlannedProfile]) -> None:
+    for index, plan in enumerate(plans):
+        for other in plans[:index]:
+            if plan.path == other.path:
+                raise InvalidInputError(
+                    f"devices {other.settings.name!r} and {plan.settings.name!r} would both write "
+                    f"{plan.path}: name each device once, and give their files different names"
+                )
