@@ -77,7 +77,9 @@ def profile_space(
 
 def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
     name = plan.settings.runtime
-    estimate = estimate_profile_seconds(space, ConversionCache(), runtime=name, jobs=jobs)
+    estimate = estimate_profile_seconds(
+        space, ConversionCache(), runtime=name, jobs=jobs, definition=plan.device.definition
+    )
     notify(
         f"would measure {estimate.num_operators} operators of {space.name} on {plan.device.name} with "
         f"{name}, converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "

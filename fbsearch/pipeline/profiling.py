@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,6 @@ Notify = Callable[[str], None]
 
 _ORDERLY_END_S = 45.0
 """A launch under way may end, the folder on the phone be removed, a lost phone be given up."""
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -168,20 +168,20 @@ def _convert(
 
 @dataclass
 class _Worker:
-    """One device's thread, and what became of it."""
+    """What becomes of one device's thread.
+
+    ``is_done`` stands for the thread's own join and is_alive: Python before 3.13 takes a thread for ended
+    when Ctrl-C interrupts a join with a time limit (bpo-45274).
+    """
 
     plan: PlannedProfile
     table: LatencyTable | None = None
     error: BaseException | None = None
-    thread: threading.Thread | None = field(default=None, repr=False)
+    is_done: threading.Event = field(default_factory=threading.Event)
 
     @property
     def name(self) -> str:
         return self.plan.device.name
-
-    @property
-    def is_alive(self) -> bool:
-        return self.thread is not None and self.thread.is_alive()
 
 
 def _side_by_side(
@@ -190,17 +190,17 @@ def _side_by_side(
     stop = threading.Event()
     workers = [_Worker(plan) for plan in plans]
     with _logs_named():
-        for worker in workers:
-            # A daemon, so that a second Ctrl-C ends the program whatever a phone does.
-            worker.thread = threading.Thread(
-                target=_work, args=(worker, space, seed, notify, stop, shows), name=worker.name, daemon=True
-            )
-            worker.thread.start()
         try:
-            while any(worker.is_alive for worker in workers):
-                for worker in workers:
-                    assert worker.thread is not None
-                    worker.thread.join(_POLL_S)
+            for worker in workers:
+                # A daemon, so that a second Ctrl-C ends the program whatever a phone does.
+                threading.Thread(
+                    target=_work,
+                    args=(worker, space, seed, notify, stop, shows),
+                    name=worker.name,
+                    daemon=True,
+                ).start()
+            for worker in workers:
+                worker.is_done.wait()
         except KeyboardInterrupt:
             stop.set()
             _end_in_order(workers, notify)
@@ -240,20 +240,16 @@ def _work(
         worker.error = error
         if isinstance(error, FbsearchError):
             tell(f"failed: {error}")
+    finally:
+        worker.is_done.set()
 
 
 def _end_in_order(workers: Sequence[_Worker], notify: Notify) -> None:
     """Let the launches under way end and the phones be tidied up."""
     notify("stopping once the launches under way have ended; Ctrl-C again leaves at once")
-    waited = 0.0
-    while any(worker.is_alive for worker in workers) and waited < _ORDERLY_END_S:
-        for worker in workers:
-            assert worker.thread is not None
-            if worker.is_alive:
-                worker.thread.join(_POLL_S)
-                waited += _POLL_S
+    end = time.monotonic() + _ORDERLY_END_S
     for worker in workers:
-        if worker.is_alive:
+        if not worker.is_done.wait(max(0.0, end - time.monotonic())):
             notify(f"{worker.name}: does not answer; what is left on it, the next run there will tidy up")
 
 
