@@ -95,6 +95,10 @@ class ChannelShuffle(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``B x C x H x W`` to the same shape."""
         batch, channels, height, width = x.shape
+        if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
+            # Through the other axes the result would lie in NCHW, and what follows would lose its fast path.
+            x = x.permute(0, 2, 3, 1).reshape(batch, height, width, self.groups, channels // self.groups)
+            return x.transpose(3, 4).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
         x = x.view(batch, self.groups, channels // self.groups, height, width)
         return x.transpose(1, 2).reshape(batch, channels, height, width)
 

@@ -72,9 +72,9 @@ def _weight_gradient(gradient: Tensor, x: Tensor, stride: int) -> Tensor:
     to the left. The moved inputs lack a column of x at one border each: for the middle column, the
     last one's share is added; columns 0, 1, 3 and 4 never meet the lost pixels.
     """
-    right, left = torch.zeros_like(x), torch.zeros_like(x)
-    right[..., 1:] = x[..., :-1]
-    left[..., :-1] = x[..., 1:]
+    right, left = torch.empty_like(x), torch.empty_like(x)
+    right[..., 1:], right[..., 0] = x[..., :-1], 0
+    left[..., :-1], left[..., -1] = x[..., 1:], 0
     first = _columns(gradient, right, stride, width=3)
     last = _columns(gradient, left, stride, width=3)
     if (gradient.shape[3] - 1) * stride == x.shape[3] - 1:

@@ -11,6 +11,7 @@ from torch import nn
 from fbsearch.architecture import ACTIVATIONS, Operator
 from fbsearch.nn import build
 from fbsearch.nn.blocks import ChannelShuffle, Classifier, MBConv, SqueezeExcite, build_activation, drop_path
+from fbsearch.nn.pointwise import is_matrix_product, pointwise
 from fbsearch.spaces import load_space, preset_names
 
 BLOCK = Operator("mbconv", 8, 8, 6, kernel=3, expansion=3, activation="relu")
@@ -90,6 +91,26 @@ def test_a_shuffle_is_a_permutation_that_mixes_groups() -> None:
     assert sorted(order) == list(range(12))
     assert order[:3] == [0, 4, 8]
     torch.testing.assert_close(ChannelShuffle(4)(shuffled), x.contiguous())  # its inverse: channels / groups
+
+
+def test_a_shuffle_leaves_the_layout_as_it_is() -> None:
+    x = torch.randn(2, 12, 5, 4)
+    last = ChannelShuffle(3)(x.to(memory_format=torch.channels_last))
+    assert last.is_contiguous(memory_format=torch.channels_last) and ChannelShuffle(3)(x).is_contiguous()
+    torch.testing.assert_close(last, ChannelShuffle(3)(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_matrix_product_equals_the_pointwise_convolution(groups: int) -> None:
+    conv = nn.Conv2d(6, 10, 1, groups=groups, bias=False).double()
+    x = torch.randn(2, 6, 5, 4).double().to(memory_format=torch.channels_last).requires_grad_()
+    assert is_matrix_product(conv, x)
+    expected, output = conv(x), pointwise(conv, x)
+    torch.testing.assert_close(output, expected)
+    upstream = torch.randn_like(expected)
+    wanted = torch.autograd.grad(expected, (x, conv.weight), upstream)
+    for one, other in zip(torch.autograd.grad(output, (x, conv.weight), upstream), wanted, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_grouped_block_of_expansion_1_still_mixes_its_groups() -> None:
