@@ -40,11 +40,12 @@ def show_phone(name: str, *, as_json: bool, write: Path | None, force: bool) -> 
         from fbsearch.devices.adb.device_file import write_device_file
 
         write_device_file(report, write, overwrite=force)
-        notify(f"{write}: written; read it, and measure with --device {write.stem}")
     if as_json:
         print_json(report.to_dict())
     else:
         print_fields(report.definition.name, _rows(report))
+    if write is not None:
+        notify(f"{write}: written; read it, and measure with --device {write.stem}")
 
 
 def set_up(

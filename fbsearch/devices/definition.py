@@ -111,6 +111,13 @@ class AdbDefinition(_Definition):
             )
         return value
 
+    @field_validator("cores", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)):  # YAML's reading of f0's kin, such as 70, which is hexadecimal
+            raise ValueError(f'{value!r} is a number: put a mask into quotes, such as "70"')
+        return value
+
     @field_validator("cores")
     @classmethod
     def _cores_that_exist_somewhere(cls, value: str | None) -> str | None:
