@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -189,7 +189,7 @@ def _side_by_side(
 ) -> dict[str, LatencyTable]:
     stop = threading.Event()
     workers = [_Worker(plan) for plan in plans]
-    with _logs_named():
+    with _logs_named({worker.name for worker in workers}):
         try:
             for worker in workers:
                 # A daemon, so that a second Ctrl-C ends the program whatever a phone does.
@@ -268,12 +268,11 @@ def _results(workers: Sequence[_Worker]) -> dict[str, LatencyTable]:
 
 
 @contextlib.contextmanager
-def _logs_named() -> Iterator[None]:
+def _logs_named(devices: Collection[str]) -> Iterator[None]:
     """Lines of the log that come out of a device's thread begin with its name, which is the device's."""
-    main = threading.current_thread().name
 
     def name(record: logging.LogRecord) -> bool:
-        if record.threadName != main and not getattr(record, "is_named", False):
+        if record.threadName in devices and not getattr(record, "is_named", False):
             record.msg, record.args = f"{record.threadName}: {record.getMessage()}", None
             record.is_named = True
         return True
