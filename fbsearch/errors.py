@@ -68,6 +68,10 @@ class MeasurementError(DeviceError):
     """A model could not be measured on a device that is otherwise reachable."""
 
 
+class LaunchRefusedError(MeasurementError):
+    """The phone, the binary or its delegate does not take a model: another launch would end the same."""
+
+
 class ConnectionLostError(DeviceError):
     """The link to a device broke: cable, reboot, daemon killed, silence. Work so far is kept; tried again."""
 

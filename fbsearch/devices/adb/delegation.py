@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from fbsearch.devices.adb.printed_text import quoted
-from fbsearch.errors import MeasurementError
+from fbsearch.errors import LaunchRefusedError
 
 DelegateName = Literal["xnnpack", "gpu", "nnapi", "none"]
 
@@ -35,7 +35,7 @@ def delegate_that_ran(printed: Sequence[str], wanted: DelegateName, *, may_be_pa
         text does not say, which only ``xnnpack`` and ``none`` may.
 
     Raises:
-        MeasurementError: if another one did, or it did not take the graph.
+        LaunchRefusedError: if another one did, or it did not take the graph.
     """
     taken: str | None = None
     for line in printed:
@@ -51,7 +51,7 @@ def delegate_that_ran(printed: Sequence[str], wanted: DelegateName, *, may_be_pa
         elif applied := _APPLIED.match(line):
             taken = _taker(applied, line, wanted, may_be_partial=may_be_partial)
     if taken is None and wanted in ("gpu", "nnapi"):
-        raise MeasurementError(
+        raise LaunchRefusedError(
             f"benchmark_model does not say that the {wanted.upper()} delegate took the model: "
             "use a newer binary, or another delegate in the device file"
         )
@@ -71,8 +71,8 @@ def _taker(applied: re.Match[str], line: str, wanted: DelegateName, *, may_be_pa
     return name
 
 
-def _refusal(wanted: DelegateName, line: str, why: str) -> MeasurementError:
+def _refusal(wanted: DelegateName, line: str, why: str) -> LaunchRefusedError:
     asked = "no delegate" if wanted == "none" else f"the {wanted.upper()} delegate"
-    return MeasurementError(
+    return LaunchRefusedError(
         f"asked for {asked}, but {why}: {quoted(line)}; choose another delegate in the device file"
     )

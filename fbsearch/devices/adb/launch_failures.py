@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fbsearch.devices.adb.printed_text import lines_of, quoted
-from fbsearch.errors import MeasurementError
+from fbsearch.errors import LaunchRefusedError, MeasurementError
 
 Failure = tuple[str, str]
 """A text that means failure wherever a line holds it, and what to do about it."""
@@ -59,12 +59,13 @@ def check_launch(
 
     Raises:
         MeasurementError: naming the line, and what to do.
+        LaunchRefusedError: where another launch would end the same.
     """
     for needle, remedy in (*failures, *_SHELL_FAILURES):
         for text in (stderr, stdout):
             position = text.find(needle)
             if position >= 0:
-                raise MeasurementError(f"{tool} failed: {quoted(_line_at(text, position))}; {remedy}")
+                raise LaunchRefusedError(f"{tool} failed: {quoted(_line_at(text, position))}; {remedy}")
     if exit_code != 0:
         meaning, remedy = _EXIT_CODES.get(
             exit_code,

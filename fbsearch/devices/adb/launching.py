@@ -17,7 +17,7 @@ from fbsearch.devices.adb.perf_test_output import parse_perf_test
 from fbsearch.devices.adb.phone import Phone
 from fbsearch.devices.adb.quoting import quote
 from fbsearch.devices.definition import Delegate
-from fbsearch.errors import ConnectionTimeoutError, DeviceError, MeasurementError
+from fbsearch.errors import ConnectionTimeoutError, DeviceError, LaunchRefusedError, MeasurementError
 
 _PID = "launch.pid"
 _ORT_RESULT = "launch.csv"
@@ -213,7 +213,8 @@ class Launcher:
             label: the model's name for people.
 
         Raises:
-            MeasurementError: if no launch of several was good: the last one's error.
+            MeasurementError: if no launch of several was good: the last one's error; at once where another
+                would end the same.
         """
         return self.attempt(label, lambda: self._launch(model, num_runs, label))
 
@@ -224,6 +225,8 @@ class Launcher:
                 return call()
             except (MeasurementError, ConnectionTimeoutError) as error:  # noqa: PERF203  # launches take long
                 self._log.add({"model": label, "error": str(error)})
+                if isinstance(error, LaunchRefusedError):
+                    raise LaunchRefusedError(f"{label}: {error}") from None
                 if isinstance(error, ConnectionTimeoutError):
                     self.kill_leftover()
                 if attempt == _ATTEMPTS:

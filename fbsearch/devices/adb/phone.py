@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from fbsearch.errors import ConnectionLostError, DeviceError, DeviceFullError
 _QUICK_S = 30.0
 _HASHING_S = 120.0
 _ATTEMPTS = 2
+_NAMES_AT_ONCE = 50
+"""So that the command fits into one packet of an old adbd, 4 KiB."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,12 @@ class Phone:
 
     def _damaged(self, wanted: Mapping[str, str]) -> list[str]:
         """The names whose file there is absent, or another one."""
-        listing = self.run(f"sha256sum {' '.join(map(quote, wanted))} 2>/dev/null", timeout_s=_HASHING_S)
-        there = dict(_hash_and_name(line) for line in listing.stdout.splitlines())
+        there: dict[str, str] = {}
+        names = list(wanted)
+        for start in range(0, len(names), _NAMES_AT_ONCE):
+            listed = " ".join(map(quote, names[start : start + _NAMES_AT_ONCE]))
+            listing = self.run(f"sha256sum {listed} 2>/dev/null", timeout_s=_HASHING_S)
+            there.update(_hash_and_name(line) for line in listing.stdout.splitlines())
         return [name for name, digest in wanted.items() if there.get(name) != digest]
 
     def _push(self, name: str, upload: Upload) -> None:
@@ -184,7 +191,8 @@ class Phone:
             raise self._full(upload.num_bytes) from None
 
     def _full(self, num_bytes: int = 0) -> DeviceFullError:
-        needed = f", {num_bytes / 2**20:.1f} MiB are needed" if num_bytes else ""
+        size = f"{num_bytes / 2**20:.1f} MiB" if num_bytes >= 2**20 else f"{math.ceil(num_bytes / 2**10)} KiB"
+        needed = f", {size} are needed" if num_bytes else ""
         return DeviceFullError(
             f"no space is left on device {self.serial!r} for {self._folder}{needed}: "
             "free some there and run again; what was measured is kept"

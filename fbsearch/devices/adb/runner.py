@@ -58,6 +58,7 @@ class PhoneRunner:
         self._tool = tool
         self._binary = binary
         self._active: _Active | None = None
+        self._is_held_back = False
 
     @property
     def description(self) -> RuntimeDescription:
@@ -104,6 +105,13 @@ class PhoneRunner:
         now = active.phone.conditions()
         reason = held_back(now, active.start, self._device.definition)
         active.log.add({"conditions": asdict(now), "held_back": reason})
+        if reason is not None and not self._is_held_back:
+            _log.warning(
+                "device %r is held back: %s; what is measured meanwhile is measured again",
+                self._device.name,
+                reason,
+            )
+        self._is_held_back = reason is not None
         return reason
 
     def open(self, model: Path) -> PhoneSession:

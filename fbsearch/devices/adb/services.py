@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,10 @@ from fbsearch.devices.adb.streams import Deadline, Stream
 from fbsearch.errors import ConnectionLostError, ConnectionTimeoutError, DeviceError
 
 _PROBE_TIMEOUT_S = 10.0
+_PREAMBLE = re.compile(
+    r"\A(?:cd \S{1,300} (?:2>/dev/null )?&& (?:\{ )?)?"
+    r"(?:sh -c '[^']{0,300}?exec (?:taskset \w{1,64} )?)?(?:\./)?"
+)
 
 
 class ServiceLink(Protocol):
@@ -77,7 +82,7 @@ class ServiceConnection:
 
     def shell(self, command: str, *, timeout_s: float) -> ShellResult:
         """Run a shell command; see :class:`~fbsearch.devices.adb.connection.Connection`."""
-        word = _first_word(command)
+        word = _program(command)
         encode(command)
         with as_our_errors(self.serial, f"running {word}"):
             try:
@@ -155,8 +160,11 @@ class ServiceConnection:
             return False
 
 
-def _first_word(command: str) -> str:
-    words = unmarked(command).split(maxsplit=1)
+def _program(command: str) -> str:
+    """What a command runs, for messages: its first word past those that only lead to it."""
+    words = _PREAMBLE.sub("", unmarked(command), count=1).split(maxsplit=1)
+    if words and "=" in words[0]:
+        return "a script"
     return ascii(words[0][:80]).strip("'") if words else "an empty command"
 
 
