@@ -35,6 +35,10 @@ _ANDROID_SHELL = (
 _FULL = re.compile(rb"File too large|I/O error|File size limit exceeded")
 
 
+def _hear_hang_ups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class ShellService:
     """Serves one ``shell:`` or ``exec:`` stream.
 
@@ -150,6 +154,8 @@ class ShellProcess:
                 env=phone.environment(),
                 start_new_session=True,
                 bufsize=0,
+                # Started under nohup, the phone would hand down its deafness to hang-ups.
+                preexec_fn=_hear_hang_ups if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else None,
             )
         )
         phone.processes.add(self)
