@@ -42,8 +42,8 @@ quick = settings(max_examples=150, suppress_health_check=CHECKS)
 
 def long(cases: int) -> settings:
     """Many cases; FBSEARCH_FUZZ_FACTOR multiplies them."""
-    factor = int(os.environ.get("FBSEARCH_FUZZ_FACTOR", "1"))
-    return settings(max_examples=cases * factor, suppress_health_check=CHECKS, database=None)
+    factor = float(os.environ.get("FBSEARCH_FUZZ_FACTOR", "1"))
+    return settings(max_examples=max(1, round(cases * factor)), suppress_health_check=CHECKS, database=None)
 
 
 NASTY = [
