@@ -288,7 +288,7 @@ class TestFaults:
         "command", ["cd /data/local/tmp && sleep 62; true", "(sleep 62; true) & sleep 62; true"]
     )
     def test_a_command_that_hangs_leaves_nothing_running(self, phone, link, command):
-        with pytest.raises(ConnectionTimeoutError, match=r"^(cd|\(sleep) did not end"):
+        with pytest.raises(ConnectionTimeoutError, match=r"^\(?sleep did not end"):
             link.shell(command, timeout_s=0.5)
         _wait_until_idle(phone)
 
