@@ -372,6 +372,9 @@ class TestMeasuring:
         write_device("sim", place(pixel))
         write_device("board", place(board))
         first = threading.Lock()
+        heard = signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # a shell's background job ignores it
 
         def interrupting(line: str) -> None:
             printing.notify(line)
@@ -380,7 +383,10 @@ class TestMeasuring:
 
         monkeypatch.setattr(stages, "notify", interrupting)
         arguments = [*self.profile, "--device", "sim", "--device", "board", "--out", "t/"]
-        assert main(arguments) == 130
+        try:
+            assert main(arguments) == 130
+        finally:
+            signal.signal(signal.SIGINT, heard)
         said = capsys.readouterr().err
         assert "stopping" in said and "the same command goes on" in said
         journals = list(Path("t").glob("*.partial"))
