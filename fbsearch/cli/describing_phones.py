@@ -142,7 +142,7 @@ def _rows(report: PhoneReport) -> list[tuple[str, str]]:
     )
     rows: list[tuple[str, str | None]] = [
         ("serial", f"{report.serial} ({report.transport})"),
-        ("model", " ".join(filter(None, (identity.manufacturer, identity.model))) or None),
+        ("model", identity.full_name),
         ("SoC", identity.soc),
         ("ABIs", ", ".join(identity.abis) or None),
         ("Android", version),

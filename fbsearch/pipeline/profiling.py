@@ -23,7 +23,7 @@ from fbsearch.export import ConversionCache, convert_operators
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.naming import default_table_path
 from fbsearch.latency.profiling import SENTINEL, profile
-from fbsearch.latency.progress import ProfileLines
+from fbsearch.latency.progress import ProfileDisplay, ProfileLines
 from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import DeviceSettings, apply_overrides, validate_settings
@@ -137,7 +137,14 @@ def run_profiles(
 
 
 def _profile(
-    space: LayerwiseSpace, plan: PlannedProfile, *, jobs: int | None, seed: int, progress: bool
+    space: LayerwiseSpace,
+    plan: PlannedProfile,
+    *,
+    seed: int,
+    jobs: int | None = None,
+    progress: bool | None = None,
+    display: ProfileDisplay | None = None,
+    stop: threading.Event | None = None,
 ) -> LatencyTable:
     return profile(
         space,
@@ -150,6 +157,8 @@ def _profile(
         jobs=jobs,
         seed=seed,
         progress=progress,
+        display=display,
+        stop=stop,
     )
 
 
@@ -218,14 +227,9 @@ def _work(
 ) -> None:
     plan, tell = worker.plan, _told(notify, worker.name)
     try:
-        worker.table = profile(
+        worker.table = _profile(
             space,
-            plan.device,
-            out=plan.path,
-            runtime=plan.settings.runtime,
-            threads=plan.settings.threads,
-            precision=plan.settings.precision,
-            protocol=plan.protocol,
+            plan,
             seed=seed,
             display=ProfileLines(
                 sum(not op.is_identity for op in space.operators()), tell if shows else _ignored

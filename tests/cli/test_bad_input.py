@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fbsearch.cli import main
 from fbsearch.files import write_json
 from fbsearch.nn import Network, save_weights
 from fbsearch.spaces import load_space
@@ -16,22 +15,6 @@ from tests.data.image_folders import folder_files, write_folder
 from tests.latency.sample_table import sample_table
 
 SEARCH = ["search", "--space", "digits", "--data", "digits", "--budget-ms", "1"]
-
-
-@pytest.fixture
-def failing(capsys):
-    """Runs a command that must fail: its one line."""
-
-    def run(*arguments: object) -> str:
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        lines = captured.err.strip().splitlines()
-        assert code == 2, captured.err
-        assert len(lines) == 1 and lines[0].startswith("fbsearch: error: "), captured.err
-        assert captured.out == "" and "Traceback" not in captured.err
-        return lines[0]
-
-    return run
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from fbsearch.devices.adb.binaries import BenchmarkBinary, binary_for
+from fbsearch.devices.adb.binaries import BenchmarkBinary
 from fbsearch.devices.adb.device import AdbDevice
 from fbsearch.devices.adb.lock import phone_lock
 from fbsearch.devices.adb.phone import Phone
@@ -45,8 +45,7 @@ class PhoneReport:
     @property
     def abi(self) -> str | None:
         """What binaries it prefers."""
-        identity = self.readings.identity
-        return next(iter(identity.abis), identity.machine)
+        return self.readings.identity.abi
 
     @property
     def big_cores(self) -> str | None:
@@ -144,9 +143,9 @@ def describe_phone(device: AdbDevice) -> PhoneReport:
     """
     with device.connected() as phone:
         restored, is_measured = _restore(phone, device.name)
-        readings = phone.readings()
+        readings = device.readings()
         serial, transport = phone.serial, phone.transport
-    binary, problem = _binary(device.definition, readings)
+    binary, problem = _binary(device)
     return PhoneReport(
         definition=device.definition,
         serial=serial,
@@ -169,10 +168,8 @@ def _restore(phone: Phone, name: str) -> tuple[bool, bool]:
         return restore_after_a_crash(phone), False
 
 
-def _binary(definition: AdbDefinition, readings: PhoneReadings) -> tuple[BenchmarkBinary | None, str | None]:
-    abi = next(iter(readings.identity.abis), readings.identity.machine or "unknown")
-    given = definition.binary.expanduser() if definition.binary else None
+def _binary(device: AdbDevice) -> tuple[BenchmarkBinary | None, str | None]:
     try:
-        return binary_for(abi, given=given, sha256=definition.binary_sha256), None
+        return device.binary("tflite"), None
     except DeviceError as error:
         return None, str(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -117,8 +116,8 @@ class AdbDevice:
         return DeviceDescription(
             name=self.name,
             kind="adb",
-            model=" ".join(filter(None, (identity.manufacturer, identity.model))) or _NOT_TOLD,
-            architecture=identity.abis[0] if identity.abis else identity.machine or _NOT_TOLD,
+            model=identity.full_name or _NOT_TOLD,
+            architecture=identity.abi or _NOT_TOLD,
             num_cores=readings.num_cores or 1,
             memory_bytes=readings.memory_bytes,
             system=_system(readings),
@@ -143,7 +142,7 @@ class AdbDevice:
             raise DeviceError(
                 f"threads={threads}: device {self.name!r} has {num_cores} cores; ask for 1 to {num_cores}"
             )
-        binary = self._binary(runtime, readings)
+        binary = self.binary(runtime)
         mask = self._mask(readings)
         definition = self._definition
         settings = LaunchSettings(
@@ -169,9 +168,14 @@ class AdbDevice:
         )
         return PhoneRunner(self, description, tool, binary.path)
 
-    def _binary(self, runtime: RuntimeName, readings: PhoneReadings) -> BenchmarkBinary:
+    def binary(self, runtime: RuntimeName) -> BenchmarkBinary:
+        """The benchmark binary that stands for a runtime on this phone.
+
+        Raises:
+            DeviceError: if the phone cannot be reached, or there is no binary for it.
+        """
         definition = self._definition
-        abi = next(iter(readings.identity.abis), readings.identity.machine or "unknown")
+        abi = self.readings().identity.abi or "unknown"
         if runtime == "tflite":
             given = definition.binary.expanduser() if definition.binary else None
             return binary_for(abi, given=given, sha256=definition.binary_sha256)
@@ -231,9 +235,3 @@ def _properties(readings: PhoneReadings) -> dict[str, str]:
         "tools": ", ".join(sorted(readings.tools)),
     }
     return {name: value or _NOT_TOLD for name, value in told.items()}
-
-
-def default_name(model: str | None, serial: str) -> str:
-    """A device's name made of its model or serial, fit for file names."""
-    text = model or serial
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "phone"

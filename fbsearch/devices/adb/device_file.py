@@ -165,7 +165,7 @@ def _protocol() -> list[str]:
 
 def _maker_and_model(report: PhoneReport) -> str:
     identity = report.readings.identity
-    return " ".join(filter(None, (identity.manufacturer, identity.model))) or "A device that tells no model"
+    return identity.full_name or "A device that tells no model"
 
 
 def _line(text: str, comment: str) -> str:

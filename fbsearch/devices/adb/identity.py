@@ -52,6 +52,16 @@ class PhoneIdentity:
     machine: str | None = None
     kernel: str | None = None
 
+    @property
+    def full_name(self) -> str | None:
+        """Maker and model, as far as they are told."""
+        return " ".join(filter(None, (self.manufacturer, self.model))) or None
+
+    @property
+    def abi(self) -> str | None:
+        """What binaries it prefers; the kernel's architecture where it does not tell."""
+        return next(iter(self.abis), self.machine)
+
 
 def parse_getprop(text: str) -> dict[str, str]:
     """The properties in ``getprop``'s ``[name]: [value]``; a value may span lines.

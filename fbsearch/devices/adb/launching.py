@@ -74,20 +74,11 @@ class BenchmarkModel:
 
     def command(self, model: str, num_runs: int) -> str:
         """Timed runs by number, the warm-up by time."""
-        settings = self.settings
-        return _pinned(
-            settings.mask,
-            [
-                f"./{self.binary}",
-                f"--graph={model}",
-                f"--num_threads={settings.threads}",
-                f"--num_runs={num_runs}",
-                "--min_secs=0",
-                f"--max_secs={settings.max_launch_s:g}",
-                "--warmup_runs=1",
-                f"--warmup_min_secs={settings.warmup_ms / 1000:g}",
-                *_DELEGATE_FLAGS[settings.delegate],
-            ],
+        return self._command(
+            model,
+            f"--num_runs={num_runs}",
+            f"--max_secs={self.settings.max_launch_s:g}",
+            f"--warmup_min_secs={self.settings.warmup_ms / 1000:g}",
         )
 
     def figures(self, phone: Phone, stdout: str, stderr: str, exit_code: int) -> LaunchFigures:
@@ -102,23 +93,26 @@ class BenchmarkModel:
     ) -> str:
         """One inference of the first file as input, whose output goes to the second."""
         given, answer = files
-        return _pinned(
-            self.settings.mask,
-            [
-                f"./{self.binary}",
-                f"--graph={model}",
-                f"--num_threads={self.settings.threads}",
-                "--num_runs=1",
-                "--min_secs=0",
-                "--warmup_runs=1",
-                "--warmup_min_secs=0",
-                f"--input_layer={input_name}",
-                f"--input_layer_shape={','.join(map(str, shape))}",
-                f"--input_layer_value_files={input_name}:{given}",
-                f"--output_filepath={answer}",
-                *_DELEGATE_FLAGS[self.settings.delegate],
-            ],
+        return self._command(
+            model,
+            "--num_runs=1",
+            "--warmup_min_secs=0",
+            f"--input_layer={input_name}",
+            f"--input_layer_shape={','.join(map(str, shape))}",
+            f"--input_layer_value_files={input_name}:{given}",
+            f"--output_filepath={answer}",
         )
+
+    def _command(self, model: str, *flags: str) -> str:
+        """What every launch has, and its own flags."""
+        always = [
+            f"--graph={model}",
+            f"--num_threads={self.settings.threads}",
+            "--min_secs=0",
+            "--warmup_runs=1",
+        ]
+        delegate = _DELEGATE_FLAGS[self.settings.delegate]
+        return _pinned(self.settings.mask, [f"./{self.binary}", *always, *flags, *delegate])
 
 
 @dataclass(frozen=True)

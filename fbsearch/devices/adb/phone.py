@@ -104,7 +104,7 @@ class Phone:
         Raises:
             ConnectionLostError: if its answer is cut short.
         """
-        readings = parse_readings(self._connection.shell(READINGS_SCRIPT, timeout_s=_QUICK_S).stdout)
+        readings = parse_readings(self.shell(READINGS_SCRIPT).stdout)
         if not readings.is_complete:
             raise ConnectionLostError(f"device {self.serial!r} did not finish its answer; run again")
         return readings
@@ -115,14 +115,14 @@ class Phone:
         Raises:
             ConnectionLostError: if its answer is cut short.
         """
-        conditions = parse_conditions(self._connection.shell(CONDITIONS_SCRIPT, timeout_s=_QUICK_S).stdout)
+        conditions = parse_conditions(self.shell(CONDITIONS_SCRIPT).stdout)
         if not conditions.is_complete:
             raise ConnectionLostError(f"device {self.serial!r} did not finish its answer; run again")
         return conditions
 
     def has(self, name: str) -> bool:
         """Whether a file of that name lies in our folder."""
-        return self._connection.shell(f"[ -e {quote(self.path(name))} ]", timeout_s=_QUICK_S).exit_code == 0
+        return self.shell(f"[ -e {quote(self.path(name))} ]").exit_code == 0
 
     def upload(self, files: Mapping[str, Upload], *, can_hash: bool = True) -> None:
         """Bring files into our folder; those that lie there already, whole, are left.
@@ -156,14 +156,14 @@ class Phone:
     def remove(self, *names: str) -> None:
         """Delete files of ours; those that are not there count as deleted."""
         listed = " ".join(quote(self.path(name)) for name in names)
-        self._connection.shell(f"rm -f {listed}", timeout_s=_QUICK_S)
+        self.shell(f"rm -f {listed}")
 
     def remove_folder(self) -> None:
         """Delete our folder with all that it holds."""
-        self._connection.shell(f"rm -rf {quote(self._folder)}", timeout_s=_QUICK_S)
+        self.shell(f"rm -rf {quote(self._folder)}")
 
     def _make_folder(self) -> None:
-        made = self._connection.shell(f"mkdir -p {quote(self._folder)}", timeout_s=_QUICK_S)
+        made = self.shell(f"mkdir -p {quote(self._folder)}")
         if made.exit_code != 0:
             said = " ".join(f"{made.stdout} {made.stderr}".split())[-200:]
             if "No space left" in said:

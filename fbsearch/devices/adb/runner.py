@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from fbsearch.devices.adb.upkeep import FixedPerformanceMode, held_back, restore
 from fbsearch.devices.description import RuntimeDescription
 from fbsearch.devices.runner import RUNTIME_FORMATS, Session
 from fbsearch.devices.tensors import check_inputs
+from fbsearch.devices.tflite import TFLiteSession
 from fbsearch.errors import DeviceError, MeasurementError
 
 if TYPE_CHECKING:
@@ -193,31 +195,32 @@ class PhoneSession:
         Raises:
             MeasurementError: if the binary cannot take inputs from files, or the model does not run.
         """
-        if isinstance(self._tool, PerfTest):
+        tool = self._tool
+        if isinstance(tool, PerfTest):
             raise MeasurementError("onnxruntime_perf_test tells no outputs; verify with TFLite")
-        check_inputs(inputs, self.input_shape, self._model)
         # What the output's shape and the input's name are, the file tells here.
         session = _here(self._model)
+        assert isinstance(session, TFLiteSession)
         try:
-            shape = session.run(inputs[:1]).shape[1:]
+            check_inputs(inputs, session.input_shape, self._model)
+            shape, input_name = session.run(inputs[:1]).shape[1:], session.input_name
         finally:
             session.close()
-        return np.stack([self._outputs_of(one[np.newaxis], shape) for one in inputs])
+        command = tool.output_command(self._name, input_name, (1, *inputs.shape[1:]), (_INPUT, _OUTPUT))
+        return np.stack(
+            [
+                self._launcher.attempt(self._model.name, partial(self._outputs, command, one, shape))
+                for one in inputs
+            ]
+        )
 
     def close(self) -> None:
         """The file stays on the phone until measuring ends."""
 
-    def _outputs_of(self, one: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        return self._launcher.attempt(self._model.name, lambda: self._outputs(one, shape))
-
-    def _outputs(self, one: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        assert isinstance(self._tool, BenchmarkModel)
+    def _outputs(self, command: str, one: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         data = np.ascontiguousarray(one, dtype=np.float32)
         self._phone.remove(_OUTPUT)
         self._phone.upload({_INPUT: Upload(data.tobytes())}, can_hash=False)
-        command = self._tool.output_command(
-            self._name, _input_name(self._model), data.shape, (_INPUT, _OUTPUT)
-        )
         stdout, stderr, exit_code = self._launcher.run(command)
         self._tool.figures(self._phone, stdout, stderr, exit_code)
         outputs = np.frombuffer(self._phone.pull(_OUTPUT), dtype=np.float32)
@@ -245,15 +248,3 @@ def _here(model: Path) -> Session:
     if runtime is None:
         raise DeviceError(f"{model}: neither a .tflite nor an .onnx file")
     return LocalDevice().runner(runtime, threads=1).open(model)
-
-
-def _input_name(model: Path) -> str:
-    """The name of a TFLite model's input."""
-    from fbsearch.devices.tflite import TFLiteSession
-
-    session = _here(model)
-    assert isinstance(session, TFLiteSession)
-    try:
-        return session.input_name
-    finally:
-        session.close()
