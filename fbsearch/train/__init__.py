@@ -5,6 +5,7 @@ from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.checkpoint import load_state, save_state
 from fbsearch.train.child import TrainResult, make_optimizer, train_network
 from fbsearch.train.loop import Report, Task, read_metrics, run_epochs
+from fbsearch.train.memory import large_pages
 from fbsearch.train.metrics import Metrics, evaluate
 from fbsearch.train.schedule import cosine_rate
 from fbsearch.train.settings import TrainSettings
@@ -19,6 +20,7 @@ __all__ = [
     "WeightAverage",
     "cosine_rate",
     "evaluate",
+    "large_pages",
     "load_state",
     "make_accelerator",
     "make_optimizer",

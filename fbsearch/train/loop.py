@@ -15,6 +15,7 @@ from fbsearch.errors import CheckpointError
 from fbsearch.files import write_text
 from fbsearch.train.checkpoint import load_state, save_state
 from fbsearch.train.display import Show, epoch_bar, tensorboard_log
+from fbsearch.train.memory import large_pages
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
@@ -87,6 +88,7 @@ def run_epochs(
     with (
         tensorboard_log(folder / "tensorboard", len(rows), enabled=is_main) as log,
         epoch_bar(title, task.num_epochs, enabled=progress and is_main) as show,
+        large_pages(),
     ):
         for epoch in range(len(rows), task.num_epochs):
             report = partial(_report, show, rows, epoch)

@@ -1,31 +1,35 @@
 """Supernet steps: the plain loop over candidates in NCHW against fbsearch's soft and sampled modes.
 
-    python tools/bench/supernet.py --space fbnet --batch 4 --threads 2 --rounds 9
+    python tools/bench/supernet.py --space fbnet --batch 4 --threads 2 --rounds 15
 
-Times are of one training step (forward, cross-entropy, backward), interleaved in one process; in each round
-every mode makes an untimed step and a timed one. Ratios are of medians. Memory is the rise of the peak
-resident size (on a GPU: of the peak allocation) over a step, each mode in a process of its own. The plain
-loop and the soft mode compute the same mixture; their largest difference is printed.
+Times are of one training step (forward, cross-entropy, backward). Each mode has a process of its own, as a
+training has, and the processes take turns, a step each; fbsearch's modes run within ``large_pages``, as
+fbsearch's trainings do (``--same-memory``: the plain loop too). Ratios are of medians. Memory is the rise of
+the peak resident size (on a GPU: of the peak allocation) over the steps. The plain loop and the soft mode
+compute the same mixture; their largest difference is printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import multiprocessing
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from contextlib import nullcontext
+from multiprocessing.connection import Connection
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from fbsearch.nn import ArchitectureDistribution, MixedOperation, Supernet
 from fbsearch.spaces import load_space
+from fbsearch.train import large_pages
 
 MODES = ("plain", "soft", "sampled")
+WARM_UP = 4
 
 
 def plain_loop(supernet: Supernet, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -37,66 +41,57 @@ def plain_loop(supernet: Supernet, x: torch.Tensor, weights: torch.Tensor) -> to
 
 
 class Bench:
-    """The supernet in both memory formats, and one step of each mode."""
+    """The supernet in one mode, and its steps."""
 
-    def __init__(self, args: argparse.Namespace, modes: tuple[str, ...]) -> None:
+    def __init__(self, mode: str, args: argparse.Namespace) -> None:
+        torch.set_num_threads(args.threads)
         torch.manual_seed(0)
+        self.mode = mode
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        layout = torch.contiguous_format if mode == "plain" else torch.channels_last
         space = load_space(args.space)
-        supernet = Supernet(space).to(self.device)
+        shape = (args.batch, space.in_channels, space.resolution, space.resolution)
+        self.supernet = Supernet(space).to(self.device, memory_format=layout)
         self.distribution = ArchitectureDistribution.of(space).to(self.device)
-        images = torch.randn(args.batch, space.in_channels, space.resolution, space.resolution).to(
-            self.device
-        )
+        self.images = torch.randn(shape).to(self.device, memory_format=layout)
         self.labels = torch.randint(space.num_classes, (args.batch,)).to(self.device)
-        self.plain = copy.deepcopy(supernet) if "plain" in modes else None
-        self.images = images
-        self.fast = supernet.to(memory_format=torch.channels_last)
-        self.fast_images = images.to(memory_format=torch.channels_last)
-        self.steps = 0
+        self.memory_before = self.peak_memory()
 
-    def forward(self, mode: str) -> Callable[[], torch.Tensor]:
-        sampling = "sampled" if mode == "sampled" else "soft"
-        seed = torch.Generator().manual_seed(self.steps)
+    def step(self, index: int) -> tuple[float, torch.Tensor]:
+        """Seconds of a step, and its logits; the same sample for all modes."""
+        sampling = "sampled" if self.mode == "sampled" else "soft"
+        seed = torch.Generator().manual_seed(index)
         sample = self.distribution.sample(temperature=5.0, mode=sampling, generator=seed)
-        if mode == "plain":
-            assert self.plain is not None
-            plain = self.plain
-            return lambda: plain_loop(plain, self.images, sample.weights)
-        return lambda: self.fast(self.fast_images, sample.weights, sample.paths)
-
-    def step(self, mode: str) -> tuple[float, torch.Tensor]:
-        forward = self.forward(mode)
-        network = self.plain if mode == "plain" else self.fast
-        network.zero_grad(set_to_none=True)
+        self.supernet.zero_grad(set_to_none=True)
         self.synchronize()
         start = time.perf_counter()
-        logits = forward()
+        if self.mode == "plain":
+            logits = plain_loop(self.supernet, self.images, sample.weights)
+        else:
+            logits = self.supernet(self.images, sample.weights, sample.paths)
         functional.cross_entropy(logits, self.labels).backward()
         self.synchronize()
-        return time.perf_counter() - start, logits.detach()
+        return time.perf_counter() - start, logits.detach().cpu()
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-
-def peak_memory(mode: str, args: argparse.Namespace) -> int:
-    """Bytes by which a process' peak rises over its steps in one mode."""
-    torch.set_num_threads(args.threads)
-    bench = Bench(args, (mode,))
-    if bench.device.type == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        before = resident_peak()
-    for bench.steps in range(3):
-        bench.step(mode)
-    return (torch.cuda.max_memory_allocated() if bench.device.type == "cuda" else resident_peak()) - before
+    def peak_memory(self) -> int:
+        """Bytes."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def resident_peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def serve(mode: str, args: argparse.Namespace, pipe: Connection) -> None:
+    """A process of one mode: takes a step when told its number, until told None; then its memory."""
+    with nullcontext() if mode == "plain" and not args.same_memory else large_pages():
+        bench = Bench(mode, args)
+        while (index := pipe.recv()) is not None:
+            seconds, logits = bench.step(index)
+            pipe.send((seconds, logits.numpy()))
+        pipe.send(bench.peak_memory() - bench.memory_before)
 
 
 def main() -> None:
@@ -104,31 +99,32 @@ def main() -> None:
     parser.add_argument("--space", default="fbnet")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--same-memory", action="store_true")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    memory = {}
+    pipes = {}
     for mode in MODES:
-        with context.Pool(1) as pool:
-            memory[mode] = pool.apply(peak_memory, (mode, args))
-    torch.set_num_threads(args.threads)
-    bench = Bench(args, MODES)
+        pipes[mode], theirs = context.Pipe()
+        context.Process(target=serve, args=(mode, args, theirs), daemon=True).start()
     difference = 0.0
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
-    for bench.steps in range(args.rounds + 1):
+    for index in range(args.rounds + WARM_UP):
         outputs = {}
-        for mode in MODES:
-            bench.step(
-                mode
-            )  # untimed: a step finds the memory as another mode left it, which no training does
-            elapsed, outputs[mode] = bench.step(mode)
-            if bench.steps:  # the first round warms up
+        for mode, pipe in pipes.items():
+            pipe.send(index)
+            elapsed, outputs[mode] = pipe.recv()
+            if index >= WARM_UP:
                 seconds[mode].append(elapsed)
-        difference = max(difference, float((outputs["plain"] - outputs["soft"]).abs().max()))
+        difference = max(difference, float(np.abs(outputs["plain"] - outputs["soft"]).max()))
+    memory = {}
+    for mode, pipe in pipes.items():
+        pipe.send(None)
+        memory[mode] = pipe.recv()
     medians = {mode: statistics.median(values) for mode, values in seconds.items()}
     result = {
-        "device": torch.cuda.get_device_name() if bench.device.type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "space": args.space,
         "batch": args.batch,
         "threads": args.threads,
