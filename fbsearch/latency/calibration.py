@@ -285,7 +285,7 @@ def _check_fit(
     fixed_us, candidates_us = fit.coefficients(isolated)
     # Other processors round otherwise; what matters to a network's latency is seen all the same.
     tolerance = 1e-3 + 1e-5 * float(np.mean([network.latency_us for network in networks]))
-    pairs = {
+    pairs: dict[str, tuple[float | FloatArray, float | FloatArray]] = {
         "fixed_us": (stored.fixed_us, fixed_us),
         "candidates_us": (_padded(stored.candidates_us), candidates_us),
         "intercept_us": (stored.intercept_us, fit.intercept_us),

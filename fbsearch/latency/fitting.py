@@ -74,7 +74,8 @@ class IsolatedLatencies:
     def scales_us(self) -> FloatArray:
         """``S x C``: w, see above; 0 where a slot has no such candidate."""
         means = np.nanmean(self.candidates_us, axis=1, keepdims=True)
-        return np.nan_to_num((self.candidates_us + means) / 2)
+        scales: FloatArray = np.nan_to_num((self.candidates_us + means) / 2)
+        return scales
 
 
 @dataclass(frozen=True, eq=False)

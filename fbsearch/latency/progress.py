@@ -14,9 +14,10 @@ class ProfileProgress:
     Args:
         num_models: to convert and measure.
         show: True or False overrides the look at the terminal.
+        what: the models are.
     """
 
-    def __init__(self, num_models: int, *, show: bool | None = None) -> None:
+    def __init__(self, num_models: int, *, show: bool | None = None, what: str = "models") -> None:
         console = Console(stderr=True)
         visible = console.is_terminal if show is None else show
         self._progress = Progress(
@@ -27,8 +28,8 @@ class ProfileProgress:
             console=console,
             disable=not visible,
         )
-        self._converting = self._progress.add_task(f"Converting {num_models} models", total=num_models)
-        self._measuring = self._progress.add_task(f"Measuring {num_models} models", total=1.0, start=False)
+        self._converting = self._progress.add_task(f"Converting {num_models} {what}", total=num_models)
+        self._measuring = self._progress.add_task(f"Measuring {num_models} {what}", total=1.0, start=False)
 
     def __enter__(self) -> ProfileProgress:
         self._progress.start()
