@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fbsearch.cli.printing import notify, print_json, show_progress
+from fbsearch.cli.tables import calibration_figures, describe_calibration
 from fbsearch.costs import latency_cost
 from fbsearch.devices import MeasurementProtocol, RuntimeName, find_device
 from fbsearch.errors import BudgetError, InvalidInputError
@@ -47,6 +48,7 @@ def profile_space(
     out: Path | None,
     seed: int,
     jobs: int | None,
+    num_networks: int,
     overrides: Sequence[str],
     dry_run: bool,
     quiet: bool,
@@ -68,7 +70,7 @@ def profile_space(
         notify(
             f"would measure {estimate.num_operators} operators of {space.name} on {device.name} with {name}, "
             f"converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "
-            f"into {path}"
+            f"into {path}{f'; then {num_networks} whole networks' if num_networks else ''}"
         )
         return
     check_writable(path.parent)
@@ -82,16 +84,21 @@ def profile_space(
         jobs=jobs,
         seed=seed,
         progress=show_progress(quiet),
+        num_networks=num_networks,
     )
     if as_json:
-        print_json(
-            {"table": str(path), "num_entries": len(table.entries), **table.header.model_dump(mode="json")}
+        calibrated = (
+            {} if table.calibration is None else {"calibration": calibration_figures(table.calibration)}
         )
+        header = table.header.model_dump(mode="json")
+        print_json({"table": str(path), "num_entries": len(table.entries), **header, **calibrated})
         return
     notify(
         f"{path}: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
         f"measuring {table.seconds.measuring:.0f} s"
     )
+    if table.calibration is not None:
+        notify(describe_calibration(table.calibration))
 
 
 def search_space(
@@ -119,13 +126,14 @@ def search_space(
         data_settings, resolution=definition.resolution, in_channels=definition.in_channels, seed=seed
     )
     space = space_for(images.num_classes, source, **fields)
+    latency = latency_cost(space, table)
     paths = RunPaths(out)
     check_writable(out)
     record = RunRecord(paths, seed=seed)
     with record.stage("search"):
         result = run_search(
             space,
-            latency=latency_cost(space, table),
+            latency=latency,
             budget_us=budget_ms * 1000,
             data=images,
             augmentation=augmentation_of(data_settings, images),
@@ -146,7 +154,7 @@ def search_space(
     winner = result.finalists[result.chosen]
     notify(
         f"{paths.architecture}: {' '.join(space.choice_names(winner.choices))}; predicted "
-        f"{winner.predicted_us / 1000:.4g} ms of {budget_ms:.4g} ms (the table's plain sum)"
+        f"{winner.predicted_us / 1000:.4g} ms of {budget_ms:.4g} ms ({latency.label})"
     )
 
 
