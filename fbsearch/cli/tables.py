@@ -116,18 +116,10 @@ def calibration_figures(calibration: Calibration) -> dict[str, Any]:
 
 def describe_calibration(calibration: Calibration) -> str:
     """A calibration for people, in one line."""
-    figures, seconds = calibration.diagnostics, calibration.header.seconds
-    unseen = (
-        f"; {figures.num_unseen} candidates stand in none of them and get the line alone"
-        if figures.num_unseen
-        else ""
-    )
+    seconds = calibration.header.seconds
     return (
-        f"calibrated with {figures.num_networks} whole networks: off by {figures.mean_abs_error:.1%} on "
-        f"average and {figures.max_abs_error:.1%} at worst, each predicted from the others (a line alone "
-        f"{figures.line_mean_abs_error:.1%}, plain sums {figures.sum_mean_abs_error:.1%}); "
-        f"the measurement repeats to {figures.repeatability:.1%}; converting {seconds.converting:.0f} s, "
-        f"measuring {seconds.measuring:.0f} s{unseen}"
+        f"calibrated with {calibration.summary}; converting {seconds.converting:.0f} s, "
+        f"measuring {seconds.measuring:.0f} s"
     )
 
 

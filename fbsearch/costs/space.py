@@ -10,7 +10,7 @@ import numpy as np
 from fbsearch.architecture import Operator
 from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
 from fbsearch.costs.counting import count_operator
-from fbsearch.latency import AffineCorrection, LatencyTable
+from fbsearch.latency import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
 
 PLAIN_LABEL = "plain sums of isolated operators"
@@ -19,7 +19,6 @@ PLAIN_LABEL = "plain sums of isolated operators"
 def latency_cost(
     space: LayerwiseSpace,
     table: LatencyTable,
-    correction: AffineCorrection | None = None,
     *,
     plain: bool = False,
 ) -> AdditiveCost:
@@ -44,10 +43,7 @@ def latency_cost(
     label = PLAIN_LABEL
     if calibration is not None and not plain:
         label += ", since the table's calibration is of another space"
-    cost = replace(alone, label=label)
-    if correction is None:
-        return cost
-    return AdditiveCost(cost.name, correction.apply(cost.fixed), correction.slope * cost.coefficients)
+    return replace(alone, label=label)
 
 
 def parameter_cost(space: LayerwiseSpace) -> AdditiveCost:

@@ -52,6 +52,18 @@ class Calibration:
         return self.header.diagnostics
 
     @property
+    def summary(self) -> str:
+        """One line for people."""
+        figures = self.diagnostics
+        unseen = f"; {figures.num_unseen} candidates stand in none of them" if figures.num_unseen else ""
+        return (
+            f"{figures.num_networks} whole networks; each, predicted from the others, is off by "
+            f"{figures.mean_abs_error:.1%} on average and by at most {figures.max_abs_error:.1%} "
+            f"(a line alone {figures.line_mean_abs_error:.1%}, plain sums {figures.sum_mean_abs_error:.1%}, "
+            f"the measurement repeats to {figures.repeatability:.1%}){unseen}"
+        )
+
+    @property
     def fixed_us(self) -> float:
         """What every network takes besides its candidates; may be below 0."""
         return self.header.fit.fixed_us
@@ -79,6 +91,11 @@ class Calibration:
         if any(key not in slot for slot, key in zip(self.header.slots, layers, strict=True)):
             return None
         return tuple(slot.index(key) for slot, key in zip(self.header.slots, layers, strict=True))
+
+    def measured(self, *origins: Origin) -> list[tuple[Choices, Origin, Measurement | TableEntry]]:
+        """Its networks as :func:`calibrate` takes them: those measured for one of ``origins``, or all."""
+        kept = [one for one in self.networks if not origins or one.origin in origins]
+        return [(one.choices, one.origin, one.measurement) for one in kept]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

@@ -84,9 +84,10 @@ class TableCheck:
         kind = "calibrated values" if self.calibrated else "plain sums"
         figures = self.best.to_dict()
         return (
-            f"{kind} are off by {figures['mean_abs_error']:.1%} on average, {figures['max_abs_error']:.1%} at "
-            f"worst on {len(self.choices)} fresh networks, {figures['share_within_5_percent']:.0%} of them within "
-            f"5 %; the measurement repeats to {self.repeatability:.1%}"
+            f"{kind} are off by {figures['mean_abs_error']:.1%} on average and by at most "
+            f"{figures['max_abs_error']:.1%} on {len(self.choices)} fresh networks, "
+            f"{figures['share_within_5_percent']:.0%} of them within 5 %; "
+            f"the measurement repeats to {self.repeatability:.1%}"
         )
 
     def to_dict(self) -> dict[str, Any]:
