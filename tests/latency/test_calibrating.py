@@ -119,7 +119,7 @@ def num_invocations(tmp_path_factory):
     return MANY - device.left
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.65, 0.75, 0.85, 0.95])
+@pytest.mark.parametrize("share", [0.3, 0.75, 0.95])
 @pytest.mark.parametrize("is_elsewhere", [False, True])
 def test_an_interrupted_profile_loses_no_round(out, num_invocations, share, is_elsewhere):
     with pytest.raises(Stop):
@@ -142,7 +142,7 @@ def test_an_interrupted_profile_loses_no_round(out, num_invocations, share, is_e
         assert {network.choices for network in table.calibration.networks} == set(planned.choices)
 
 
-@pytest.mark.parametrize("invocations", [0, 500, 1000, 2000])
+@pytest.mark.parametrize("invocations", [0, 1000, 2000])
 def test_an_interrupted_calibration_loses_no_round_and_the_table_stays(out, invocations):
     plain = profiled(out, num_networks=0)
     before = out.read_bytes()

@@ -137,7 +137,7 @@ def test_a_calibration_that_learns_nothing_still_takes_the_next_best():
 
 def test_a_space_without_a_network_in_the_budget_is_exhausted_and_said_so():
     search = FakeSearch([90.0, 95.0, 99.0], factor=1.3)
-    with pytest.raises(BudgetError, match="none of 3 finalists keeps.*the fastest took 0.117 ms"):
+    with pytest.raises(BudgetError, match=r"none of 3 finalists keeps.*the fastest took 0\.117 ms"):
         choose_measured(
             search, 100.0, measure=search.measure, settings=ConfirmSettings(), recalibrate=lambda known: 1.0
         )
