@@ -18,8 +18,6 @@ from fbsearch.latency.fitting import FloatArray
 from fbsearch.latency.table import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
 
-_DRAWS = 50
-
 
 @dataclass(frozen=True, eq=False)
 class PredictionErrors:
@@ -110,18 +108,18 @@ def fresh_networks(space: LayerwiseSpace, table: LatencyTable, count: int, seed:
     Raises:
         InvalidInputError: if the space holds too few of them.
     """
-    rng = np.random.default_rng([seed, 5])
     known = {network.choices for network in table.calibration.networks} if table.calibration else set()
-    fresh: dict[Choices, None] = {}
-    for _ in range(_DRAWS * count):
-        choices = space.sample(rng)
-        if len(fresh) < count and choices not in known:
-            fresh.setdefault(choices)
-    if count < 2 or len(fresh) < count:
+    if not 2 <= count <= space.num_architectures - len(known):
         raise InvalidInputError(
             f"cannot check with {count} networks: it takes at least 2, and the space holds "
             f"{space.num_architectures} architectures, {len(known)} of which the table was calibrated with"
         )
+    rng = np.random.default_rng([seed, 5])
+    fresh: dict[Choices, None] = {}
+    while len(fresh) < count:
+        choices = space.sample(rng)
+        if choices not in known:
+            fresh.setdefault(choices)
     return tuple(fresh)
 
 
