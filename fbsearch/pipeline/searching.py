@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,11 +17,9 @@ from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import ConfirmSettings
 from fbsearch.search import (
     Finalist,
-    Limit,
     SearchedSupernet,
     SearchResult,
     SearchSettings,
-    check_feasible,
     search_layerwise,
 )
 from fbsearch.spaces import LayerwiseSpace
@@ -126,7 +123,9 @@ def choose_measured(
         try:
             proposed = searched.finalists(bound_us, excluded=over)
         except BudgetError:
-            break  # nothing is left below the bound
+            if not known:
+                raise
+            break  # nothing is left within the bound
         finalists = _with_measurements(searched, proposed, measure, known)
         latency = recalibrate(known) if recalibrate is not None else None
         keeping = [finalist for finalist in finalists if _measured(finalist) <= allowed_us]
@@ -137,9 +136,7 @@ def choose_measured(
             searched, bound_us = replace(searched, latency=latency), allowed_us
         else:
             bound_us *= allowed_us / min(map(_measured, finalists))
-    if not known:
-        check_feasible([Limit(searched.latency, budget_us)])  # tells what the space offers
-    fastest_us = min((one.latency_us for one in known.values()), default=math.inf)
+    fastest_us = min(one.latency_us for one in known.values())
     raise BudgetError(
         f"none of {len(known)} finalists keeps {budget_us / 1000:.4g} ms when measured as a whole "
         f"(the fastest took {fastest_us / 1000:.4g} ms; confirm.margin asks for {allowed_us / 1000:.4g} ms): "
