@@ -20,6 +20,13 @@ app = typer.Typer(
     epilog="--debug with any command shows the traceback of an error.",
 )
 
+table_app = typer.Typer(
+    help="Look at a latency table.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(table_app, name="table")
+
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
 DeviceName = Annotated[
     str, typer.Option("--device", help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT.")
@@ -60,6 +67,15 @@ HeadChannels = Annotated[
 ]
 BudgetMs = Annotated[float | None, typer.Option("--budget-ms", help="Latency budget in milliseconds.")]
 
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Conversions side by side.")]
+Networks = Annotated[int, typer.Option("--networks", "-n", min=1, help="Whole networks to measure.")]
+TableDevice = Annotated[
+    str | None, typer.Option("--device", help="Where to measure; by default the table's device, by its name.")
+]
+TableSpace = Annotated[
+    str | None, typer.Option("--space", help="The table's space; by default the preset of its name.")
+]
+
 
 app.add_typer(devices_app, name="devices")
 
@@ -99,7 +115,13 @@ def profile(
     width_multiplier: WidthMultiplier = None,
     head_channels: HeadChannels = None,
     seed: Seed = 0,
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Conversions side by side.")] = None,
+    jobs: Jobs = None,
+    calibrate: Annotated[
+        int,
+        typer.Option(
+            "--calibrate", min=0, help="Then measure so many whole networks and calibrate with them."
+        ),
+    ] = 0,
     settings: Set = None,
     keep: Keep = False,
     dry_run: Annotated[
@@ -130,9 +152,81 @@ def profile(
         out=out,
         seed=seed,
         jobs=jobs,
+        num_networks=calibrate,
         overrides=settings or [],
         keep=keep,
         dry_run=dry_run,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: fbsearch calibrate T.json --networks 36 --seed 0")
+def calibrate(
+    table: Annotated[Path, typer.Argument(help="The table; it is replaced when all is measured.")],
+    networks: Networks = 36,
+    device: TableDevice = None,
+    space: TableSpace = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    width_multiplier: WidthMultiplier = None,
+    head_channels: HeadChannels = None,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    settings: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure whole networks and calibrate a table with them, so that its sums are those of networks.
+
+    Interrupted, the same command goes on where it stopped. --set takes settings of the measurement protocol.
+    """
+    from fbsearch.cli.tables import calibrate_file
+
+    calibrate_file(
+        table,
+        _space_fields(space, resolution, num_classes, width_multiplier, head_channels),
+        device_name=device,
+        num_networks=networks,
+        seed=seed,
+        jobs=jobs,
+        overrides=settings or [],
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+@table_app.command(epilog="Example: fbsearch table check T.json --networks 100 --seed 1 --plot check.svg")
+def check(
+    table: Annotated[Path, typer.Argument(help="The table.")],
+    networks: Networks = 24,
+    device: TableDevice = None,
+    space: TableSpace = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    width_multiplier: WidthMultiplier = None,
+    head_channels: HeadChannels = None,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw predicted against measured here, as SVG.")
+    ] = None,
+    settings: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure fresh random networks and compare them with what the table predicts, plain and calibrated."""
+    from fbsearch.cli.tables import check_file
+
+    check_file(
+        table,
+        _space_fields(space, resolution, num_classes, width_multiplier, head_channels),
+        device_name=device,
+        num_networks=networks,
+        seed=seed,
+        jobs=jobs,
+        overrides=settings or [],
+        plot=plot,
         quiet=quiet,
         as_json=as_json,
     )
@@ -319,6 +413,22 @@ def report(
     from fbsearch.cli.running import write_page
 
     write_page(run, as_json=as_json)
+
+
+def _space_fields(
+    source: str | None,
+    resolution: int | None,
+    num_classes: int | None,
+    width_multiplier: float | None,
+    head_channels: int | None,
+) -> dict[str, object]:
+    return {
+        "source": source,
+        "resolution": resolution,
+        "num_classes": num_classes,
+        "width_multiplier": width_multiplier,
+        "head_channels": head_channels,
+    }
 
 
 @app.callback(invoke_without_command=True)

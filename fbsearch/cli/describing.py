@@ -55,6 +55,8 @@ def describe_architecture(architecture: Architecture, table: LatencyTable | None
     }
     if table is not None:
         data["latency_ms"] = table.architecture_us(architecture) / 1000
+        calibrated_us = table.calibrated_us(architecture)
+        data["calibrated_ms"] = None if calibrated_us is None else calibrated_us / 1000
         data["table"] = table.source
     data["operators"] = []
     for operator in architecture.operators():
@@ -81,6 +83,8 @@ def _show_architecture(architecture: Architecture, table: LatencyTable | None, *
         columns.append("latency ms")
     rows = [_row(row["key"], row) for row in data["operators"]]
     rows.append(_row("total", data))
+    if data.get("calibrated_ms") is not None:
+        rows.append(["calibrated, as a whole", "", "", "", f"{data['calibrated_ms']:.4f}"])
     title = f"{architecture.name}: {architecture.resolution} px, {architecture.num_classes} classes"
     print_table(title, columns, rows, numeric=frozenset(columns[1:]))
 

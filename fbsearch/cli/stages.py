@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, show_progress
+from fbsearch.cli.tables import calibration_figures, describe_calibration
 from fbsearch.costs import latency_cost
 from fbsearch.devices import find_device
 from fbsearch.errors import BudgetError, InvalidInputError
@@ -39,6 +40,7 @@ def profile_space(
     out: Path | None,
     seed: int,
     jobs: int | None,
+    num_networks: int,
     overrides: Sequence[str],
     keep: bool,
     dry_run: bool,
@@ -53,6 +55,7 @@ def profile_space(
         runtime=runtime,
         threads=threads,
         out=out,
+        num_networks=num_networks,
         overrides=overrides,
         keep=keep,
         notify=notify,
@@ -73,6 +76,10 @@ def profile_space(
             f"{table.source}: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
             f"measuring {table.seconds.measuring:.0f} s"
         )
+    for name, table in tables.items():
+        if table.calibration is not None:
+            prefix = "" if len(tables) == 1 else f"{name}: "
+            notify(f"{prefix}{describe_calibration(table.calibration)}")
 
 
 def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
@@ -83,15 +90,18 @@ def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None
     notify(
         f"would measure {estimate.num_operators} operators of {space.name} on {plan.device.name} with "
         f"{name}, converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "
-        f"into {plan.path}"
+        f"into {plan.path}" + (f"; then {plan.num_networks} whole networks" if plan.num_networks else "")
     )
 
 
 def _profile_record(table: LatencyTable) -> dict[str, Any]:
+    calibration = table.calibration
+    calibrated = {} if calibration is None else {"calibration": calibration_figures(calibration)}
     return {
         "table": table.source,
         "num_entries": len(table.entries),
         **table.header.model_dump(mode="json"),
+        **calibrated,
     }
 
 
@@ -120,13 +130,14 @@ def search_space(
         data_settings, resolution=definition.resolution, in_channels=definition.in_channels, seed=seed
     )
     space = space_for(images.num_classes, source, **fields)
+    latency = latency_cost(space, table)
     paths = RunPaths(out)
     check_writable(out)
     record = RunRecord(paths, seed=seed)
     with record.stage("search"):
         result = run_search(
             space,
-            latency=latency_cost(space, table),
+            latency=latency,
             budget_us=budget_ms * 1000,
             data=images,
             augmentation=augmentation_of(data_settings, images),
@@ -147,7 +158,7 @@ def search_space(
     winner = result.finalists[result.chosen]
     notify(
         f"{paths.architecture}: {' '.join(space.choice_names(winner.choices))}; predicted "
-        f"{winner.predicted_us / 1000:.4g} ms of {budget_ms:.4g} ms (the table's plain sum)"
+        f"{winner.predicted_us / 1000:.4g} ms of {budget_ms:.4g} ms ({latency.label})"
     )
 
 

@@ -46,13 +46,15 @@ class AdditiveCost:
 
     Args:
         name: the quantity with its unit.
-        fixed: cost of stem and head.
+        fixed: cost of stem and head, and of what all architectures share.
         coefficients: ``S x C``; NaN where a slot has no such candidate.
+        label: where the numbers come from, in words, if there is a choice.
     """
 
     name: str
     fixed: float
     coefficients: FloatArray
+    label: str = ""
 
     def of(self, choices: Sequence[int]) -> float:
         """The cost of the architecture at ``choices``."""

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fbsearch.architecture import Operator
 from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
 from fbsearch.costs.counting import count_operator
-from fbsearch.latency import AffineCorrection, LatencyTable
+from fbsearch.latency import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
+
+PLAIN_LABEL = "plain sums of isolated operators"
 
 
 def latency_cost(
-    space: LayerwiseSpace, table: LatencyTable, correction: AffineCorrection | None = None
+    space: LayerwiseSpace,
+    table: LatencyTable,
+    *,
+    plain: bool = False,
 ) -> AdditiveCost:
-    """Latency in microseconds: the sum of the table's entries, corrected for whole networks if asked.
+    """Latency in microseconds: calibrated with whole networks where the table is, else the plain sum.
+
+    The cost's ``label`` says which.
+
+    Args:
+        space: to be priced.
+        table: that holds its operators.
+        plain: take the operators as measured alone whatever else the table holds.
 
     Raises:
         TableError: if the table is of another space or lacks an operator.
     """
     table.check_space(space)
-    plain = _additive("latency_us", space, table.latency_us)
-    if correction is None:
-        return plain
-    return AdditiveCost(plain.name, correction.apply(plain.fixed), correction.slope * plain.coefficients)
+    calibration = table.calibration
+    if calibration is not None and not plain and calibration.matches(space):
+        label = f"calibrated with {len(calibration.networks)} whole networks"
+        return AdditiveCost("latency_us", calibration.fixed_us, calibration.candidates_us, label)
+    alone = _additive("latency_us", space, table.latency_us)
+    label = PLAIN_LABEL
+    if calibration is not None and not plain:
+        label += ", since the table's calibration is of another space"
+    return replace(alone, label=label)
 
 
 def parameter_cost(space: LayerwiseSpace) -> AdditiveCost:

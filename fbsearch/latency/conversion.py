@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from fbsearch.architecture import Operator
+from fbsearch.architecture import Architecture, Operator
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.errors import ExportError
@@ -21,8 +21,13 @@ from fbsearch.errors import ExportError
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
 
-Converter = Callable[[Sequence[Operator]], Generator[tuple[Operator, Path], None, None]]
-"""Operators to their model files, each as soon as it is there; closing it early stops the work in order."""
+_Item = TypeVar("_Item")
+
+Conversion = Callable[[Sequence[_Item]], Generator[tuple[_Item, Path], None, None]]
+"""What is to be measured to model files, each as soon as it is there; closed early, it stops in order."""
+
+Converter = Conversion[Operator]
+NetworkConverter = Conversion[Architecture]
 
 
 def converting(
@@ -39,6 +44,21 @@ def converting(
     return convert
 
 
+def converting_networks(
+    runtime: RuntimeName, *, cache: ConversionCache | None = None, jobs: int | None = None
+) -> NetworkConverter:
+    """Converts the whole networks that ``cache`` lacks, in ``jobs`` parallel processes."""
+
+    def convert(architectures: Sequence[Architecture]) -> Generator[tuple[Architecture, Path], None, None]:
+        from fbsearch.export import ConversionCache  # needs torch: only when used
+        from fbsearch.latency.networks import network_conversions
+
+        store = cache if cache is not None else ConversionCache()
+        yield from network_conversions(architectures, RUNTIME_FORMATS[runtime], store, jobs=jobs)
+
+    return convert
+
+
 def converted_in(folder: Path, runtime: RuntimeName) -> Converter:
     """Takes models from a folder of files ``KEY.tflite`` or, as in the cache, ``KEY-….tflite``."""
 
@@ -51,8 +71,8 @@ def converted_in(folder: Path, runtime: RuntimeName) -> Converter:
 
 @contextmanager
 def in_background(
-    convert: Converter, operators: Sequence[Operator], *, batch: int
-) -> Iterator[Iterator[dict[Operator, Path]]]:
+    convert: Conversion[_Item], items: Sequence[_Item], *, batch: int
+) -> Iterator[Iterator[dict[_Item, Path]]]:
     """Conversions in a thread, handed out in batches of what is ready, at least ``batch`` at a time.
 
     When the block ends early, what is being converted is finished and the rest left.
@@ -60,12 +80,12 @@ def in_background(
     Yields:
         The batches; an error of the conversion is raised by the next one.
     """
-    ready: queue.Queue[tuple[Operator, Path] | BaseException | None] = queue.Queue()
+    ready: queue.Queue[tuple[_Item, Path] | BaseException | None] = queue.Queue()
     is_wanted = True
 
     def work() -> None:
         try:
-            with closing(convert(operators)) as stream:
+            with closing(convert(items)) as stream:
                 for item in stream:
                     ready.put(item)
                     if not is_wanted:
@@ -85,9 +105,9 @@ def in_background(
 
 
 def _batches(
-    ready: queue.Queue[tuple[Operator, Path] | BaseException | None], size: int
-) -> Iterator[dict[Operator, Path]]:
-    collected: dict[Operator, Path] = {}
+    ready: queue.Queue[tuple[_Item, Path] | BaseException | None], size: int
+) -> Iterator[dict[_Item, Path]]:
+    collected: dict[_Item, Path] = {}
     while (item := ready.get()) is not None:
         if isinstance(item, BaseException):
             raise item

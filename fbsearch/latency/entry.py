@@ -69,8 +69,8 @@ class TableEntry:
         if set(data) != set(_FIELDS):
             raise TableFormatError(f"{place}: {_field_problem(data)}")
         entry = TableEntry(
-            **{name: _number(data[name], f"{place}: {name}", positive=True) for name in _NUMBERS},
-            **{name: _number(data[name], f"{place}: {name}", positive=False) for name in _SPREADS},
+            **{name: parse_number(data[name], f"{place}: {name}", positive=True) for name in _NUMBERS},
+            **{name: parse_number(data[name], f"{place}: {name}", positive=False) for name in _SPREADS},
             is_converged=_flag(data["is_converged"], f"{place}: is_converged"),
             num_discarded=_count(data["num_discarded"], f"{place}: num_discarded"),
             rounds_us=_rounds(data["rounds_us"], f"{place}: rounds_us"),
@@ -87,7 +87,13 @@ def _field_problem(data: Mapping[str, Any]) -> str:
     return f"unknown field {unknown!r}; fields are {', '.join(_FIELDS)}"
 
 
-def _number(value: Any, place: str, *, positive: bool) -> float:
+def parse_number(value: Any, place: str, *, positive: bool) -> float:
+    """``value`` as a latency, or a share, that a measurement can give.
+
+    Raises:
+        TableFormatError: if it is no number.
+        TableValueError: if it is impossible.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TableFormatError(f"{place} must be a number, not {_shown(value)}")
     try:
@@ -125,7 +131,7 @@ def _rounds(value: Any, place: str) -> tuple[tuple[float, ...], ...]:
     for index, values in enumerate(value):
         if not isinstance(values, list) or not values:
             raise TableFormatError(f"{place}[{index}] must be a list of latencies, not {_shown(values)}")
-        rounds.append(tuple(_number(v, f"{place}[{index}]", positive=True) for v in values))
+        rounds.append(tuple(parse_number(v, f"{place}[{index}]", positive=True) for v in values))
     return tuple(rounds)
 
 

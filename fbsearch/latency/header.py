@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,31 +14,38 @@ from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.errors import ArchitectureError, TableFormatError, TableValueError
 
 FORMAT: Final = "fbsearch.latency_table"
-VERSION: Final = 1
+VERSION: Final = 2
+READABLE: Final = (1, 2)
+"""Version 1 had no calibration; it is read as a version 2 without one."""
 UNIT: Final = "us"
 
 _NUMBER_ERRORS = ("finite_number", "greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 
-class _Record(BaseModel):
+class TableRecord(BaseModel):
+    """A part of a table's file: exactly these fields, of exactly these types."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class SpaceReference(_Record):
+_Record_co = TypeVar("_Record_co", bound=TableRecord)
+
+
+class SpaceReference(TableRecord):
     """The space a table was measured for."""
 
     name: Annotated[str, Field(min_length=1)]
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class TableSeconds(_Record):
+class TableSeconds(TableRecord):
     """Wall time, summed over interrupted runs."""
 
     converting: Annotated[float, Field(ge=0)]
     measuring: Annotated[float, Field(ge=0)]
 
 
-class SentinelRecord(_Record):
+class SentinelRecord(TableRecord):
     """The sentinel's readings, in order of time."""
 
     operator: str
@@ -48,11 +55,11 @@ class SentinelRecord(_Record):
     num_discarded_windows: Annotated[int, Field(ge=0)]
 
 
-class TableHeader(_Record):
+class TableHeader(TableRecord):
     """What was measured, where, with what and how."""
 
     format: Literal["fbsearch.latency_table"] = FORMAT
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     unit: Literal["us"] = UNIT
     device: DeviceDescription
     runtime: RuntimeDescription
@@ -74,25 +81,37 @@ def parse_header(data: Any, *, source: str) -> TableHeader:
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise TableFormatError(f"{source}: no latency table: 'format' must be {FORMAT!r}")
-    if data.get("version") != VERSION or isinstance(data["version"], bool):
+    version = data.get("version")
+    if type(version) is not int or version not in READABLE:
         raise TableFormatError(
-            f"{source}: latency table of version {data.get('version')!r}; "
-            f"this fbsearch reads version {VERSION}"
+            f"{source}: latency table of version {version!r}; "
+            f"this fbsearch reads versions {' and '.join(map(str, READABLE))}"
         )
     if data.get("unit") != UNIT:
         raise TableFormatError(
             f"{source}: unit {data.get('unit')!r}; latencies must be in {UNIT!r} (microseconds)"
         )
-    fields = {name: value for name, value in data.items() if name != "entries"}
+    others = ("entries", "calibration") if version == VERSION else ("entries",)
+    fields = {name: value for name, value in data.items() if name not in others}
+    header = validate_record(TableHeader, {**fields, "version": VERSION}, source=source)
+    _check_sentinel(header.sentinel, source)
+    return header
+
+
+def validate_record(model: type[_Record_co], data: Any, *, source: str) -> _Record_co:
+    """``data`` as a ``model``, with pydantic's first complaint as one line.
+
+    Raises:
+        TableFormatError: if a field is missing, unknown or of the wrong type.
+        TableValueError: if a number is out of range.
+    """
     try:
-        header = TableHeader.model_validate(fields)
+        return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         kind = TableValueError if first["type"] in _NUMBER_ERRORS else TableFormatError
         raise kind(f"{source}: {place}: {_sentence(first['msg'])}") from None
-    _check_sentinel(header.sentinel, source)
-    return header
 
 
 def _check_sentinel(sentinel: SentinelRecord, source: str) -> None:

@@ -10,16 +10,33 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from fbsearch.devices.log import Event, ModelRound, SentinelReading
 from fbsearch.errors import TableError, TableFormatError, TableMismatchError
+from fbsearch.latency.design import Choices
 
 FORMAT = "fbsearch.latency_journal"
 VERSION = 1
+
+
+@dataclass(frozen=True)
+class PlannedNetworks:
+    """Whole networks that are measured after the operators.
+
+    Args:
+        choices: of each network.
+        converting_s: seconds of converting before them.
+        measuring_s: seconds of measuring before them.
+    """
+
+    choices: tuple[Choices, ...]
+    converting_s: float
+    measuring_s: float
 
 
 class Journal:
@@ -39,6 +56,8 @@ class Journal:
         self.path = path
         self.events: list[Event] = []
         self.converting_s = 0.0
+        self.networks: PlannedNetworks | None = None
+        self._measured_s = 0.0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
@@ -72,6 +91,7 @@ class Journal:
             flags = {"is_start": event.is_start, "is_throttled": event.is_throttled}
             self._write(row | {name: True for name, is_set in flags.items() if is_set})
             os.fsync(self._file.fileno())
+            self._measured_s = event.at_s
         else:
             self._write({"operator": event.name, "round_us": list(event.values_us)})
 
@@ -79,6 +99,16 @@ class Journal:
         """Record time spent on converting."""
         self.converting_s += seconds
         self._write({"converting_s": round(seconds, 3)})
+
+    def plan_networks(self, networks: Sequence[Choices]) -> PlannedNetworks:
+        """Record which whole networks are measured from here on; what is recorded already stands."""
+        if self.networks is None:
+            self._write({"networks": [list(choices) for choices in networks]})
+            self.networks = self._planned(networks)
+        return self.networks
+
+    def _planned(self, networks: Sequence[Choices]) -> PlannedNetworks:
+        return PlannedNetworks(tuple(networks), self.converting_s, self._measured_s)
 
     def delete(self) -> None:
         """Remove the file: the table holds it all."""
@@ -153,6 +183,9 @@ class Journal:
                     is_throttled=row.get("is_throttled") is True,
                 )
             )
+            self._measured_s = row["at_s"]
+        elif fields == {"networks"} and self.networks is None and _is_networks(row["networks"]):
+            self.networks = self._planned([tuple(choices) for choices in row["networks"]])
         elif fields == {"operator", "round_us"} and self.events and _is_round(row):
             self.events.append(ModelRound(row["operator"], tuple(row["round_us"])))
         else:
@@ -200,6 +233,13 @@ def _is_seconds(value: Any) -> bool:
 
 def _is_latency(value: Any) -> bool:
     return _is_number(value) and value > 0
+
+
+def _is_networks(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(choices, list) and all(type(choice) is int and choice >= 0 for choice in choices)
+        for choices in value
+    )
 
 
 def _is_round(row: dict[str, Any]) -> bool:

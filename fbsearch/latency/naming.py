@@ -1,4 +1,4 @@
-"""File names of tables."""
+"""File names of tables, and of what lies beside them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ def default_table_path(
     """
     parts = (device, runtime, space.name, f"{space.resolution}px", f"t{threads}", precision)
     return folder / ("-".join(map(_slug, parts)) + ".json")
+
+
+def journal_path(table: Path) -> Path:
+    """The journal of a profile."""
+    return table.with_name(table.name + ".partial")
+
+
+def calibration_journal_path(table: Path) -> Path:
+    """The journal of a calibration of a table that exists."""
+    return table.with_name(table.name + ".calibration.partial")
+
+
+def launches_path(table: Path) -> Path:
+    """The record of launches beside a table."""
+    return table.with_name(table.stem + ".launches.jsonl")
 
 
 def _slug(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import RUNTIME_FORMATS, Device, Runner
 from fbsearch.errors import ExportError
 from fbsearch.export import ConversionCache, ModelFormat, convert_operators, export_model, in_processes
-from fbsearch.latency.profiling import SENTINEL
+from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.progress import ProfileProgress
 from fbsearch.nn import Network, example_input, recalibrate_norms
 
@@ -152,19 +152,35 @@ def convert_architectures(
     Raises:
         ExportError: if one cannot be converted; the message names it.
     """
-    paths = [network_path(architecture, model_format, cache) for architecture in architectures]
-    missing = {path: one for path, one in zip(paths, architectures, strict=True) if not path.exists()}
     report = on_done or (lambda architecture: None)
-    for path, architecture in zip(paths, architectures, strict=True):
-        if path not in missing:
+    with closing(network_conversions(architectures, model_format, cache, jobs=jobs)) as converted:
+        for architecture, _ in converted:
             report(architecture)
+    return [network_path(architecture, model_format, cache) for architecture in architectures]
+
+
+def network_conversions(
+    architectures: Sequence[Architecture],
+    model_format: ModelFormat,
+    cache: ConversionCache,
+    *,
+    jobs: int | None = None,
+) -> Generator[tuple[Architecture, Path], None, None]:
+    """Whole networks with their model files, each as soon as it is there; otherwise as above."""
+    paths = [network_path(architecture, model_format, cache) for architecture in architectures]
+    missing: dict[Path, list[Architecture]] = {}
+    for path, architecture in zip(paths, architectures, strict=True):
+        if path.exists():
+            yield architecture, path
+        else:
+            missing.setdefault(path, []).append(architecture)
     if missing:
         cache.check_writable()
         processes = min(jobs or int(joblib.cpu_count()), len(missing))
-        with closing(in_processes(_convert, list(missing.items()), jobs=processes)) as converted:
-            for _, architecture in converted:
-                report(architecture)
-    return paths
+        items = [(path, same[0]) for path, same in missing.items()]
+        with closing(in_processes(_convert, items, jobs=processes)) as converted:
+            for path, _ in converted:
+                yield from ((architecture, path) for architecture in missing[path])
 
 
 def network_path(architecture: Architecture, model_format: ModelFormat, cache: ConversionCache) -> Path:

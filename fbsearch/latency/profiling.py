@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fbsearch.architecture import Operator
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
+from fbsearch.devices.description import DeviceDescription, Precision, RuntimeName
 from fbsearch.devices.log import Event, MeasurementLog
 from fbsearch.devices.measurement import Measurement
-from fbsearch.devices.measuring import measure
 from fbsearch.devices.protocol import MeasurementProtocol
-from fbsearch.devices.runner import Device, Runner, Session
-from fbsearch.latency.conversion import Converter, converting, in_background
+from fbsearch.devices.runner import Device
+from fbsearch.errors import MeasurementError
+from fbsearch.latency.batches import SENTINEL, Bench, measure_in_batches
+from fbsearch.latency.calibrating import NetworkMeasurements, check_count, measure_networks
+from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.latency.journal import Journal
-from fbsearch.latency.progress import ProfileDisplay, ProfileProgress
+from fbsearch.latency.naming import journal_path, launches_path
+from fbsearch.latency.progress import Display, ProfileProgress
 from fbsearch.latency.table import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
 
-SENTINEL = Operator.from_key("mbconv_k3_e6_s1_relu_c32-32_r28")
-"""The model that watches the machine: typical work, about 0.1 to 0.2 ms on a server core."""
-
 _ANNOUNCED = 5
-_BATCH = 12
-"""Models that are at least measured together, where converting goes on meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +51,10 @@ def profile(
     converter: Converter | None = None,
     seed: int = 0,
     progress: bool | None = None,
-    display: ProfileDisplay | None = None,
+    display: Display | None = None,
     stop: threading.Event | None = None,
+    num_networks: int = 0,
+    network_converter: NetworkConverter | None = None,
 ) -> LatencyTable:
     """Measure every operator of ``space`` on ``device`` and write the table to ``out``.
 
@@ -66,6 +62,9 @@ def profile(
     device measures what is converted while the rest is. Each round goes to the journal ``OUT.partial`` as
     it ends; after an interruption, the same call goes on from there. A device that launches a tool
     records every launch in ``OUT.launches.jsonl``.
+
+    Whole networks, if any are asked for, are measured after the operators in the same way, and the table is
+    calibrated with them.
 
     Args:
         space: whose operators to measure; stem and head included.
@@ -80,8 +79,10 @@ def profile(
         converter: where model files come from, in place of ``cache`` and ``jobs``.
         seed: shuffles the order of measuring.
         progress: bars on screen; by default where standard error is a terminal.
-        display: told of progress in place of the bars.
+        display: makes what is told of progress, in place of the bars.
         stop: once set, measuring ends with the present round, as by Ctrl-C: for a thread that has none.
+        num_networks: whole networks to calibrate with; 0 for none.
+        network_converter: where their model files come from, in place of ``cache`` and ``jobs``.
 
     Returns:
         The table; operators that never converged are named in its ``warnings``, and logged.
@@ -91,16 +92,19 @@ def profile(
         ExportError: if an operator cannot be converted.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
         KeyboardInterrupt: once ``stop`` is set; what is measured is kept.
+        MeasurementError: if the networks make no calibration; the table is written without one.
     """
-    job = _Job(
-        space=space,
-        device=device.describe(),
-        runner=device.runner(runtime, threads=threads, precision=precision),
+    if num_networks:
+        check_count(num_networks)
+    runner = device.runner(runtime, threads=threads, precision=precision)
+    bench = Bench(
+        runner=runner,
         protocol=protocol if protocol is not None else device.definition.protocol,
-        converter=converter if converter is not None else converting(runtime, cache=cache, jobs=jobs),
         seed=seed,
         launches=launches_path(out),
+        sentinel=converter if converter is not None else converting(runtime, cache=cache, jobs=jobs),
     )
+    job = _Job(space, device.describe(), bench, num_networks)
     with Journal(journal_path(out), job.identity()) as journal:
 
         def keep(event: Event) -> None:
@@ -109,23 +113,27 @@ def profile(
                 raise KeyboardInterrupt
 
         log = MeasurementLog(journal.events, on_append=keep)
-        with display or ProfileProgress(len(job.operators), show=progress) as shown:
-            measured = _measure(job, journal, log, shown)
-        table = _table(job, measured, log, journal.converting_s, source=str(out))
-        table.save(out)
-        journal.delete()
+        shows = display or partial(ProfileProgress, show=progress)
+        with shows(len(job.operators)) as shown:
+            operators = {operator: operator.key for operator in job.operators}
+            measured = measure_in_batches(
+                operators, bench.sentinel, bench, journal=journal, log=log, shown=shown
+            )
+        networks = None
+        if num_networks:
+            networks = measure_networks(
+                space,
+                lambda operator: 0.0 if operator.is_identity else measured[operator].latency_us,
+                num_networks,
+                network_converter or converting_networks(runtime, cache=cache, jobs=jobs),
+                bench,
+                journal=journal,
+                log=log,
+                display=shows,
+            )
+        table = _finish(job, measured, networks, journal, log, out)
     _announce(table)
     return table
-
-
-def journal_path(out: Path) -> Path:
-    """The journal beside a table."""
-    return out.with_name(out.name + ".partial")
-
-
-def launches_path(out: Path) -> Path:
-    """The record of launches beside a table."""
-    return out.with_name(out.stem + ".launches.jsonl")
 
 
 @dataclass(frozen=True)
@@ -134,131 +142,68 @@ class _Job:
 
     space: LayerwiseSpace
     device: DeviceDescription
-    runner: Runner
-    protocol: MeasurementProtocol
-    converter: Converter
-    seed: int
-    launches: Path
+    bench: Bench
+    num_networks: int
 
     @property
     def operators(self) -> tuple[Operator, ...]:
         """What needs an entry."""
         return tuple(op for op in self.space.operators() if not op.is_identity)
 
-    @property
-    def runtime(self) -> RuntimeDescription:
-        """With what is measured."""
-        return self.runner.description
-
     def identity(self) -> dict[str, Any]:
         """What two runs must share for their rounds to belong to one table."""
-        return {
+        shared = {
             "space": {"name": self.space.name, "fingerprint": self.space.fingerprint},
             "device": self.device.identity,
-            "runtime": self.runtime.model_dump(mode="json"),
-            "protocol": self.protocol.model_dump(mode="json"),
-            "seed": self.seed,
+            "runtime": self.bench.runner.description.model_dump(mode="json"),
+            "protocol": self.bench.protocol.model_dump(mode="json"),
+            "seed": self.bench.seed,
             "sentinel": SENTINEL.key,
         }
+        return shared | {"networks": self.num_networks} if self.num_networks else shared
 
 
-def _measure(
-    job: _Job, journal: Journal, log: MeasurementLog, shown: ProfileDisplay
-) -> dict[str, Measurement]:
-    """Measure the models batch by batch, as they are converted."""
-    with ExitStack() as stack:
-        batches = stack.enter_context(_converted(job, journal, shown))
-        stack.enter_context(job.runner.measuring(job.launches))
-        sessions: dict[str, Session] = {}
-        sentinel: Session | None = None
-        for batch in batches:
-            job.runner.prepare(list(batch.values()))
-            opened = {operator.key: job.runner.open(model) for operator, model in batch.items()}
-            for session in opened.values():
-                stack.callback(session.close)
-            if sentinel is None:  # the first batch holds nothing else
-                [sentinel] = opened.values()
-                shown.start_measuring()
-                continue
-            progress = _Share(shown, len(sessions), len(job.operators), len(opened))
-            _measure_batch(job, opened, sentinel, log, progress)
-            sessions |= opened
-        assert sentinel is not None
-        # Early rounds may turn out slow by what became known of the device later.
-        results = _measure_batch(job, sessions, sentinel, log, lambda share: None)
-        shown.measured(1.0)
-    return {operator.key: results[operator.key] for operator in job.operators}
-
-
-def _measure_batch(
+def _finish(
     job: _Job,
-    sessions: Mapping[str, Session],
-    sentinel: Session,
+    measured: Mapping[Operator, Measurement],
+    networks: NetworkMeasurements | None,
+    journal: Journal,
     log: MeasurementLog,
-    on_progress: Callable[[float], None],
-) -> dict[str, Measurement]:
-    return measure(
-        sessions,
-        job.protocol,
-        sentinel=sentinel,
-        rng=np.random.default_rng([job.seed, len(log.readings)]),
-        log=log,
-        on_progress=on_progress,
-        throttling=job.runner.throttling,
-    )
-
-
-@contextmanager
-def _converted(
-    job: _Job, journal: Journal, shown: ProfileDisplay
-) -> Iterator[Iterator[dict[Operator, Path]]]:
-    """The models in batches, the sentinel first and alone; in one batch where converting would disturb."""
-
-    def convert(operators: Sequence[Operator]) -> Generator[tuple[Operator, Path], None, None]:
-        start = time.monotonic()
-        for item in job.converter(operators):
-            shown.converted()
-            yield item
-        spent.append(time.monotonic() - start)
-
-    spent: list[float] = []
-    operators = job.operators
-    sentinel = dict(convert([SENTINEL]))
-    if not job.runner.is_elsewhere:
-        models = dict(convert(operators))
-        journal.add_converting(sum(spent))
-        yield iter([sentinel, models])
-        return
-    with in_background(convert, operators, batch=_BATCH) as batches:
-        yield chain([sentinel], batches)
-    journal.add_converting(sum(spent))
-
-
-@dataclass(frozen=True)
-class _Share:
-    """Progress of a batch as progress of the whole."""
-
-    shown: ProfileDisplay
-    num_before: int
-    num_in_all: int
-    num_in_batch: int
-
-    def __call__(self, share: float) -> None:
-        self.shown.measured((self.num_before + share * self.num_in_batch) / self.num_in_all)
+    out: Path,
+) -> LatencyTable:
+    """Write the table and remove the journal; a table whose networks make no calibration goes without one."""
+    seconds = TableSeconds(converting=round(journal.converting_s, 1), measuring=round(log.elapsed_s, 1))
+    table = _table(job, measured, log, networks.before if networks else seconds, source=str(out))
+    failure = None
+    if networks is not None:
+        try:
+            table = table.with_calibration(networks.calibration(table, job.space, job.bench))
+        except MeasurementError as error:
+            failure = error
+    table.save(out)
+    journal.delete()
+    if failure is not None:
+        raise MeasurementError(f"{out} is written without a calibration: {failure}") from None
+    return table
 
 
 def _table(
-    job: _Job, measured: dict[str, Measurement], log: MeasurementLog, converting_s: float, *, source: str
+    job: _Job,
+    measured: Mapping[Operator, Measurement],
+    log: MeasurementLog,
+    seconds: TableSeconds,
+    *,
+    source: str,
 ) -> LatencyTable:
-    num_windows, num_discarded = log.windows(job.protocol)
+    num_windows, num_discarded = log.windows(job.bench.protocol)
     header = TableHeader(
         device=job.device,
-        runtime=job.runtime,
+        runtime=job.bench.runner.description,
         space=SpaceReference(name=job.space.name, fingerprint=job.space.fingerprint),
-        protocol=job.protocol,
-        seed=job.seed,
+        protocol=job.bench.protocol,
+        seed=job.bench.seed,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        seconds=TableSeconds(converting=round(converting_s, 1), measuring=round(log.elapsed_s, 1)),
+        seconds=seconds,
         sentinel=SentinelRecord(
             operator=SENTINEL.key,
             baseline_us=round(log.baseline_us, 3),
@@ -266,9 +211,12 @@ def _table(
             num_windows=num_windows,
             num_discarded_windows=num_discarded,
         ),
-        warnings=tuple(warning for key, m in measured.items() for warning in measurement_warnings(key, m)),
+        warnings=tuple(
+            warning for operator, m in measured.items() for warning in measurement_warnings(operator.key, m)
+        ),
     )
-    return LatencyTable(header, {key: TableEntry.of(m) for key, m in measured.items()}, source)
+    entries = {operator.key: TableEntry.of(measurement) for operator, measurement in measured.items()}
+    return LatencyTable(header, entries, source)
 
 
 def _announce(table: LatencyTable) -> None:

@@ -39,16 +39,25 @@ class ProfileDisplay(Protocol):
         ...
 
 
+class Display(Protocol):
+    """Makes a display of so many models."""
+
+    def __call__(self, num_models: int, *, what: str = "models") -> ProfileDisplay:
+        """``what`` the models are."""
+        ...
+
+
 class ProfileLines:
     """A line at every tenth of the way: for several profiles at once, and where there is no terminal.
 
     Args:
         num_models: to measure.
         notify: takes the lines.
+        what: the models are.
     """
 
-    def __init__(self, num_models: int, notify: Callable[[str], None]) -> None:
-        self._num_models = num_models
+    def __init__(self, num_models: int, *, notify: Callable[[str], None], what: str = "models") -> None:
+        self._models = f"{num_models} {what}"
         self._notify = notify
         self._last: int | None = None
 
@@ -65,7 +74,7 @@ class ProfileLines:
 
     def start_measuring(self) -> None:
         """From here on measuring takes time."""
-        self._notify(f"measuring {self._num_models} models")
+        self._notify(f"measuring {self._models}")
 
     def measured(self, share: float) -> None:
         """Measuring has come so far, in [0, 1]."""
@@ -83,9 +92,10 @@ class ProfileProgress:
     Args:
         num_models: to convert and measure.
         show: True or False overrides the look at the terminal.
+        what: the models are.
     """
 
-    def __init__(self, num_models: int, *, show: bool | None = None) -> None:
+    def __init__(self, num_models: int, *, show: bool | None = None, what: str = "models") -> None:
         console = Console(stderr=True)
         visible = console.is_terminal if show is None else show
         self._progress = Progress(
@@ -96,8 +106,8 @@ class ProfileProgress:
             console=console,
             disable=not visible,
         )
-        self._converting = self._progress.add_task(f"Converting {num_models} models", total=num_models)
-        self._measuring = self._progress.add_task(f"Measuring {num_models} models", total=1.0, start=False)
+        self._converting = self._progress.add_task(f"Converting {num_models} {what}", total=num_models)
+        self._measuring = self._progress.add_task(f"Measuring {num_models} {what}", total=1.0, start=False)
 
     def __enter__(self) -> ProfileProgress:
         self._progress.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fbsearch.errors import (
     TableMismatchError,
 )
 from fbsearch.files import write_json
+from fbsearch.latency.calibration import Calibration
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import SentinelRecord, TableHeader, TableSeconds, parse_header
 from fbsearch.latency.json_text import parse_table_json
@@ -32,11 +33,13 @@ class LatencyTable:
         header: what was measured, where, with what and how.
         entries: by operator key; identity operators have none, they cost 0.
         source: the file it came from, for messages.
+        calibration: whole networks and the model that ties the entries to them, where they were measured.
     """
 
     header: TableHeader
     entries: Mapping[str, TableEntry]
     source: str = "this table"
+    calibration: Calibration | None = None
 
     @property
     def device(self) -> DeviceDescription:
@@ -101,6 +104,17 @@ class LatencyTable:
             MissingOperatorError: if the table lacks one of them.
         """
         return sum(self.latency_us(operator) for operator in architecture.operators())
+
+    def calibrated_us(self, architecture: Architecture) -> float | None:
+        """The architecture's calibrated latency, or None where no calibration speaks for it."""
+        if self.calibration is None:
+            return None
+        choices = self.calibration.choices_of(architecture)
+        return None if choices is None else self.calibration.predict_us(choices)
+
+    def with_calibration(self, calibration: Calibration | None) -> LatencyTable:
+        """The same table with another calibration."""
+        return replace(self, calibration=calibration)
 
     def check_space(self, space: LayerwiseSpace) -> None:
         """Refuse a space that this table cannot price.
@@ -167,7 +181,8 @@ class LatencyTable:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         entries = {key: entry.to_dict() for key, entry in self.entries.items()}
-        return {**self.header.model_dump(mode="json"), "entries": entries}
+        data = {**self.header.model_dump(mode="json"), "entries": entries}
+        return data if self.calibration is None else data | {"calibration": self.calibration.to_dict()}
 
     @staticmethod
     def load(path: Path) -> LatencyTable:
@@ -205,7 +220,13 @@ class LatencyTable:
             except ArchitectureError as error:
                 raise TableFormatError(f"{source}: entry {key!r}: {error}") from None
             entries[key] = TableEntry.from_dict(value, header.protocol, place=f"{source}: entry {key}")
-        return LatencyTable(header, entries, source)
+        table = LatencyTable(header, entries, source)
+        if "calibration" not in data:
+            return table
+        place = f"{source}: calibration"
+        return table.with_calibration(
+            Calibration.from_dict(data["calibration"], table.latency_us, source=place)
+        )
 
     def _missing(self, operators: Iterable[Operator]) -> list[str]:
         return [op.key for op in operators if not op.is_identity and op.key not in self.entries]

@@ -48,11 +48,6 @@ class RunPaths:
         return self.root / "launches.jsonl"
 
     @property
-    def correction(self) -> Path:
-        """Whole networks measured before the search, and the line fitted to them."""
-        return self.root / "correction.json"
-
-    @property
     def search(self) -> Path:
         """The search's folder."""
         return self.root / "search"

@@ -45,10 +45,9 @@ def plan_run(
     images = f"{len(data.train)} images of {recipe.data.source}"
     unit = "" if isinstance(recipe.budget_ms, str) else " ms"
     searched = f"{recipe.search.epochs} epochs over {space.num_architectures:.3g} architectures"
-    whole = f"measure {recipe.confirm.num_networks} whole networks"
     return [
         _profile(recipe, space, device),
-        PlannedStage("correct", whole, ("correction.json",)),
+        _calibrate(recipe, space),
         PlannedStage(
             "search",
             f"{searched}, {images}, budget {recipe.budget_ms}{unit}",
@@ -75,3 +74,9 @@ def _profile(recipe: Recipe, space: LayerwiseSpace, device: str) -> PlannedStage
     if estimate.num_missing:
         action += f", converting {estimate.num_missing} first"
     return PlannedStage("profile", action, ("table.json",), estimate.seconds)
+
+
+def _calibrate(recipe: Recipe, space: LayerwiseSpace) -> PlannedStage:
+    count = min(recipe.confirm.num_networks, space.num_architectures)
+    action = f"measure {count} whole networks, unless the table comes with them"
+    return PlannedStage("calibrate", action if count else "nothing: plain sums", ("table.json",))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fbsearch.devices import (
@@ -21,9 +22,10 @@ from fbsearch.devices import (
 from fbsearch.errors import DeviceError, FbsearchError, InvalidInputError
 from fbsearch.export import ConversionCache, convert_operators
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.naming import default_table_path
-from fbsearch.latency.profiling import SENTINEL, profile
-from fbsearch.latency.progress import ProfileDisplay, ProfileLines
+from fbsearch.latency.profiling import profile
+from fbsearch.latency.progress import Display, ProfileLines
 from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import DeviceSettings, apply_overrides, validate_settings
@@ -44,12 +46,14 @@ class PlannedProfile:
         settings: runtime, threads, precision.
         protocol: how.
         path: the table's file.
+        num_networks: whole networks to calibrate it with; 0 for none.
     """
 
     device: Device
     settings: DeviceSettings
     protocol: MeasurementProtocol
     path: Path
+    num_networks: int = 0
 
 
 def plan_profiles(
@@ -59,6 +63,7 @@ def plan_profiles(
     runtime: str | None = None,
     threads: int | None = None,
     out: Path | None = None,
+    num_networks: int = 0,
     overrides: Sequence[str] = (),
     keep: bool = False,
     notify: Notify | None = None,
@@ -71,6 +76,7 @@ def plan_profiles(
         runtime: None for what each device's file says.
         threads: likewise.
         out: the table's file, or the folder of several; None for the default path of each.
+        num_networks: whole networks to calibrate with; 0 for none.
         overrides: ``name=value`` of the measurement protocol.
         keep: leave our folder on the phones.
         notify: told, after the device's name, what a person should know or do; None leaves it to the log.
@@ -95,9 +101,8 @@ def plan_profiles(
             apply_overrides(device.definition.protocol.model_dump(), overrides),
             source="profile",
         )
-        plans.append(
-            PlannedProfile(device, settings, protocol, _path(space, device, settings, out, is_alone))
-        )
+        path = _path(space, device, settings, out, is_alone)
+        plans.append(PlannedProfile(device, settings, protocol, path, num_networks))
     _check_distinct(plans)
     return plans
 
@@ -143,7 +148,7 @@ def _profile(
     seed: int,
     jobs: int | None = None,
     progress: bool | None = None,
-    display: ProfileDisplay | None = None,
+    display: Display | None = None,
     stop: threading.Event | None = None,
 ) -> LatencyTable:
     return profile(
@@ -154,6 +159,7 @@ def _profile(
         threads=plan.settings.threads,
         precision=plan.settings.precision,
         protocol=plan.protocol,
+        num_networks=plan.num_networks,
         jobs=jobs,
         seed=seed,
         progress=progress,
@@ -231,9 +237,7 @@ def _work(
             space,
             plan,
             seed=seed,
-            display=ProfileLines(
-                sum(not op.is_identity for op in space.operators()), tell if shows else _ignored
-            ),
+            display=partial(ProfileLines, notify=tell if shows else _ignored),
             stop=stop,
         )
         tell(

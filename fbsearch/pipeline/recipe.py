@@ -98,8 +98,8 @@ class ConfirmSettings(_Model):
     """How the table's sums are tied to whole networks.
 
     Args:
-        num_networks: random whole networks measured before the search, to fit measured = a + b * sum;
-            0 takes the plain sum.
+        num_networks: whole networks, chosen by design, with which the table is calibrated before the search;
+            0 takes plain sums.
         margin: share of the budget kept free when an architecture is chosen by its measured latency.
         attempts: times that the finalists may be measured and proposed again.
     """
@@ -110,9 +110,9 @@ class ConfirmSettings(_Model):
 
     @field_validator("num_networks")
     @classmethod
-    def _enough_for_a_line(cls, value: int) -> int:
+    def _enough_for_a_fit(cls, value: int) -> int:
         if 0 < value < 4:
-            raise ValueError("a line through fewer than 4 networks is no correction; use 0 or at least 4")
+            raise ValueError("fewer than 4 networks make no calibration; use 0 or at least 4")
         return value
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from accelerate import PartialState
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import AdditiveCost, latency_cost
+from fbsearch.costs import latency_cost
 from fbsearch.data import DataSplits
 from fbsearch.devices import RUNTIME_FORMATS, find_device
 from fbsearch.errors import BudgetError, CheckpointError, FbsearchError
 from fbsearch.files import parse_yaml, write_text
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.profiling import profile
 from fbsearch.pipeline.device_settings import measured_on, on_device
 from fbsearch.pipeline.exporting import run_export
@@ -25,7 +26,7 @@ from fbsearch.pipeline.recipe import Recipe, parse_recipe
 from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import Verification, load_verification, run_verification, save_verification
-from fbsearch.pipeline.whole_networks import WholeNetworkMeter, correct_table, load_correction
+from fbsearch.pipeline.whole_networks import Recalibration, WholeNetworkMeter, designed_table
 from fbsearch.reports import write_report
 from fbsearch.search import Limit, check_feasible
 from fbsearch.spaces import LayerwiseSpace, load_definition
@@ -162,7 +163,7 @@ class Run:
     def _stages(self) -> dict[str, Callable[[], None]]:
         return {
             "profile": self._profile,
-            "correct": self._correct,
+            "calibrate": self._calibrate,
             "search": self._search,
             "train": self._train,
             "export": self._export,
@@ -205,31 +206,41 @@ class Run:
             f"measuring {table.seconds.measuring:.0f} s"
         )
 
-    def _correct(self) -> None:
-        if self.recipe.confirm.num_networks == 0:
+    def _calibrate(self) -> None:
+        """Tie the table to whole networks, unless it comes with as many as are asked for."""
+        recipe = self.recipe
+        wanted = min(recipe.confirm.num_networks, self.space.num_architectures)
+        if wanted == 0:
             return
         table = LatencyTable.load(self.paths.table)
-        correction = correct_table(
-            self.space,
-            table,
-            latency_cost(self.space, table),
-            count=self.recipe.confirm.num_networks,
-            seed=self.recipe.seed,
-            meter=self._meter,
-            path=self.paths.correction,
-        )
-        self._notify(
-            f"correct: whole networks take {correction.intercept_us / 1000:+.3f} ms "
-            f"{correction.slope:+.3f} x the sum"
-        )
+        known = table.calibration
+        if known is None or not known.matches(self.space) or len(known.networks) < wanted:
+            known = calibrate_table(
+                table,
+                self.space,
+                self._device,
+                out=self.paths.table,
+                num_networks=recipe.confirm.num_networks,
+                protocol=recipe.profile.protocol,
+                jobs=recipe.profile.jobs,
+                seed=recipe.seed,
+                progress=self._progress,
+            ).calibration
+        assert known is not None
+        self._notify(f"calibrate: {known.summary}")
 
     def _search(self) -> None:
-        recipe, latency = self.recipe, self._latency()
+        recipe = self.recipe
+        table = designed_table(LatencyTable.load(self.paths.table), self.space)
+        latency = latency_cost(self.space, table, plain=recipe.confirm.num_networks == 0)
+        calibration = None if recipe.confirm.num_networks == 0 else table.calibration
+        is_calibrated = calibration is not None and calibration.matches(self.space)
         budget_us = recipe.budget_us(latency.range())
         check_feasible([Limit(latency, budget_us)])
         least, greatest = (value / 1000 for value in latency.range())
         self._notify(
-            f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms"
+            f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms "
+            f"({latency.label})"
         )
         result = run_search(
             self.space,
@@ -244,6 +255,7 @@ class Run:
             progress=self._progress,
             measure=self._meter,
             confirm=recipe.confirm,
+            recalibrate=Recalibration(self.space, table, self.paths.table) if is_calibrated else None,
         )
         if result is None:
             return
@@ -294,13 +306,6 @@ class Run:
         self._notify(
             f"verify: {verification.measured_ms:.4g} ms measured, {verification.predicted_ms:.4g} ms "
             f"predicted, budget {verification.budget_ms:.4g} ms; accuracy {verification.test_accuracy:.2%}"
-        )
-
-    def _latency(self) -> AdditiveCost:
-        table = LatencyTable.load(self.paths.table)
-        has_correction = self.recipe.confirm.num_networks > 0
-        return latency_cost(
-            self.space, table, load_correction(self.paths.correction) if has_correction else None
         )
 
     @cached_property

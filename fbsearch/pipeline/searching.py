@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost
 from fbsearch.data import Augmentation, DataSplits
+from fbsearch.devices import Measurement
 from fbsearch.errors import BudgetError
 from fbsearch.files import write_json
+from fbsearch.latency.design import Choices
 from fbsearch.nn import save_weights
 from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import ConfirmSettings
-from fbsearch.search import Finalist, SearchedSupernet, SearchResult, SearchSettings, search_layerwise
+from fbsearch.search import (
+    Finalist,
+    SearchedSupernet,
+    SearchResult,
+    SearchSettings,
+    search_layerwise,
+)
 from fbsearch.spaces import LayerwiseSpace
 from fbsearch.train import make_accelerator
 
-MeasureWhole = Callable[[Sequence[Architecture]], Sequence[float]]
-"""Whole networks to their latencies in microseconds on the device."""
+MeasureWhole = Callable[[Sequence[Architecture]], Sequence[Measurement]]
+"""Whole networks to their measurements on the device."""
+
+Recalibrate = Callable[[Mapping[Choices, Measurement]], AdditiveCost]
+"""Networks measured by a search to the latency as it looks with them."""
 
 
 def run_search(
@@ -35,6 +46,7 @@ def run_search(
     progress: bool,
     measure: MeasureWhole | None = None,
     confirm: ConfirmSettings | None = None,
+    recalibrate: Recalibrate | None = None,
 ) -> SearchResult | None:
     """Search, choose, and write the result, the architecture and its inherited weights.
 
@@ -53,6 +65,7 @@ def run_search(
         progress: show progress.
         measure: measures finalists on the device; None chooses by predicted latency.
         confirm: how the measured latency decides; needed with ``measure``.
+        recalibrate: learns from the measured finalists; None where the latencies are plain sums.
 
     Raises:
         BudgetError: if no architecture keeps the budget.
@@ -78,36 +91,56 @@ def run_search(
             finalists = searched.finalists(budget_us)
             result = searched.result(finalists, chosen=searched.choose(finalists), budget_us=budget_us)
         else:
-            result = choose_measured(searched, budget_us, measure=measure, settings=confirm)
+            result = choose_measured(
+                searched, budget_us, measure=measure, settings=confirm, recalibrate=recalibrate
+            )
         _write(searched, result, paths)
     accelerator.wait_for_everyone()
     return result
 
 
 def choose_measured(
-    searched: SearchedSupernet, budget_us: float, *, measure: MeasureWhole, settings: ConfirmSettings
+    searched: SearchedSupernet,
+    budget_us: float,
+    *,
+    measure: MeasureWhole,
+    settings: ConfirmSettings,
+    recalibrate: Recalibrate | None = None,
 ) -> SearchResult:
     """Choose among the finalists whose latency, measured as whole networks, keeps the budget.
 
-    Where none does, the bound on predicted latency is lowered by as much as the fastest of them is over,
-    and others are proposed.
+    Every measurement joins the calibration. Where no finalist keeps the budget, those that are over it are
+    put aside, and the next best by what is now known are proposed; plain sums, which learn nothing, are
+    bounded by as much less as the fastest of the finalists was over.
 
     Raises:
         BudgetError: if none is found; the message says what was measured.
     """
     allowed_us = budget_us * (1 - settings.margin)
-    bound_us, known = budget_us, dict[tuple[int, ...], float]()
+    bound_us, known = budget_us, dict[Choices, Measurement]()
     for _ in range(settings.attempts):
-        finalists = _with_measurements(searched, searched.finalists(bound_us), measure, known)
+        over = [choices for choices, one in known.items() if one.latency_us > allowed_us]
+        try:
+            proposed = searched.finalists(bound_us, excluded=over)
+        except BudgetError:
+            if not known:
+                raise
+            break  # nothing is left within the bound
+        finalists = _with_measurements(searched, proposed, measure, known)
+        latency = recalibrate(known) if recalibrate is not None else None
         keeping = [finalist for finalist in finalists if _measured(finalist) <= allowed_us]
         if keeping:
             chosen = finalists.index(keeping[searched.choose(keeping)])
             return searched.result(finalists, chosen=chosen, budget_us=budget_us)
-        bound_us *= allowed_us / min(map(_measured, finalists))
+        if latency is not None:
+            searched, bound_us = replace(searched, latency=latency), allowed_us
+        else:
+            bound_us *= allowed_us / min(map(_measured, finalists))
+    fastest_us = min(one.latency_us for one in known.values())
     raise BudgetError(
         f"none of {len(known)} finalists keeps {budget_us / 1000:.4g} ms when measured as a whole "
-        f"(the fastest took {min(known.values()) / 1000:.4g} ms): "
-        "raise the budget, or measure on a quieter device"
+        f"(the fastest took {fastest_us / 1000:.4g} ms; confirm.margin asks for {allowed_us / 1000:.4g} ms): "
+        "raise the budget or confirm.attempts, or measure on a quieter device"
     )
 
 
@@ -115,13 +148,13 @@ def _with_measurements(
     searched: SearchedSupernet,
     finalists: Sequence[Finalist],
     measure: MeasureWhole,
-    known: dict[tuple[int, ...], float],
+    known: dict[Choices, Measurement],
 ) -> list[Finalist]:
     new = [finalist.choices for finalist in finalists if finalist.choices not in known]
     if new:
         networks = [searched.task.space.decode(choices) for choices in new]
         known.update(zip(new, measure(networks), strict=True))
-    return [replace(finalist, measured_us=known[finalist.choices]) for finalist in finalists]
+    return [replace(finalist, measured_us=known[finalist.choices].latency_us) for finalist in finalists]
 
 
 def _measured(finalist: Finalist) -> float:

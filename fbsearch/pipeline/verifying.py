@@ -33,8 +33,8 @@ from fbsearch.export import (
 )
 from fbsearch.files import read_json, write_json
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.networks import measure_models
-from fbsearch.latency.profiling import SENTINEL
 from fbsearch.nn import Network, load_network
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, check_classes

@@ -1,22 +1,22 @@
-"""Whole networks on the device: for correcting sums, and for choosing among finalists."""
+"""Whole networks on the device: finalists are measured, and what they tell goes to the calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from fbsearch.architecture import Architecture
-from fbsearch.costs import AdditiveCost
-from fbsearch.devices import Device, RuntimeName
-from fbsearch.errors import CheckpointError
-from fbsearch.files import read_json, write_json
-from fbsearch.latency import AffineCorrection, LatencyTable, fit_affine
+from fbsearch.costs import AdditiveCost, latency_cost
+from fbsearch.devices import Device, Measurement, RuntimeName
+from fbsearch.errors import MeasurementError
+from fbsearch.latency import LatencyTable
+from fbsearch.latency.calibration import calibrate
+from fbsearch.latency.calibration_records import Origin
+from fbsearch.latency.design import Choices
 from fbsearch.latency.networks import measure_architectures
 from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings
-from fbsearch.search import most_probable
 from fbsearch.spaces import LayerwiseSpace
 
 
@@ -42,10 +42,10 @@ class WholeNetworkMeter:
     launches: Path | None = None
     reference_us: Callable[[], float | None] = lambda: None
 
-    def __call__(self, architectures: Sequence[Architecture]) -> list[float]:
-        """Latencies in microseconds, in the order of ``architectures``."""
+    def __call__(self, architectures: Sequence[Architecture]) -> Sequence[Measurement]:
+        """Their measurements, in the order of ``architectures``."""
         runtime: RuntimeName = self.settings.runtime
-        measurements = measure_architectures(
+        return measure_architectures(
             architectures,
             self.device,
             runtime=runtime,
@@ -58,59 +58,60 @@ class WholeNetworkMeter:
             launches=self.launches,
             reference_us=self.reference_us(),
         )
-        return [measurement.latency_us for measurement in measurements]
 
 
-def correct_table(
-    space: LayerwiseSpace,
-    table: LatencyTable,
-    cost: AdditiveCost,
-    *,
-    count: int,
-    seed: int,
-    meter: Callable[[Sequence[Architecture]], Sequence[float]],
-    path: Path,
-) -> AffineCorrection:
-    """Measure whole networks, fit the line from sums to them, and write both to ``path``.
-
-    The networks are the fastest, the slowest and random ones: a line needs its ends.
+@dataclass(frozen=True)
+class Recalibration:
+    """Adds the networks that a search measured to a table's calibration.
 
     Args:
         space: of the networks.
-        table: for the space.
-        cost: its plain sums.
-        count: how many networks, at least two.
-        seed: of the random ones.
-        meter: whole networks to their latencies in microseconds.
-        path: the file to write.
-
-    Raises:
-        MeasurementError: if whole networks do not take longer where sums are larger.
+        table: calibrated for the space, with designed networks alone.
+        path: the table's file, which is replaced.
     """
-    rng = np.random.default_rng([seed, 3])
-    ends = (most_probable(-cost.coefficients), most_probable(cost.coefficients))
-    chosen = list(dict.fromkeys([*ends, *(space.sample(rng) for _ in range(4 * count))]))[:count]
-    architectures = [space.decode(choices) for choices in chosen]
-    measured = meter(architectures)
-    sums = [table.architecture_us(architecture) for architecture in architectures]
-    correction = fit_affine(sums, measured)
-    rows = [
-        {"choices": list(choices), "sum_us": total, "measured_us": latency}
-        for choices, total, latency in zip(chosen, sums, measured, strict=True)
-    ]
-    write_json(path, {**correction.to_dict(), "networks": rows})
-    return correction
+
+    space: LayerwiseSpace
+    table: LatencyTable
+    path: Path
+
+    def __call__(self, measured: Mapping[Choices, Measurement]) -> AdditiveCost:
+        """The latency as it looks now; where the new networks fit in with nothing, as it looked before."""
+        before = self.table.calibration
+        assert before is not None and before.matches(self.space)
+        added: list[tuple[Choices, Origin, Measurement]] = [
+            (choices, "search", measurement) for choices, measurement in measured.items()
+        ]
+        table = self.table
+        with suppress(MeasurementError):
+            table = table.with_calibration(
+                calibrate(
+                    self.space,
+                    table.latency_us,
+                    [*before.measured(), *added],
+                    protocol=before.header.protocol,
+                    seed=before.header.seed,
+                    seconds=before.header.seconds,
+                )
+            )
+        table.save(self.path)
+        return latency_cost(self.space, table)
 
 
-def load_correction(path: Path) -> AffineCorrection:
-    """The correction that :func:`correct_table` wrote.
+def designed_table(table: LatencyTable, space: LayerwiseSpace) -> LatencyTable:
+    """The table as it was before a search added its finalists to the calibration.
 
-    Raises:
-        CheckpointError: if the file is missing or damaged.
+    An interrupted search goes on with the latencies that it began with.
     """
-    try:
-        return AffineCorrection.from_dict(read_json(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path}: cannot read the correction ({error!r}); delete it to measure again"
-        ) from None
+    calibration = table.calibration
+    if calibration is None or all(network.origin == "design" for network in calibration.networks):
+        return table
+    return table.with_calibration(
+        calibrate(
+            space,
+            table.latency_us,
+            calibration.measured("design"),
+            protocol=calibration.header.protocol,
+            seed=calibration.header.seed,
+            seconds=calibration.header.seconds,
+        )
+    )

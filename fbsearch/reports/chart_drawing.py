@@ -40,8 +40,8 @@ def draw_lines(chart: LineChart) -> Markup:
     x_ticks = nice_ticks(min(epochs), max(epochs), num=5, whole=True)
     x = Scale(min(epochs), max(max(epochs), min(epochs) + 1), LEFT, WIDTH - RIGHT)
     ticks, y = _value_scale(chart)
-    write = _tick_writer(chart.unit, ticks)
-    parts = [_warm_up(chart, x), _horizontal_grid(ticks, y, write)]
+    write = tick_writer(chart.unit, ticks)
+    parts = [_warm_up(chart, x), horizontal_grid(ticks, y, write)]
     parts += [
         text(x(tick), HEIGHT - BOTTOM + 17, f"{tick:.0f}", "tick", anchor="middle")
         for tick in x_ticks
@@ -67,7 +67,7 @@ def draw_scatter(scatter: Scatter) -> Markup:
     x = Scale(x_ticks[0], x_ticks[-1], LEFT + 8, WIDTH - 24)
     y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 8, TOP + 8)
     decimals = _tick_decimals([tick / 1000 for tick in x_ticks])
-    parts = [_horizontal_grid(ticks, y, _tick_writer("accuracy", ticks), right=WIDTH - 8)]
+    parts = [horizontal_grid(ticks, y, tick_writer("accuracy", ticks), right=WIDTH - 8)]
     parts += [
         text(x(t), HEIGHT - BOTTOM + 15, f"{t / 1000:.{decimals}f}", "tick", anchor="middle") for t in x_ticks
     ]
@@ -85,10 +85,10 @@ def draw_whole_networks(networks: WholeNetworks) -> Markup:
     sums, measured = zip(*networks.points, strict=True)
     low, high = min(*sums, *measured), max(*sums, *measured)
     ticks = tuple(1000 * tick for tick in nice_ticks(low / 1000, high / 1000, num=4))
-    write = _tick_writer("latency", ticks)
+    write = tick_writer("latency", ticks)
     x = Scale(ticks[0], ticks[-1], LEFT + 8, WIDTH - 24)
     y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 4, TOP + 4)
-    parts = [_horizontal_grid(ticks, y, write, right=WIDTH - 8)]
+    parts = [horizontal_grid(ticks, y, write, right=WIDTH - 8)]
     parts += [text(x(tick), HEIGHT - BOTTOM + 15, write(tick), "tick", anchor="middle") for tick in ticks]
     parts.append(text(WIDTH / 2, HEIGHT - 1, "sum of the table, ms", "axis", anchor="middle"))
     parts.append(line(x(ticks[0]), y(ticks[0]), x(ticks[-1]), y(ticks[-1]), "reference"))
@@ -106,7 +106,7 @@ def draw_histogram(histogram: Histogram) -> Markup:
     ticks = nice_ticks(0, max(b.count for b in bins), num=4, whole=True)
     x = Scale(bins[0].low, bins[-1].high, LEFT, WIDTH - 12)
     y = Scale(0, ticks[-1], HEIGHT - BOTTOM, TOP)
-    parts = [_horizontal_grid(ticks, y, lambda tick: f"{tick:.0f}", right=WIDTH - 12)]
+    parts = [horizontal_grid(ticks, y, lambda tick: f"{tick:.0f}", right=WIDTH - 12)]
     parts += _bars(histogram, x, y)
     for tick in nice_ticks(0, bins[-1].high, num=5):
         if tick <= bins[-1].high * (1 + 1e-9):
@@ -180,7 +180,7 @@ def _accuracy_ticks(low: float, high: float) -> tuple[float, ...]:
     return tuple(tick for tick in ticks if 0 <= tick <= 1) if ticks[0] < 0 or ticks[-1] > 1 else ticks
 
 
-def _tick_writer(unit: Unit, ticks: Sequence[float]) -> Callable[[float], str]:
+def tick_writer(unit: Unit, ticks: Sequence[float]) -> Callable[[float], str]:
     """Axis labels: all with the same number of decimals."""
     if unit == "accuracy":
         decimals = _tick_decimals([100 * tick for tick in ticks])
@@ -197,9 +197,10 @@ def _tick_decimals(ticks: Sequence[float]) -> int:
     return next((d for d in range(6) if all(abs(round(t, d) - t) < 1e-9 for t in ticks)), 6)
 
 
-def _horizontal_grid(
+def horizontal_grid(
     ticks: Sequence[float], y: Scale, write: Callable[[float], str], *, right: float = WIDTH - RIGHT
 ) -> Markup:
+    """A line and a label at every tick."""
     parts = []
     for tick in ticks:
         parts.append(line(LEFT, y(tick), right, y(tick), "grid"))

@@ -79,7 +79,7 @@ def render_page(run: RunFolder) -> str:
 
 def page_content(run: RunFolder) -> dict[str, Any]:
     """Everything that the template shows, section by section; None where a stage is missing."""
-    networks = compare_whole_networks(run.correction)
+    networks = compare_whole_networks(run.table)
     table = make_table_figures(run.table) if run.table else None
     return {
         "run": run,
@@ -109,12 +109,12 @@ def _layers(run: RunFolder) -> dict[str, Any] | None:
     latencies = [row.latency_us for group in groups for row in group.rows]
     known = [latency for latency in latencies if latency is not None]
     total = add_latencies(latencies)
-    correction = run.correction
+    calibration = run.table.calibration if run.table else None
     return {
         "groups": groups,
         "total_us": total,
-        "corrected_us": correction.apply(total) if correction and total is not None else None,
-        "correction": describe_line(correction) if correction else "",
+        "calibrated_us": run.table.calibrated_us(run.architecture) if run.table else None,
+        "calibration": describe_line(calibration) if calibration else "",
         "slowest_us": max(known, default=0.0),
         "decimals": formatting.ms_decimals(known),
     }

@@ -53,25 +53,6 @@ class RunRecord(_Record):
     stages: dict[str, StageRecord] = {}
 
 
-class WholeNetworkRecord(_Record):
-    """A whole network measured before the search: the table's sum and what it took."""
-
-    sum_us: Annotated[FiniteFloat, Field(gt=0)]
-    measured_us: Annotated[FiniteFloat, Field(gt=0)]
-
-
-class CorrectionRecord(_Record):
-    """``correction.json``: measured = intercept + slope * sum, fitted to whole networks."""
-
-    intercept_us: FiniteFloat
-    slope: Annotated[FiniteFloat, Field(gt=0)]
-    networks: tuple[WholeNetworkRecord, ...] = ()
-
-    def apply(self, sum_us: float) -> float:
-        """The corrected latency of a table's sum."""
-        return self.intercept_us + self.slope * sum_us
-
-
 class SlotRecord(_Record):
     """One searched layer: its candidates, their latencies and final probabilities."""
 

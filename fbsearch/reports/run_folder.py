@@ -16,7 +16,7 @@ from fbsearch.architecture import Architecture
 from fbsearch.errors import CheckpointError
 from fbsearch.files import read_json
 from fbsearch.latency import LatencyTable
-from fbsearch.reports.records import CorrectionRecord, RunRecord, SearchResult, TrainResult, Verification
+from fbsearch.reports.records import RunRecord, SearchResult, TrainResult, Verification
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -46,7 +46,6 @@ class RunFolder:
     record: RunRecord | None
     recipe: str | None
     table: LatencyTable | None
-    correction: CorrectionRecord | None
     search: SearchResult | None
     search_metrics: tuple[MetricsRow, ...]
     architecture: Architecture | None
@@ -71,7 +70,6 @@ def read_run(path: Path) -> RunFolder:
         record=_read_record(path / "run.json", RunRecord),
         recipe=_read_recipe(path / "recipe.yaml"),
         table=LatencyTable.load(path / "table.json") if (path / "table.json").exists() else None,
-        correction=_read_record(path / "correction.json", CorrectionRecord),
         search=_read_record(path / "search" / "result.json", SearchResult),
         search_metrics=_read_metrics(path / "search" / "metrics.jsonl"),
         architecture=_read_architecture(path / "architecture.json"),

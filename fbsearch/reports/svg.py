@@ -34,6 +34,20 @@ def drawing(width: float, height: float, *children: str, label: str, class_: str
     )
 
 
+_STYLE = """
+svg { font: 11px system-ui, sans-serif; background: #ffffff }
+.grid { stroke: #e3e4e0 } .reference { stroke: #5c646d; stroke-dasharray: 4 3 }
+.tick, .axis, .note { fill: #5c646d } .line { fill: none; stroke-width: 2 }
+.dot.main { fill: #0072b2 } .dot.second { fill: #d55e00; fill-opacity: 0.55 }
+"""
+
+
+def standalone(svg: Markup) -> str:
+    """A drawing as a file of its own, with the styles that the page would give it."""
+    opening, rest = svg.split(">", 1)
+    return f'{opening} xmlns="http://www.w3.org/2000/svg">{tag("style", Markup(_STYLE))}{rest}\n'
+
+
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     """A straight line."""
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)

@@ -1,11 +1,11 @@
-"""Whole networks against the sums of the table, and the line that corrects the sums."""
+"""Whole networks against the sums of the table, and what the calibration makes of the sums."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fbsearch.latency import Calibration, LatencyTable
 from fbsearch.reports.formatting import format_ms, format_percent
-from fbsearch.reports.records import CorrectionRecord
 
 
 @dataclass(frozen=True)
@@ -14,17 +14,21 @@ class WholeNetworks:
 
     Args:
         points: (sum, measured) in microseconds.
-        line: the corrected latency at the least and the greatest sum.
-        sum_error: mean of |sum / measured - 1|.
-        line_error: the same of the corrected sums, on the networks that the line was fitted to.
+        line: the fitted line at the least and the greatest sum.
         formula: the line in words.
+        sum_error: mean of |sum / measured - 1|.
+        line_error: mean error of each network as predicted by a line through the others.
+        calibrated_error: the same with the corrections of candidates.
+        repeatability: of the measurement.
     """
 
     points: tuple[tuple[float, float], ...]
     line: tuple[tuple[float, float], tuple[float, float]]
+    formula: str
     sum_error: float
     line_error: float
-    formula: str
+    calibrated_error: float
+    repeatability: float
 
     @property
     def label(self) -> str:
@@ -35,34 +39,38 @@ class WholeNetworks:
         )
 
 
-def compare_whole_networks(correction: CorrectionRecord | None) -> WholeNetworks | None:
-    """Sums, measurements and the line; None where fewer than two networks were measured."""
-    if correction is None or len(correction.networks) < 2:
+def compare_whole_networks(table: LatencyTable | None) -> WholeNetworks | None:
+    """Sums, measurements and the line; None where the table has no calibration."""
+    if table is None or table.calibration is None:
         return None
-    points = tuple(sorted((network.sum_us, network.measured_us) for network in correction.networks))
-    low, high = points[0][0], points[-1][0]
+    calibration = table.calibration
+    fit, diagnostics = calibration.header.fit, calibration.diagnostics
+    points = tuple(sorted((network.sum_us, network.latency_us) for network in calibration.networks))
+    ends = (points[0][0], points[-1][0])
+    low, high = ((total, fit.intercept_us + fit.slope * total) for total in ends)
     return WholeNetworks(
         points=points,
-        line=((low, correction.apply(low)), (high, correction.apply(high))),
-        sum_error=_mean_error([(total, measured) for total, measured in points]),
-        line_error=_mean_error([(correction.apply(total), measured) for total, measured in points]),
-        formula=describe_line(correction),
+        line=(low, high),
+        formula=describe_line(calibration),
+        sum_error=diagnostics.sum_mean_abs_error,
+        line_error=diagnostics.line_mean_abs_error,
+        calibrated_error=diagnostics.mean_abs_error,
+        repeatability=diagnostics.repeatability,
     )
 
 
-def describe_line(correction: CorrectionRecord) -> str:
-    """The correction as a formula, such as ``0.012 ms + 1.13 x the sum``."""
-    return f"{format_ms(correction.intercept_us)} + {correction.slope:.3f} \u00d7 the sum"
+def describe_line(calibration: Calibration) -> str:
+    """The fitted line as a formula, such as ``0.012 ms + 1.13 x the sum``."""
+    fit = calibration.header.fit
+    return f"{format_ms(fit.intercept_us)} + {fit.slope:.3f} \u00d7 the sum"
 
 
 def describe_errors(networks: WholeNetworks) -> str:
-    """How far sums and line are from what was measured."""
+    """How far sums, line and calibrated values are from what was measured."""
+    errors = (networks.sum_error, networks.line_error, networks.calibrated_error, networks.repeatability)
+    plain, line, calibrated, repeats = (format_percent(error, decimals=1) for error in errors)
     return (
-        f"For {len(networks.points)} whole networks the plain sums were off by "
-        f"{format_percent(networks.sum_error, decimals=1)} on average, the line fitted to them by "
-        f"{format_percent(networks.line_error, decimals=1)}."
+        f"For {len(networks.points)} whole networks the plain sums were off by {plain} on average. Predicted "
+        f"from the other networks, a line alone is off by {line}, the calibrated values, which the search "
+        f"uses, by {calibrated}; the measurement itself repeats to {repeats}."
     )
-
-
-def _mean_error(pairs: list[tuple[float, float]]) -> float:
-    return sum(abs(predicted / measured - 1) for predicted, measured in pairs) / len(pairs)

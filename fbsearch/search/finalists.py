@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -19,7 +19,12 @@ from fbsearch.train import evaluate
 
 
 def propose_finalists(
-    log_probabilities: FloatArray, latency: Limit, *, count: int, rng: np.random.Generator
+    log_probabilities: FloatArray,
+    latency: Limit,
+    *,
+    count: int,
+    rng: np.random.Generator,
+    excluded: Iterable[tuple[int, ...]] = (),
 ) -> list[tuple[int, ...]]:
     """The most probable architecture within the budget, then up to ``count - 1`` sampled ones.
 
@@ -28,16 +33,18 @@ def propose_finalists(
         latency: the budget; its floor counts only where an architecture reaches it.
         count: how many to propose; fewer where the budget leaves fewer.
         rng: draws the samples.
+        excluded: architectures that are not proposed.
 
     Raises:
         BudgetError: if no architecture keeps the budget.
     """
+    refused = list(excluded)
     try:
-        best = most_probable(log_probabilities, [latency])
+        best = most_probable(log_probabilities, [latency], excluded=refused)
     except BudgetError:
         latency = Limit(latency.cost, latency.bound)
-        best = most_probable(log_probabilities, [latency])
-    sampled = sample_within(log_probabilities, [latency], count=count - 1, rng=rng, excluded=[best])
+        best = most_probable(log_probabilities, [latency], excluded=refused)
+    sampled = sample_within(log_probabilities, [latency], count=count - 1, rng=rng, excluded=[*refused, best])
     return [best, *sampled]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,8 +52,12 @@ class SearchedSupernet:
         log_p: FloatArray = self.task.distribution.log_probabilities().detach().cpu().double().numpy()
         return log_p
 
-    def finalists(self, bound_us: float) -> list[Finalist]:
+    def finalists(self, bound_us: float, *, excluded: Iterable[tuple[int, ...]] = ()) -> list[Finalist]:
         """The most probable architecture within ``bound_us`` and sampled ones, the most accurate first.
+
+        Args:
+            bound_us: on the latency.
+            excluded: architectures that are out of the question.
 
         Raises:
             BudgetError: if no architecture keeps the bound.
@@ -63,7 +67,9 @@ class SearchedSupernet:
         rng = np.random.default_rng([self.seed, 1])
         return rank_finalists(
             self.task.supernet,
-            propose_finalists(self.log_probabilities, limit, count=settings.num_finalists, rng=rng),
+            propose_finalists(
+                self.log_probabilities, limit, count=settings.num_finalists, rng=rng, excluded=excluded
+            ),
             log_probabilities=self.log_probabilities,
             latency=limit,
             calibration_loader=self.calibration_loader,

@@ -9,8 +9,8 @@ import pytest
 
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription
 from fbsearch.latency import TableEntry
+from fbsearch.latency.calibration_records import CalibrationHeader, Diagnostics, Fit
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
-from fbsearch.reports.records import CorrectionRecord, WholeNetworkRecord
 
 TEXT = (Path(__file__).parents[2] / "docs" / "tables.md").read_text("utf-8")
 
@@ -19,12 +19,15 @@ FIELDS = [
         f"{model.__name__}.{name}"
         for model in (
             TableHeader, SpaceReference, TableSeconds, SentinelRecord, DeviceDescription, RuntimeDescription,
-            CorrectionRecord, WholeNetworkRecord,
+            CalibrationHeader, Fit, Diagnostics,
         )
         for name in model.model_fields
     ),
     *(f"TableEntry.{field.name}" for field in dataclasses.fields(TableEntry)),
+    *(f"MeasuredNetwork.{name}" for name in ("choices", "origin", "sum_us")),
     "TableHeader.entries",
+    "TableHeader.calibration",
+    "CalibrationHeader.networks",
 ]  # fmt: skip
 
 

@@ -6,9 +6,11 @@ import numpy as np
 
 from fbsearch.devices import DeviceDescription, Measurement, MeasurementProtocol, RuntimeDescription
 from fbsearch.devices.measurement import round_us
-from fbsearch.latency import LatencyTable, TableEntry
+from fbsearch.latency import Calibration, LatencyTable, TableEntry
+from fbsearch.latency.batches import SENTINEL
+from fbsearch.latency.calibration import calibrate, isolated_latencies
+from fbsearch.latency.design import design_networks
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
-from fbsearch.latency.profiling import SENTINEL
 from fbsearch.spaces import LayerwiseSpace, load_space
 
 DEVICE = DeviceDescription(name="bench", kind="local", model="Test CPU", architecture="x86_64", num_cores=4)
@@ -45,3 +47,25 @@ def sample_table(
         warnings=("a note",),
     )
     return LatencyTable(header, entries)
+
+
+def sample_calibration(
+    space: LayerwiseSpace, table: LatencyTable, *, num_networks: int = 24, num_values: int = 3
+) -> Calibration:
+    """Whole networks that take 1.2 times their sums less 5 us, give or take a few percent each."""
+    rng = np.random.default_rng(1)
+    choices = design_networks(isolated_latencies(space, table.latency_us).candidates_us, num_networks, rng)
+    measured = []
+    for one in choices:
+        total = 1.2 * table.architecture_us(space.decode(one)) - 5
+        draws = total * np.exp(rng.normal(0, 0.03) + rng.normal(0, 0.004, size=(8, num_values)))
+        rounds = tuple(tuple(round_us(float(value)) for value in row) for row in draws)
+        measured.append((one, "design", Measurement(rounds)))
+    return calibrate(
+        space,
+        table.latency_us,
+        measured,
+        protocol=table.protocol,
+        seed=0,
+        seconds=TableSeconds(converting=3.0, measuring=4.0),
+    )

@@ -71,6 +71,19 @@ def test_another_profile_says_what_differs_and_what_to_do(path):
         assert journal.events == EVENTS
 
 
+def test_the_networks_to_measure_are_kept_with_what_was_spent_before(path):
+    write(path)
+    with Journal(path, IDENTITY) as journal:
+        assert journal.networks is None
+        planned = journal.plan_networks([(0, 1), (2, 3)])
+        assert planned.choices == ((0, 1), (2, 3))
+        assert (planned.converting_s, planned.measuring_s) == (1.5, 0.25)
+        journal.append(SentinelReading(151.0, 7.5))
+        assert journal.plan_networks([(9, 9)]) == planned, "what is recorded stands"
+    with Journal(path, IDENTITY) as journal:
+        assert journal.networks == planned and journal.events == [*EVENTS, SentinelReading(151.0, 7.5)]
+
+
 def test_two_writers_are_refused(path):
     with Journal(path, IDENTITY), pytest.raises(TableError, match="another process"):
         Journal(path, IDENTITY)
@@ -91,6 +104,9 @@ def test_two_writers_are_refused(path):
         '{"sentinel_us": 0.0, "at_s": 1.0}',
         '{"sentinel_us": 1.0, "at_s": null}',
         '{"converting_s": -1.0}',
+        '{"networks": [[0, -1]]}',
+        '{"networks": [0]}',
+        '{"networks": {}}',
     ],
 )
 def test_damage_in_the_middle_is_named_by_line(path, line):

@@ -84,7 +84,7 @@ def test_a_dry_run_measures_and_writes_nothing(settings, tmp_path, capsys):
     assert main(command) == 0
     stages = json.loads(capsys.readouterr().out)
     assert [stage["name"] for stage in stages] == [
-        *("profile", "correct", "search", "train", "export", "verify", "report"),
+        *("profile", "calibrate", "search", "train", "export", "verify", "report"),
     ]
     assert not out.exists()
 

@@ -1,92 +1,96 @@
-"""The affine correction, and the choice among measured finalists."""
+"""What finalists tell the calibration, and the choice among measured finalists."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fbsearch.costs import latency_cost
-from fbsearch.errors import BudgetError, CheckpointError, MeasurementError
-from fbsearch.latency import AffineCorrection, fit_affine
+from fbsearch.devices import Measurement
+from fbsearch.errors import BudgetError
+from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.recipe import ConfirmSettings
 from fbsearch.pipeline.searching import choose_measured
-from fbsearch.pipeline.whole_networks import correct_table, load_correction
+from fbsearch.pipeline.whole_networks import Recalibration, designed_table
 from fbsearch.search import Finalist
 from fbsearch.spaces import load_space
-from tests.latency.sample_table import sample_table
+from tests.latency.sample_table import sample_calibration, sample_table
+
+SPACE = load_space("digits")
 
 
-def test_a_line_is_found_again():
-    sums = np.array([100.0, 200.0, 400.0, 800.0])
-    fit = fit_affine(sums, 12.0 + 1.15 * sums)
-    assert (fit.intercept_us, fit.slope) == (pytest.approx(12.0), pytest.approx(1.15))
-    assert fit.apply(300.0) == pytest.approx(357.0)
-    assert AffineCorrection.from_dict(fit.to_dict()) == fit
+def measured_as(latency_us):
+    return Measurement(((latency_us,) * 3,) * 8)
 
 
-@pytest.mark.parametrize(
-    ("sums", "measured"), [([1.0], [1.0]), ([2.0, 2.0], [1.0, 3.0]), ([1.0, 2.0, 3.0], [9.0, 6.0, 3.0])]
-)
-def test_points_that_make_no_line_are_refused(sums, measured):
-    with pytest.raises(MeasurementError):
-        fit_affine(sums, measured)
+@pytest.fixture(scope="module")
+def table():
+    plain = sample_table(SPACE)
+    return plain.with_calibration(sample_calibration(SPACE, plain))
 
 
-def test_corrected_cost_of_an_architecture_is_the_corrected_sum():
-    space = load_space("digits")
-    table = sample_table(space)
-    correction = AffineCorrection(-7.0, 1.2)
-    cost = latency_cost(space, table, correction)
-    choices = space.sample(np.random.default_rng(0))
-    expected = correction.apply(table.architecture_us(space.decode(choices)))
-    assert cost.of(choices) == pytest.approx(expected)
+def test_finalists_join_the_calibration_and_the_file(table, tmp_path):
+    path = tmp_path / "table.json"
+    rng = np.random.default_rng(0)
+    finalists = {SPACE.sample(rng): measured_as(3000.0), SPACE.sample(rng): measured_as(2000.0)}
+    cost = Recalibration(SPACE, table, path)(finalists)
+    saved = LatencyTable.load(path)
+    origins = [network.origin for network in saved.calibration.networks]
+    assert origins == ["design"] * 24 + ["search"] * 2
+    before = latency_cost(SPACE, table)
+    for choices, one in finalists.items():
+        assert cost.of(choices) == pytest.approx(saved.calibration.predict_us(choices))
+        assert abs(cost.of(choices) / one.latency_us - 1) < abs(before.of(choices) / one.latency_us - 1)
 
 
-def test_the_correction_measures_the_ends_and_is_kept(tmp_path):
-    space = load_space("digits")
-    table = sample_table(space)
-    cost = latency_cost(space, table)
-    seen = []
-
-    def meter(architectures):
-        seen.extend(architectures)
-        return [5.0 + 0.9 * table.architecture_us(architecture) for architecture in architectures]
-
-    path = tmp_path / "correction.json"
-    fit = correct_table(space, table, cost, count=6, seed=0, meter=meter, path=path)
-    sums = [table.architecture_us(architecture) for architecture in seen]
-    assert len(seen) == 6 and (min(sums), max(sums)) == pytest.approx(cost.range())
-    assert load_correction(path) == fit
-    assert (fit.intercept_us, fit.slope) == (pytest.approx(5.0), pytest.approx(0.9))
-    path.write_text("{}")
-    with pytest.raises(CheckpointError, match=r"correction\.json"):
-        load_correction(path)
+def test_a_resumed_search_sees_the_latencies_that_it_began_with(table, tmp_path):
+    path = tmp_path / "table.json"
+    Recalibration(SPACE, table, path)({(0, 1, 2, 3): measured_as(3000.0)})
+    again = designed_table(LatencyTable.load(path), SPACE)
+    assert again.calibration.header.fit == table.calibration.header.fit
+    assert again.calibration.networks == table.calibration.networks
+    assert designed_table(table, SPACE) is table
 
 
+def test_finalists_that_fit_in_with_nothing_change_nothing(table, tmp_path):
+    path = tmp_path / "table.json"
+    fastest = tuple(int(i) for i in np.nanargmin(latency_cost(SPACE, table, plain=True).coefficients, axis=1))
+    absurd = {fastest: measured_as(1e9)}
+    cost = Recalibration(SPACE, table, path)(absurd)
+    assert cost.of(fastest) < 1e8
+    assert LatencyTable.load(path).calibration is not None
+
+
+@dataclass
 class FakeSearch:
-    """Proposes architectures whose predictions are too low by a constant factor."""
+    """Proposes architectures whose predictions are too low by a constant factor.
 
-    def __init__(self, predicted_us: list[float], *, factor: float) -> None:
-        self.predicted_us = predicted_us
-        self.factor = factor
-        self.task = SimpleNamespace(space=SimpleNamespace(decode=lambda choices: choices))
-        self.measured: list[tuple[int, ...]] = []
+    Its latency is the factor by which it believes them to be too low.
+    """
 
-    def finalists(self, bound_us: float) -> list[Finalist]:
-        within = [i for i, predicted in enumerate(self.predicted_us) if predicted <= bound_us]
+    predicted_us: list[float]
+    factor: float
+    latency: float = 1.0
+    measured: list[tuple[int, ...]] = field(default_factory=list)
+    task = SimpleNamespace(space=SimpleNamespace(decode=lambda choices: choices))
+
+    def finalists(self, bound_us, *, excluded=()) -> list[Finalist]:
+        predicted = [one * self.latency for one in self.predicted_us]
+        within = [i for i, one in enumerate(predicted) if one <= bound_us and (i,) not in excluded]
         if not within:
             raise BudgetError("below the cheapest")
-        slowest_first = sorted(within, key=lambda i: -self.predicted_us[i])[:2]
+        slowest_first = sorted(within, key=lambda i: -predicted[i])[:2]
         return [
-            Finalist((i,), self.predicted_us[i], 0.0, 0.9 - 0.1 * rank, "sampled")
+            Finalist((i,), predicted[i], 0.0, 0.9 - 0.1 * rank, "sampled")
             for rank, i in enumerate(slowest_first)
         ]
 
     def measure(self, networks):
         self.measured.extend(networks)
-        return [self.predicted_us[choices[0]] * self.factor for choices in networks]
+        return [measured_as(self.predicted_us[choices[0]] * self.factor) for choices in networks]
 
     def choose(self, finalists):
         return 0
@@ -106,3 +110,34 @@ def test_no_finalist_within_the_budget_is_an_error_with_what_was_measured():
     search = FakeSearch([99.0, 100.0], factor=2.0)
     with pytest.raises(BudgetError):
         choose_measured(search, 100.0, measure=search.measure, settings=ConfirmSettings())
+
+
+def test_what_was_measured_moves_the_predictions_and_what_was_over_is_put_aside():
+    search, told = FakeSearch([50.0, 60.0, 70.0, 80.0, 90.0, 95.0], factor=1.3), []
+
+    def recalibrate(measured):
+        told.append(dict(measured))
+        return search.factor
+
+    winner = choose_measured(
+        search, 100.0, measure=search.measure, settings=ConfirmSettings(margin=0.03), recalibrate=recalibrate
+    )
+    assert winner.measured_us == pytest.approx(91.0) == winner.predicted_us
+    assert [set(known) for known in told] == [{(5,), (4,)}, {(5,), (4,), (2,), (1,)}]
+
+
+def test_a_calibration_that_learns_nothing_still_takes_the_next_best():
+    search = FakeSearch([60.0, 70.0, 80.0, 90.0, 95.0], factor=1.3)
+    winner = choose_measured(
+        search, 100.0, measure=search.measure, settings=ConfirmSettings(), recalibrate=lambda known: 1.0
+    )
+    assert winner.measured_us == pytest.approx(91.0)
+    assert len(set(search.measured)) == len(search.measured) == 4
+
+
+def test_a_space_without_a_network_in_the_budget_is_exhausted_and_said_so():
+    search = FakeSearch([90.0, 95.0, 99.0], factor=1.3)
+    with pytest.raises(BudgetError, match=r"none of 3 finalists keeps.*the fastest took 0\.117 ms"):
+        choose_measured(
+            search, 100.0, measure=search.measure, settings=ConfirmSettings(), recalibrate=lambda known: 1.0
+        )

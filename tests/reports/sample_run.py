@@ -14,8 +14,9 @@ from fbsearch.devices.description import DeviceDescription, RuntimeDescription
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.files import write_json, write_text
-from fbsearch.latency import LatencyTable, TableEntry
-from fbsearch.latency.affine import AffineCorrection
+from fbsearch.latency import Calibration, LatencyTable, TableEntry
+from fbsearch.latency.calibration import calibrate, isolated_latencies
+from fbsearch.latency.design import design_networks
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.spaces import LayerwiseSpace, load_space
 
@@ -58,8 +59,8 @@ def write_sample_run(
     table = make_table(searched, rng, device_name=device_name)
     choices = _sensible_choices(searched)
     architecture = searched.decode(choices)
-    correction = AffineCorrection(intercept_us=-2.0, slope=1.1)
-    predicted_us = correction.apply(table.architecture_us(architecture))
+    table = table.with_calibration(_calibration(searched, table, rng))
+    predicted_us = table.calibrated_us(architecture)
     measured_us = predicted_us / 0.94
     budget_us = measured_us / share_of_budget
     names = class_names or [str(index) for index in range(searched.num_classes)]
@@ -68,14 +69,13 @@ def write_sample_run(
     write_text(folder / "recipe.yaml", RECIPE.format(space=space, budget_ms=round(budget_us / 1000, 4)))
     write_json(folder / "run.json", _run_record(space))
     table.save(folder / "table.json")
-    write_json(folder / "correction.json", _correction(searched, table, correction, rng))
     architecture.save(folder / "architecture.json")
     _write_rows(
         folder / "search" / "metrics.jsonl", _search_rows(search_epochs, predicted_us, budget_us, rng)
     )
     write_json(
         folder / "search" / "result.json",
-        _search_result(searched, table, correction, choices, budget_us, measured_us, rng),
+        _search_result(searched, table, choices, budget_us, measured_us, rng),
     )
     _write_rows(folder / "train" / "metrics.jsonl", _training_rows(train_epochs, rng))
     test = _test_metrics(names, rng)
@@ -196,26 +196,21 @@ def _search_rows(
     return rows
 
 
-def _correction(
-    space: LayerwiseSpace, table: LatencyTable, correction: AffineCorrection, rng: np.random.Generator
-) -> dict[str, Any]:
-    chosen = [space.sample(rng) for _ in range(12)]
-    sums = [table.architecture_us(space.decode(choices)) for choices in chosen]
-    networks = [
-        {
-            "choices": choices,
-            "sum_us": total,
-            "measured_us": correction.apply(total) * (1 + rng.normal(0, 0.03)),
-        }
-        for choices, total in zip(chosen, sums, strict=True)
-    ]
-    return {**correction.to_dict(), "networks": networks}
+def _calibration(space: LayerwiseSpace, table: LatencyTable, rng: np.random.Generator) -> Calibration:
+    latencies = isolated_latencies(space, table.latency_us).candidates_us
+    measured = []
+    for choices in design_networks(latencies, 12, rng):
+        latency_us = (1.1 * table.architecture_us(space.decode(choices)) - 2) * (1 + rng.normal(0, 0.03))
+        measured.append((choices, "design", _measure(latency_us, table.protocol, rng)))
+    return calibrate(
+        space, table.latency_us, measured, protocol=table.protocol, seed=0,
+        seconds=TableSeconds(converting=30.0, measuring=12.0),
+    )  # fmt: skip
 
 
 def _search_result(
     space: LayerwiseSpace,
     table: LatencyTable,
-    correction: AffineCorrection,
     choices: tuple[int, ...],
     budget_us: float,
     measured_us: float,
@@ -226,7 +221,7 @@ def _search_result(
         logits = rng.normal(0, 1.2, len(slot.names))
         logits[choice] = logits.max() + 1.0
         probabilities = np.exp(logits) / np.exp(logits).sum()
-        latencies = [correction.slope * table.latency_us(op) for op in slot.candidates]
+        latencies = list(table.calibration.header.fit.candidates_us[len(slots)])
         slots.append(
             {
                 "names": list(slot.names),
@@ -234,7 +229,7 @@ def _search_result(
                 "probabilities": probabilities.round(6).tolist(),
             }
         )
-    finalists = [_finalist(space, table, correction, choices, 0.951, "most probable", measured_us)]
+    finalists = [_finalist(space, table, choices, 0.951, "most probable", measured_us)]
     mutant = choices
     for index in range(5):
         mutant = space.mutate(mutant, rng)
@@ -242,7 +237,6 @@ def _search_result(
             _finalist(
                 space,
                 table,
-                correction,
                 mutant,
                 0.944 - 0.006 * index + 0.004 * rng.random(),
                 "sampled",
@@ -259,7 +253,6 @@ def _search_result(
 def _finalist(
     space: LayerwiseSpace,
     table: LatencyTable,
-    correction: AffineCorrection,
     choices: tuple[int, ...],
     accuracy: float,
     source: str,
@@ -268,7 +261,7 @@ def _finalist(
     return {
         "choices": list(choices), "names": list(space.choice_names(choices)),
         "val_accuracy": round(accuracy, 4),
-        "predicted_us": correction.apply(table.architecture_us(space.decode(choices))),
+        "predicted_us": table.calibrated_us(space.decode(choices)),
         "log_probability": -3.2,
         "source": source, "measured_us": measured_us,
     }  # fmt: skip

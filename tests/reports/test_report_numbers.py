@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -26,14 +27,16 @@ from fbsearch.reports.formatting import (
 )
 from fbsearch.reports.heat_maps import latency_map, probability_map
 from fbsearch.reports.layers import add_latencies, group_layers
-from fbsearch.reports.records import CorrectionRecord, SearchResult, TestMetrics, Verification
+from fbsearch.reports.prediction_drawing import Predictions, write_predictions
+from fbsearch.reports.records import SearchResult, TestMetrics, Verification
 from fbsearch.reports.run_folder import MetricsRow
 from fbsearch.reports.scales import nice_step, nice_ticks
 from fbsearch.reports.svg import tag
 from fbsearch.reports.table_figures import histogram
 from fbsearch.reports.verdict import make_gauge, make_verdict
-from fbsearch.reports.whole_networks import compare_whole_networks
+from fbsearch.reports.whole_networks import compare_whole_networks, describe_errors
 from fbsearch.spaces import load_space, named_architecture
+from tests.latency.sample_table import sample_calibration, sample_table
 
 
 @pytest.mark.parametrize(
@@ -230,16 +233,30 @@ def test_warm_up_is_where_nothing_is_validated_yet() -> None:
     assert [chart.warm_up for chart in search_charts(rows[:2], budget_us=None)] == [None]
 
 
-def test_whole_networks_tell_the_errors_of_sums_and_line() -> None:
-    networks = [{"sum_us": 80.0, "measured_us": 100.0}, {"sum_us": 160.0, "measured_us": 200.0}]
-    correction = CorrectionRecord.model_validate({"intercept_us": 0, "slope": 1.25, "networks": networks})
-    compared = compare_whole_networks(correction)
-    assert compared is not None
-    assert compared.sum_error == pytest.approx(0.2)
-    assert compared.line_error == pytest.approx(0.0)
-    assert compared.line == ((80.0, 100.0), (160.0, 200.0))
-    assert compare_whole_networks(None) is None
-    assert compare_whole_networks(CorrectionRecord(intercept_us=1.0, slope=1.0)) is None
+def test_whole_networks_tell_the_errors_of_sums_line_and_calibration() -> None:
+    plain = sample_table()
+    table = plain.with_calibration(sample_calibration(load_space("digits"), plain))
+    compared = compare_whole_networks(table)
+    assert compared is not None and len(compared.points) == 24
+    diagnostics = table.calibration.diagnostics
+    assert compared.sum_error == diagnostics.sum_mean_abs_error > compared.calibrated_error
+    (low, start), (high, end) = compared.line
+    assert low == compared.points[0][0] and high == compared.points[-1][0] and end > start
+    assert "For 24 whole networks the plain sums were off by" in describe_errors(compared)
+    assert compare_whole_networks(None) is None and compare_whole_networks(plain) is None
+
+
+def test_a_scatter_of_predictions_is_a_file_of_its_own(tmp_path) -> None:
+    sets = [
+        Predictions("plain sums", "second", ((900.0, 1000.0), (1900.0, 2100.0))),
+        Predictions("calibrated", "main", ((1000.0, 1000.0), (2090.0, 2100.0))),
+    ]
+    write_predictions(tmp_path / "check.svg", sets)
+    root = ElementTree.parse(tmp_path / "check.svg").getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    circles = root.findall("{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == 4 + 2, "the points and the keys"
+    assert "2 whole networks" in root.get("aria-label")
 
 
 def test_class_rows_and_confusion() -> None:

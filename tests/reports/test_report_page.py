@@ -105,7 +105,8 @@ def test_shows_every_part(run: Path, whole: SampleRun) -> None:
     assert "fbsearch run digits --out runs/digits" in page.text
     for words in (
         "Confusion matrix",
-        "Corrected \u22120.002",
+        "Calibrated",
+        "and a correction per layer",
         "For 12 whole networks",
         "AMD EPYC, 2 cores, Linux",
     ):
@@ -201,7 +202,7 @@ def test_tells_of_a_collapse_a_failed_stage_and_a_diverged_loss(run: Path) -> No
 def test_names_an_operator_that_the_table_lacks(run: Path, whole: SampleRun) -> None:
     key = whole.space.decode(whole.choices).layers[0].key
     table = json.loads((run / "table.json").read_text())
-    del table["entries"][key]
+    del table["entries"][key], table["calibration"]
     (run / "table.json").write_text(json.dumps(table))
     page = report(run)
     assert "The table lacks an operator of the architecture" in page.text
@@ -212,7 +213,6 @@ FILES = [
     "run.json",
     "recipe.yaml",
     "table.json",
-    "correction.json",
     "search/metrics.jsonl",
     "search/result.json",
     "architecture.json",

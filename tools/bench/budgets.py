@@ -31,7 +31,6 @@ from fbsearch.pipeline.inputs import InputRecord, augmentation_of
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import load_verification, run_verification, save_verification
-from fbsearch.pipeline.whole_networks import load_correction
 
 
 def main() -> None:
@@ -113,7 +112,7 @@ def train_random(recipe: Recipe, searched: Path, folder: Path, seed: int) -> Non
     except CheckpointError:
         pass  # not there yet
     run = Run(recipe, folder, progress=False, notify=print)
-    latency = latency_cost(run.space, LatencyTable.load(found.table), load_correction(found.correction))
+    latency = latency_cost(run.space, LatencyTable.load(found.table))
     target = latency.of(run.space.encode(Architecture.load(found.architecture)))
     architecture = run.space.decode(random_within(latency, target, np.random.default_rng([seed, 9])))
     architecture.save(paths.architecture)

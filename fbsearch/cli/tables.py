@@ -1,0 +1,179 @@
+"""``fbsearch calibrate`` and ``fbsearch table``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fbsearch.cli.printing import notify, print_json, print_table, show_progress
+from fbsearch.devices import MeasurementProtocol, find_device
+from fbsearch.errors import SpaceError, TableMismatchError
+from fbsearch.latency import Calibration, LatencyTable
+from fbsearch.latency.calibrating import calibrate_table
+from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predictions, fresh_networks
+from fbsearch.pipeline.folder import check_writable
+from fbsearch.pipeline.recipe import apply_overrides, validate_settings
+from fbsearch.reports.prediction_drawing import Predictions, write_predictions
+from fbsearch.spaces import LayerwiseSpace, load_space
+
+
+def calibrate_file(
+    path: Path,
+    space_fields: Mapping[str, Any],
+    *,
+    device_name: str | None,
+    num_networks: int,
+    seed: int,
+    jobs: int | None,
+    overrides: Sequence[str],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Calibrate a table in place."""
+    table = LatencyTable.load(path)
+    space = _space_of(table, space_fields)
+    check_writable(path.parent)
+    calibrated = calibrate_table(
+        table,
+        space,
+        find_device(device_name or table.device.name),
+        out=path,
+        num_networks=num_networks,
+        protocol=_protocol(table, overrides),
+        jobs=jobs,
+        seed=seed,
+        progress=show_progress(quiet),
+    )
+    assert calibrated.calibration is not None
+    if as_json:
+        print_json({"table": str(path), **calibration_figures(calibrated.calibration)})
+        return
+    notify(f"{path}: {describe_calibration(calibrated.calibration)}")
+
+
+def check_file(
+    path: Path,
+    space_fields: Mapping[str, Any],
+    *,
+    device_name: str | None,
+    num_networks: int,
+    seed: int,
+    jobs: int | None,
+    overrides: Sequence[str],
+    plot: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compare a table with fresh networks."""
+    from fbsearch.latency.networks import measure_architectures
+
+    table = LatencyTable.load(path)
+    space = _space_of(table, space_fields)
+    table.check_space(space)
+    if plot is not None:
+        check_writable(plot.parent)
+    device = find_device(device_name or table.device.name)
+    runtime = table.runtime
+    runner = device.runner(runtime.name, threads=runtime.threads, precision=runtime.precision)
+    for difference in table.check_device(device.describe(), runner.description):
+        notify(f"warning: {difference}")
+    choices = fresh_networks(space, table, num_networks, seed)
+    measurements = measure_architectures(
+        [space.decode(one) for one in choices],
+        device,
+        runtime=runtime.name,
+        threads=runtime.threads,
+        precision=runtime.precision,
+        protocol=_protocol(table, overrides),
+        jobs=jobs,
+        seed=seed,
+        progress=show_progress(quiet),
+        reference_us=table.sentinel.baseline_us,
+    )
+    checked = check_predictions(space, table, choices, measurements)
+    if plot is not None:
+        write_predictions(plot, _point_sets(checked))
+    if as_json:
+        print_json({"table": str(path), "seed": seed, "verdict": checked.verdict, **checked.to_dict()})
+        return
+    _show(checked)
+    notify(f"{path}: {checked.verdict}")
+
+
+def calibration_figures(calibration: Calibration) -> dict[str, Any]:
+    """A calibration for scripts: how good it is, and its line."""
+    fit = calibration.header.fit
+    return {
+        **calibration.diagnostics.model_dump(mode="json"),
+        "intercept_us": fit.intercept_us,
+        "slope": fit.slope,
+        "spread": fit.spread,
+        "shared": fit.shared,
+        "seconds": calibration.header.seconds.model_dump(mode="json"),
+    }
+
+
+def describe_calibration(calibration: Calibration) -> str:
+    """A calibration for people, in one line."""
+    seconds = calibration.header.seconds
+    return (
+        f"calibrated with {calibration.summary}; converting {seconds.converting:.0f} s, "
+        f"measuring {seconds.measuring:.0f} s"
+    )
+
+
+def _space_of(table: LatencyTable, fields: Mapping[str, Any]) -> LayerwiseSpace:
+    """The space that the options name, or the table's own."""
+    rest = dict(fields)
+    source = rest.pop("source") or table.space_name
+    try:
+        space = load_space(source, **rest)
+    except SpaceError as error:
+        if fields["source"] is not None:
+            raise
+        raise TableMismatchError(
+            f"{table.source} was measured for space {source!r}, which is no preset ({error}): "
+            "give its file with --space"
+        ) from None
+    table.check_space(space)
+    return space
+
+
+def _protocol(table: LatencyTable, overrides: Sequence[str]) -> MeasurementProtocol:
+    return validate_settings(
+        MeasurementProtocol, apply_overrides(table.protocol.model_dump(), overrides), source="protocol"
+    )
+
+
+def _show(checked: TableCheck) -> None:
+    kinds = {"plain sums": checked.plain, "calibrated": checked.calibrated}
+    rows = [_row(name, errors) for name, errors in kinds.items() if errors is not None]
+    columns = ["prediction", "mean error", "mean |error|", "worst", "within 5 %", "Spearman"]
+    title = (
+        f"{len(checked.choices)} fresh networks of {checked.measured_us.min() / 1000:.3g} to "
+        f"{checked.measured_us.max() / 1000:.3g} ms; the measurement repeats to {checked.repeatability:.1%}"
+    )
+    print_table(title, columns, rows, numeric=frozenset(columns[1:]))
+
+
+def _row(name: str, errors: PredictionErrors) -> list[str]:
+    figures = errors.to_dict()
+    rank = "" if figures["spearman"] is None else f"{figures['spearman']:.3f}"
+    return [
+        name,
+        f"{figures['mean_error']:+.1%}",
+        f"{figures['mean_abs_error']:.1%}",
+        f"{figures['max_abs_error']:.1%}",
+        f"{figures['share_within_5_percent']:.0%}",
+        rank,
+    ]
+
+
+def _point_sets(checked: TableCheck) -> list[Predictions]:
+    sets = [("plain sums", "second", checked.plain), ("calibrated", "main", checked.calibrated)]
+    return [
+        Predictions(name, role, tuple(zip(one.predicted_us.tolist(), one.measured_us.tolist(), strict=True)))
+        for name, role, one in sets
+        if one is not None
+    ]

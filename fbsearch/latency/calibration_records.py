@@ -1,0 +1,140 @@
+"""The parts of a calibration, as they stand in a table's file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from fbsearch.devices.protocol import MeasurementProtocol
+from fbsearch.latency.design import Choices
+from fbsearch.latency.entry import TableEntry
+from fbsearch.latency.header import TableRecord, TableSeconds
+
+Origin = Literal["design", "search"]
+"""Why a network was measured: to calibrate, or because a search proposed it."""
+
+_Keys = tuple[str, ...]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Error = Annotated[float, Field(ge=0)]
+_Latency = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """A whole network.
+
+    Args:
+        choices: candidate index per slot.
+        origin: why it was measured.
+        sum_us: sum of its operators' entries.
+        measurement: of the whole.
+    """
+
+    choices: Choices
+    origin: Origin
+    sum_us: float
+    measurement: TableEntry
+
+    @property
+    def latency_us(self) -> float:
+        """As measured."""
+        return self.measurement.latency_us
+
+    @property
+    def repeatability(self) -> float:
+        """How far the medians of its odd and of its even rounds are apart, as a share."""
+        return repeatability(self.measurement.rounds_us)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "choices": list(self.choices),
+            "origin": self.origin,
+            "sum_us": self.sum_us,
+            **self.measurement.to_dict(),
+        }
+
+
+class Fit(TableRecord):
+    """The fitted model; see :mod:`fbsearch.latency.fitting`.
+
+    Args:
+        intercept_us: alpha.
+        slope: beta.
+        spread: t of the shrinkage.
+        shared: rho of the shrinkage.
+        fixed_us: calibrated latency of what is not chosen; may be below 0.
+        candidates_us: calibrated latency per slot and candidate.
+    """
+
+    intercept_us: float
+    slope: Annotated[float, Field(gt=0)]
+    spread: Annotated[float, Field(ge=0, le=1e9)]
+    shared: _Share
+    fixed_us: float
+    candidates_us: Annotated[
+        tuple[Annotated[tuple[_Latency, ...], Field(strict=False)], ...], Field(strict=False)
+    ]
+
+
+class Diagnostics(TableRecord):
+    """How good a calibration is; errors are shares of the measured latency.
+
+    Args:
+        num_networks: measured.
+        num_unseen: candidates (of a layer) that stand in none of them: there the line alone, and what was
+            learnt of the operator elsewhere, speaks.
+        mean_abs_error: of each network as predicted from all the others.
+        max_abs_error: the largest of them.
+        share_within_5_percent: of these networks.
+        line_mean_abs_error: the same for a line without corrections.
+        sum_mean_abs_error: of the plain sums.
+        repeatability: mean difference between a network's odd and even rounds: no prediction can be better.
+    """
+
+    num_networks: Annotated[int, Field(ge=3)]
+    num_unseen: Annotated[int, Field(ge=0)]
+    mean_abs_error: _Error
+    max_abs_error: _Error
+    share_within_5_percent: _Share
+    line_mean_abs_error: _Error
+    sum_mean_abs_error: _Error
+    repeatability: _Error
+
+
+class CalibrationHeader(TableRecord):
+    """Everything but the networks.
+
+    Args:
+        created: when it was fitted, UTC.
+        protocol: how the networks were measured.
+        seed: of the design and the order of measuring.
+        seconds: what it took.
+        fixed: keys of stem and head.
+        slots: keys of the candidates, slot by slot.
+        fit: the model.
+        diagnostics: how good it is.
+    """
+
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\+00:00|Z)$")]
+    protocol: MeasurementProtocol
+    seed: Annotated[int, Field(ge=0)]
+    seconds: TableSeconds
+    fixed: Annotated[_Keys, Field(strict=False)]
+    slots: Annotated[
+        tuple[Annotated[_Keys, Field(min_length=1, strict=False)], ...], Field(min_length=1, strict=False)
+    ]
+    fit: Fit
+    diagnostics: Diagnostics
+
+
+def repeatability(rounds_us: Sequence[Sequence[float]]) -> float:
+    """|odd / even - 1| of the medians of odd and even rounds; 0 of a single round."""
+    medians = [float(np.median(values)) for values in rounds_us]
+    if len(medians) < 2:
+        return 0.0
+    return abs(float(np.median(medians[::2])) / float(np.median(medians[1::2])) - 1)

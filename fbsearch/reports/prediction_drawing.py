@@ -1,0 +1,68 @@
+"""Predicted against measured latencies: a scatter as a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from fbsearch.files import write_text
+from fbsearch.reports.chart_drawing import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, horizontal_grid, tick_writer
+from fbsearch.reports.formatting import format_ms
+from fbsearch.reports.scales import Scale, nice_ticks
+from fbsearch.reports.svg import drawing, line, standalone, tag, text
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One set of points.
+
+    Args:
+        name: what predicted.
+        role: ``main`` or ``second``.
+        points: (predicted, measured) in microseconds.
+    """
+
+    name: str
+    role: str
+    points: tuple[tuple[float, float], ...]
+
+
+def write_predictions(path: Path, sets: Sequence[Predictions]) -> None:
+    """Write the scatter to ``path`` as SVG."""
+    write_text(path, standalone(draw_predictions(sets)))
+
+
+def draw_predictions(sets: Sequence[Predictions]) -> Markup:
+    """Measured over predicted latency, and where both would be equal.
+
+    Args:
+        sets: the last is drawn on top.
+    """
+    values = [value for one in sets for point in one.points for value in point]
+    ticks = tuple(1000 * tick for tick in nice_ticks(min(values) / 1000, max(values) / 1000, num=4))
+    write = tick_writer("latency", ticks)
+    x = Scale(ticks[0], ticks[-1], LEFT + 8, WIDTH - 24)
+    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 4, TOP + 4)
+    parts = [horizontal_grid(ticks, y, write, right=WIDTH - 8)]
+    parts += [text(x(tick), HEIGHT - BOTTOM + 15, write(tick), "tick", anchor="middle") for tick in ticks]
+    parts.append(text(WIDTH / 2, HEIGHT - 1, "predicted, ms (measured upwards)", "axis", anchor="middle"))
+    parts.append(line(x(ticks[0]), y(ticks[0]), x(ticks[-1]), y(ticks[-1]), "reference"))
+    for number, one in enumerate(sets):
+        at = TOP + 10 + 14 * number
+        parts.append(tag("circle", cx=LEFT + 18, cy=at - 4, r=3.5, class_=f"dot {one.role}"))
+        parts.append(text(LEFT + 26, at, one.name, "note"))
+        parts += [_point(one, point, x, y) for point in one.points]
+    names = " and ".join(one.name for one in sets)
+    label = f"Measured latency of {len(sets[0].points)} whole networks over that predicted by {names}"
+    return drawing(WIDTH, HEIGHT, *parts, label=label)
+
+
+def _point(one: Predictions, point: tuple[float, float], x: Scale, y: Scale) -> Markup:
+    predicted, measured = point
+    words = f"{one.name}: predicted {format_ms(predicted)}, measured {format_ms(measured)}"
+    return tag(
+        "circle", tag("title", words), cx=x(predicted), cy=y(measured), r=3.5, class_=f"dot {one.role}"
+    )

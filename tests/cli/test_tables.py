@@ -1,0 +1,96 @@
+"""``fbsearch calibrate`` and ``fbsearch table check``, on a simulated device."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fbsearch.cli import main
+from fbsearch.devices import Measurement
+from fbsearch.latency import LatencyTable
+from fbsearch.latency.profiling import profile
+from tests.devices.simulated import simulated_models
+from tests.latency.simulated_networks import SPACE, NetworkDevice, simulated_network_us, simulated_networks
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("profiled") / "table.json"
+    profile(SPACE, NetworkDevice(), out=path, converter=simulated_models)
+    return path
+
+
+@pytest.fixture
+def table(profiled, tmp_path, monkeypatch):
+    """A plain table of the simulated device, which the commands find."""
+    path = tmp_path / "table.json"
+    path.write_bytes(profiled.read_bytes())
+
+    def measure(architectures, device, **options):
+        latencies = [simulated_network_us(SPACE.encode(one)) for one in architectures]
+        return tuple(Measurement(((latency,) * 3,) * 8) for latency in latencies)
+
+    monkeypatch.setattr("fbsearch.cli.tables.find_device", lambda name: NetworkDevice())
+    calibrating = "fbsearch.latency.calibrating"
+    monkeypatch.setattr(f"{calibrating}.converting", lambda *args, **options: simulated_models)
+    monkeypatch.setattr(f"{calibrating}.converting_networks", lambda *args, **options: simulated_networks)
+    monkeypatch.setattr("fbsearch.latency.networks.measure_architectures", measure)
+    return path
+
+
+def run(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr()
+
+
+def test_a_table_is_calibrated_in_place_and_checked(table, tmp_path, capsys):
+    printed = run(capsys, "calibrate", table, "--networks", 24, "--quiet", "--json")
+    figures = json.loads(printed.out)
+    assert figures["num_networks"] == 24 and figures["mean_abs_error"] < figures["sum_mean_abs_error"]
+    assert len(LatencyTable.load(table).calibration.networks) == 24
+
+    plot = tmp_path / "plots" / "check.svg"
+    printed = run(capsys, "table", "check", table, "-n", 30, "--seed", 1, "--plot", plot, "--quiet", "--json")
+    checked = json.loads(printed.out)
+    assert checked["num_networks"] == 30 and checked["repeatability"] == 0.0
+    calibrated, plain = checked["calibrated"], checked["plain"]
+    assert calibrated["mean_abs_error"] < 0.01 < plain["mean_abs_error"]
+    assert calibrated["share_within_5_percent"] == 1.0 and calibrated["spearman"] > 0.99
+    assert plot.read_text().startswith("<svg ")
+
+    printed = run(capsys, "table", "check", table, "-n", 5, "--quiet")
+    assert printed.err.count("\n") == 1 and "calibrated values are off by" in printed.err
+
+
+def test_an_architecture_is_described_with_both_latencies(table, tmp_path, capsys):
+    architecture = tmp_path / "a.json"
+    SPACE.decode((0, 1, 2, 3)).save(architecture)
+    plain = json.loads(run(capsys, "describe", architecture, "--table", table, "--json").out)
+    assert plain["calibrated_ms"] is None
+    run(capsys, "calibrate", table, "--networks", 24, "--quiet")
+    both = json.loads(run(capsys, "describe", architecture, "--table", table, "--json").out)
+    assert both["latency_ms"] == plain["latency_ms"]
+    assert both["calibrated_ms"] == pytest.approx(simulated_network_us((0, 1, 2, 3)) / 1000, rel=0.03)
+    assert "calibrated, as a whole" in run(capsys, "describe", architecture, "--table", table).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("calibrate", "{table}", "--networks", "3"), "at least 4"),
+        (("calibrate", "{table}", "--space", "cifar"), "cifar"),
+        (("calibrate", "{table}", "--set", "max_rounds=2"), "min_rounds"),
+        (("calibrate", "none.json"), "cannot read a latency table"),
+        (("table", "check", "{table}", "--networks", "1"), "at least 2"),
+        (("table", "check", "{table}", "--networks", "99999"), "the space holds"),
+        (("table", "check", "{table}", "--space", "none.yaml"), "none.yaml"),
+        (("profile", "--space", "digits", "--calibrate", "2"), "at least 4"),
+    ],
+)
+def test_bad_input_is_one_line(table, capsys, arguments, named):
+    before = table.read_bytes()
+    assert main([argument.replace("{table}", str(table)) for argument in arguments]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("fbsearch: error: ") and named in line
+    assert table.read_bytes() == before
