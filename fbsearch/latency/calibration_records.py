@@ -14,8 +14,8 @@ from fbsearch.latency.design import Choices
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import TableRecord, TableSeconds
 
-Origin = Literal["design", "search"]
-"""Why a network was measured: to calibrate, or because a search proposed it."""
+Origin = Literal["design", "search", "export"]
+"""Why a network was measured: to calibrate, because a search proposed it, or as the exported model."""
 
 _Keys = tuple[str, ...]
 _Share = Annotated[float, Field(ge=0, le=1)]

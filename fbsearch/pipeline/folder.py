@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -92,6 +92,11 @@ class RunPaths:
         """The check of the exported model on the device."""
         return self.root / "verification.json"
 
+    @property
+    def attempts(self) -> Path:
+        """Exported models that were over the budget, each in a folder with its number."""
+        return self.root / "attempts"
+
     def model(self, model_format: str) -> Path:
         """A model file."""
         return self.root / f"model.{model_format}"
@@ -152,6 +157,13 @@ class RunRecord:
             self._data["stages"][name] = {"seconds": round(seconds, 3), "error": error}
             if writes:
                 write_json(self._path, self._data)
+
+    def forget(self, stages: Iterable[str], *, writes: bool = True) -> None:
+        """Let stages run again. Only the process that ``writes`` saves it."""
+        for name in stages:
+            self._data["stages"].pop(name, None)
+        if writes:
+            write_json(self._path, self._data)
 
     def _earlier_seconds(self, name: str) -> float:
         """What an interrupted stage had taken already."""

@@ -102,11 +102,13 @@ class ConfirmSettings(_Model):
             0 takes plain sums.
         margin: share of the budget kept free when an architecture is chosen by its measured latency.
         attempts: times that the finalists may be measured and proposed again.
+        exports: models that may be trained and exported until one, measured as exported, keeps the budget.
     """
 
     num_networks: Annotated[int, Field(ge=0)] = 8
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.03
     attempts: Annotated[int, Field(ge=1)] = 4
+    exports: Annotated[int, Field(ge=1)] = 4
 
     @field_validator("num_networks")
     @classmethod

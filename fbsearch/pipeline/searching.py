@@ -47,6 +47,7 @@ def run_search(
     measure: MeasureWhole | None = None,
     confirm: ConfirmSettings | None = None,
     recalibrate: Recalibrate | None = None,
+    exported: Mapping[Choices, Measurement] | None = None,
 ) -> SearchResult | None:
     """Search, choose, and write the result, the architecture and its inherited weights.
 
@@ -66,6 +67,7 @@ def run_search(
         measure: measures finalists on the device; None chooses by predicted latency.
         confirm: how the measured latency decides; needed with ``measure``.
         recalibrate: learns from the measured finalists; None where the latencies are plain sums.
+        exported: what models took that were exported before, and were over the budget.
 
     Raises:
         BudgetError: if no architecture keeps the budget.
@@ -92,7 +94,12 @@ def run_search(
             result = searched.result(finalists, chosen=searched.choose(finalists), budget_us=budget_us)
         else:
             result = choose_measured(
-                searched, budget_us, measure=measure, settings=confirm, recalibrate=recalibrate
+                searched,
+                budget_us,
+                measure=measure,
+                settings=confirm,
+                recalibrate=recalibrate,
+                exported=exported,
             )
         _write(searched, result, paths)
     accelerator.wait_for_everyone()
@@ -106,6 +113,7 @@ def choose_measured(
     measure: MeasureWhole,
     settings: ConfirmSettings,
     recalibrate: Recalibrate | None = None,
+    exported: Mapping[Choices, Measurement] | None = None,
 ) -> SearchResult:
     """Choose among the finalists whose latency, measured as whole networks, keeps the budget.
 
@@ -117,9 +125,12 @@ def choose_measured(
         BudgetError: if none is found; the message says what was measured.
     """
     allowed_us = budget_us * (1 - settings.margin)
-    bound_us, known = budget_us, dict[Choices, Measurement]()
+    bound_us, known = budget_us, dict(exported or {})
+    if known:
+        searched, bound_us = _learnt(searched, known, known, bound_us, allowed_us, recalibrate)
+    refused = set(known)  # over the budget as exported, whatever they take when measured again
     for _ in range(settings.attempts):
-        over = [choices for choices, one in known.items() if one.latency_us > allowed_us]
+        over = refused | {choices for choices, one in known.items() if one.latency_us > allowed_us}
         try:
             proposed = searched.finalists(bound_us, excluded=over)
         except BudgetError:
@@ -127,21 +138,42 @@ def choose_measured(
                 raise
             break  # nothing is left within the bound
         finalists = _with_measurements(searched, proposed, measure, known)
-        latency = recalibrate(known) if recalibrate is not None else None
+        measured = {finalist.choices: known[finalist.choices] for finalist in finalists}
+        learnt = _learnt(searched, known, measured, bound_us, allowed_us, recalibrate)
         keeping = [finalist for finalist in finalists if _measured(finalist) <= allowed_us]
         if keeping:
             chosen = finalists.index(keeping[searched.choose(keeping)])
             return searched.result(finalists, chosen=chosen, budget_us=budget_us)
-        if latency is not None:
-            searched, bound_us = replace(searched, latency=latency), allowed_us
-        else:
-            bound_us *= allowed_us / min(map(_measured, finalists))
+        searched, bound_us = learnt
     fastest_us = min(one.latency_us for one in known.values())
     raise BudgetError(
         f"none of {len(known)} finalists keeps {budget_us / 1000:.4g} ms when measured as a whole "
         f"(the fastest took {fastest_us / 1000:.4g} ms; confirm.margin asks for {allowed_us / 1000:.4g} ms): "
         "raise the budget or confirm.attempts, or measure on a quieter device"
     )
+
+
+def _learnt(
+    searched: SearchedSupernet,
+    known: Mapping[Choices, Measurement],
+    over: Mapping[Choices, Measurement],
+    bound_us: float,
+    allowed_us: float,
+    recalibrate: Recalibrate | None,
+) -> tuple[SearchedSupernet, float]:
+    """The search with what is now known of latencies, and the bound for its next finalists.
+
+    Args:
+        searched: as it was.
+        known: every network measured so far.
+        over: those among them that were just found over the budget.
+        bound_us: of the finalists that they were.
+        allowed_us: what they may take.
+        recalibrate: None where the latencies are plain sums.
+    """
+    if recalibrate is not None:
+        return replace(searched, latency=recalibrate(known)), allowed_us
+    return searched, bound_us * min(1.0, allowed_us / min(one.latency_us for one in over.values()))
 
 
 def _with_measurements(

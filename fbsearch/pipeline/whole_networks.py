@@ -68,18 +68,21 @@ class Recalibration:
         space: of the networks.
         table: calibrated for the space, with designed networks alone.
         path: the table's file, which is replaced.
+        exported: those of the networks that were measured as exported models.
     """
 
     space: LayerwiseSpace
     table: LatencyTable
     path: Path
+    exported: frozenset[Choices] = frozenset()
 
     def __call__(self, measured: Mapping[Choices, Measurement]) -> AdditiveCost:
         """The latency as it looks now; where the new networks fit in with nothing, as it looked before."""
         before = self.table.calibration
         assert before is not None and before.matches(self.space)
         added: list[tuple[Choices, Origin, Measurement]] = [
-            (choices, "search", measurement) for choices, measurement in measured.items()
+            (choices, "export" if choices in self.exported else "search", measurement)
+            for choices, measurement in measured.items()
         ]
         table = self.table
         with suppress(MeasurementError):

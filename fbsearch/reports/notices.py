@@ -38,6 +38,7 @@ def find_notices(run: RunFolder) -> tuple[Notice, ...]:
         *_stage_errors(run),
         *(_verification_notices(run.verification) if run.verification else ()),
         *(_search_notices(run.search) if run.search else ()),
+        *_attempt_notices(run),
         *_metrics_notices("search", run.search_metrics),
         *_metrics_notices("training", run.training_metrics),
         *_table_notices(run),
@@ -72,6 +73,20 @@ def _verification_notices(verification: Verification) -> Iterator[Notice]:
         yield Notice("bad", "The model does not keep its budget", _over_budget(verification))
     yield from _latency_notices(verification)
     yield from _agreement_notices(verification)
+
+
+def _attempt_notices(run: RunFolder) -> Iterator[Notice]:
+    if run.put_aside:
+        number = len(run.put_aside)
+        latencies = ", ".join(format_ms(1000 * one.measured_ms) for one in run.put_aside)
+        yield Notice(
+            "warn",
+            "One exported model was over its budget and made way"
+            if number == 1
+            else f"{number} exported models were over their budget and made way",
+            f"Measured {latencies}; the folder \u2018attempts\u2019 keeps them. What they took went to the "
+            "calibration, and the next best architecture was trained.",
+        )
 
 
 def _over_budget(verification: Verification) -> str:

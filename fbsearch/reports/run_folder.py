@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ class RunFolder:
     training: TrainResult | None
     training_metrics: tuple[MetricsRow, ...]
     verification: Verification | None
+    put_aside: tuple[Verification, ...] = ()
 
 
 def read_run(path: Path) -> RunFolder:
@@ -76,11 +77,20 @@ def read_run(path: Path) -> RunFolder:
         training=_read_record(path / "train" / "result.json", TrainResult),
         training_metrics=_read_metrics(path / "train" / "metrics.jsonl"),
         verification=_read_record(path / "verification.json", Verification),
+        put_aside=tuple(_put_aside(path / "attempts")),
     )
     contents = [getattr(run, field.name) for field in fields(run) if field.name != "path"]
     if all(content is None or content == () for content in contents):
         raise CheckpointError(f"{path}: holds no file of a run (run.json, table.json, verification.json, …)")
     return run
+
+
+def _put_aside(folder: Path) -> Iterator[Verification]:
+    """Of the exported models that were over the budget, in their order."""
+    for attempt in sorted(folder.glob("[0-9]*"), key=lambda path: int(path.name)):
+        verification = _read_record(attempt / "verification.json", Verification)
+        if verification is not None:
+            yield verification
 
 
 def _read_architecture(path: Path) -> Architecture | None:

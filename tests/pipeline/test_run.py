@@ -77,6 +77,21 @@ def test_a_run_from_nothing_to_a_verified_model(settings, tmp_path, capsys, monk
     described = json.loads(capsys.readouterr().out)
     assert described["latency_ms"] == pytest.approx(sum(op["latency_ms"] for op in described["operators"]))
 
+    # Had the model taken longer, the next best would have taken its place.
+    first = (out / "architecture.json").read_bytes()
+    verification |= {
+        "measured_ms": 1.02 * verification["budget_ms"],
+        "keeps_budget": False,
+        "rounds_us": [[1020 * verification["budget_ms"]] * 3] * 8,
+    }
+    (out / "verification.json").write_text(json.dumps(verification))
+    assert main([*command, "--resume"]) == 0
+    assert (out / "attempts" / "1" / "architecture.json").read_bytes() == first
+    assert (out / "architecture.json").read_bytes() != first
+    again = json.loads((out / "verification.json").read_text())
+    assert again["measured_ms"] <= again["budget_ms"] == verification["budget_ms"]
+    assert "over its budget and made way" in (out / "report.html").read_text()
+
 
 def test_a_dry_run_measures_and_writes_nothing(settings, tmp_path, capsys):
     out = tmp_path / "run"

@@ -141,3 +141,26 @@ def test_a_space_without_a_network_in_the_budget_is_exhausted_and_said_so():
         choose_measured(
             search, 100.0, measure=search.measure, settings=ConfirmSettings(), recalibrate=lambda known: 1.0
         )
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_an_exported_model_over_the_budget_makes_way(learns):
+    search = FakeSearch([50.0, 60.0, 70.0, 80.0, 90.0], factor=1.05)
+    winner = choose_measured(
+        search,
+        90.0,
+        measure=search.measure,
+        settings=ConfirmSettings(margin=0.0),
+        recalibrate=(lambda known: search.factor) if learns else None,
+        exported={(3,): measured_as(95.0)},
+    )
+    assert winner.measured_us == pytest.approx(73.5)
+    assert (3,) not in search.measured
+
+
+def test_the_file_tells_which_network_was_exported(table, tmp_path):
+    path = tmp_path / "table.json"
+    networks = {(0, 1, 2, 3): measured_as(3000.0), (3, 2, 1, 0): measured_as(2000.0)}
+    Recalibration(SPACE, table, path, exported=frozenset({(3, 2, 1, 0)}))(networks)
+    saved = LatencyTable.load(path).calibration.networks
+    assert [network.origin for network in saved[-2:]] == ["search", "export"]
