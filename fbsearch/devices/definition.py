@@ -17,6 +17,9 @@ from fbsearch.files import parse_yaml
 Delegate = Literal["xnnpack", "gpu", "nnapi", "none"]
 
 _FOLDER = re.compile(r"(/[A-Za-z0-9._-]+)*/fbsearch[A-Za-z0-9._-]*")
+ADB_PORT, SERVER_PORT = 5555, 5037
+"""Where a device (after ``adb tcpip 5555``) and the adb server listen."""
+
 _CORES = re.compile(r"big|little|all|(0[xX])?[0-9a-fA-F]{1,64}")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
@@ -79,7 +82,7 @@ class AdbDefinition(_Definition):
     serial: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     address: str | None = None
     transport: Literal["auto", "usb", "tcp", "server"] = "auto"
-    server: str = "127.0.0.1:5037"
+    server: str = f"127.0.0.1:{SERVER_PORT}"
     adb_key: Path | None = None
     cores: str | None = None
     delegate: Delegate = "xnnpack"
@@ -129,7 +132,7 @@ class AdbDefinition(_Definition):
     @classmethod
     def _host_and_port(cls, value: str | None) -> str | None:
         if value is not None:
-            split_address(value, 5555)
+            split_address(value, ADB_PORT)
         return value
 
 
@@ -138,6 +141,11 @@ DeviceDefinition = LocalDefinition | AdbDefinition
 _DEFINITION: TypeAdapter[DeviceDefinition] = TypeAdapter(
     Annotated[LocalDefinition | AdbDefinition, Field(discriminator="kind")]
 )
+
+
+def tcp_serial(host: str, port: int) -> str:
+    """The serial of a device on TCP, as adb writes it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def split_address(text: str, default_port: int) -> tuple[str, int]:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from fbsearch.devices.definition import AdbDefinition, DeviceDefinition, load_definition, split_address
+from fbsearch.devices.definition import (
+    ADB_PORT,
+    AdbDefinition,
+    DeviceDefinition,
+    load_definition,
+    split_address,
+    tcp_serial,
+)
 from fbsearch.devices.description import DeviceDescription
 from fbsearch.devices.local import LocalDevice
 from fbsearch.devices.runner import Device
@@ -184,7 +191,7 @@ def _discovered(phones: list[AdbDefinition]) -> tuple[list[FoundDevice], list[st
         return [], [
             f"no phones were looked for: {error.name} is not installed (pip install adb-shell adbutils)"
         ]
-    addresses = [split_address(phone.address, 5555) for phone in phones if phone.address is not None]
+    addresses = [split_address(phone.address, ADB_PORT) for phone in phones if phone.address is not None]
     return discover(addresses=addresses)
 
 
@@ -192,8 +199,7 @@ def _serial(phone: AdbDefinition) -> str | None:
     """As discovery shows it."""
     if phone.address is None:
         return phone.serial
-    host, port = split_address(phone.address, 5555)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return tcp_serial(*split_address(phone.address, ADB_PORT))
 
 
 def _without_file(place: str) -> AdbDefinition:

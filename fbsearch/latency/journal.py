@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from fbsearch.devices.log import Event, ModelRound, SentinelReading
 from fbsearch.errors import TableError, TableFormatError, TableMismatchError
+from fbsearch.files import lock
 from fbsearch.latency.design import Choices
 
 FORMAT = "fbsearch.latency_journal"
@@ -115,17 +115,11 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        import fcntl  # absent on Windows, where two writers go unnoticed
-
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(self._file):
             raise TableError(
                 f"{self.path}: another process is profiling into this file; "
                 "wait for it, or choose another --out"
-            ) from None
+            )
 
     def _read_or_begin(self, identity: Mapping[str, Any]) -> None:
         self._file.seek(0)

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 
 from fbsearch.devices.adb.connection import AdbAddress, Connection
-from fbsearch.devices.adb.direct import connect_tcp, connect_usb, tcp_serial
+from fbsearch.devices.adb.direct import connect_tcp, connect_usb
 from fbsearch.devices.adb.keys import load_key
 from fbsearch.devices.adb.server import attach, choose_server, connect_server, list_server
+from fbsearch.devices.definition import tcp_serial
 from fbsearch.errors import DependencyError, DeviceError, DeviceUnavailableError
 
 _LOGGER = logging.getLogger(__name__)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from fbsearch.devices.definition import ADB_PORT, SERVER_PORT
+
 TransportName = Literal["auto", "usb", "tcp", "server"]
 
 
@@ -43,10 +45,10 @@ class AdbAddress:
 
     serial: str | None = None
     host: str | None = None
-    port: int = 5555
+    port: int = ADB_PORT
     transport: TransportName = "auto"
     server_host: str = "127.0.0.1"
-    server_port: int = 5037
+    server_port: int = SERVER_PORT
     key: Path | None = None
     auth_timeout_s: float = 60
 

@@ -15,12 +15,11 @@ from fbsearch.devices.adb.phone import Phone
 from fbsearch.devices.adb.readings import PhoneReadings, core_mask
 from fbsearch.devices.adb.reconnecting import ReconnectingConnection
 from fbsearch.devices.adb.runner import PhoneRunner
-from fbsearch.devices.definition import AdbDefinition, split_address
+from fbsearch.devices.definition import ADB_PORT, SERVER_PORT, AdbDefinition, split_address
 from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.errors import DeviceError
 
-_ADB_PORT, _SERVER_PORT = 5555, 5037
 _NOT_TOLD = "not told"
 
 _log = logging.getLogger(__name__)
@@ -54,10 +53,10 @@ class AdbDevice:
     def address(self) -> AdbAddress:
         """Where it is."""
         definition = self._definition
-        host, port = (None, _ADB_PORT)
+        host, port = (None, ADB_PORT)
         if definition.address is not None:
-            host, port = split_address(definition.address, _ADB_PORT)
-        server_host, server_port = split_address(definition.server, _SERVER_PORT)
+            host, port = split_address(definition.address, ADB_PORT)
+        server_host, server_port = split_address(definition.server, SERVER_PORT)
         key = definition.adb_key
         return AdbAddress(
             serial=definition.serial,

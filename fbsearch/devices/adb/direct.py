@@ -15,6 +15,7 @@ from fbsearch.devices.adb.services import ServiceConnection
 from fbsearch.devices.adb.streams import Deadline
 from fbsearch.devices.adb.transports import PacedTransport, SoundTcpTransport
 from fbsearch.devices.adb.usb import UsbDevice, choose_usb, list_usb
+from fbsearch.devices.definition import tcp_serial
 from fbsearch.errors import ConnectionLostError, DeviceError, DeviceUnavailableError
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -95,11 +96,6 @@ def usb_link(device: UsbDevice) -> DirectLink:
         raise faults.missing_libusb("adb-shell did not find it")
     transport = PacedTransport(UsbTransport(device.handle, device.setting, usb_info=device.name))
     return DirectLink(PacketLink(transport), serial=device.name, transport="usb")
-
-
-def tcp_serial(host: str, port: int) -> str:
-    """The serial of a device on TCP, as adb writes it."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class DirectLink:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from fbsearch.devices.adb import faults
-from fbsearch.devices.adb.direct import DirectLink, tcp_link, tcp_serial, usb_link
+from fbsearch.devices.adb.direct import DirectLink, tcp_link, usb_link
 from fbsearch.devices.adb.keys import AdbKey, default_key_path, load_key
 from fbsearch.devices.adb.quoting import one_line
 from fbsearch.devices.adb.server import ServerDevice, list_server, server_state
 from fbsearch.devices.adb.usb import UsbDevice, list_usb
+from fbsearch.devices.definition import SERVER_PORT, tcp_serial
 from fbsearch.errors import DependencyError, DeviceError, DeviceUnavailableError
 
 DeviceState = Literal["ready", "unauthorised", "offline", "busy", "no permission", "unknown"]
@@ -48,7 +49,7 @@ class FoundDevice:
 def discover(
     *,
     server_host: str = "127.0.0.1",
-    server_port: int = 5037,
+    server_port: int = SERVER_PORT,
     addresses: Iterable[tuple[str, int]] = (),
     key: Path | None = None,
 ) -> tuple[list[FoundDevice], list[str]]:

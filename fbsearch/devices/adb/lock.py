@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import platformdirs
 
 from fbsearch.errors import DeviceError
+from fbsearch.files import lock
 
 
 @contextmanager
@@ -23,11 +23,6 @@ def phone_lock(serial: str, name: str) -> Iterator[None]:
     Raises:
         DeviceError: if another process of this user holds it.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl  # absent on Windows, where two processes go unnoticed
-
     folder = platformdirs.user_cache_path("fbsearch") / "locks"
     path = folder / hashlib.sha256(serial.encode()).hexdigest()[:16]
     try:
@@ -36,10 +31,8 @@ def phone_lock(serial: str, name: str) -> Iterator[None]:
     except OSError as error:
         raise DeviceError(f"{path}: cannot make a lock: {error.strerror or error}") from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(file):
             raise DeviceError(
                 f"another fbsearch measures on device {name!r} ({serial}) now: wait for it, or use another"
-            ) from None
+            )
         yield
