@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fbsearch.data import DataSplits
-from fbsearch.devices import find_device
+from fbsearch.devices import DeviceDefinition
 from fbsearch.export import ConversionCache
 from fbsearch.latency.estimate import estimate_profile_seconds
 from fbsearch.pipeline.recipe import Recipe
@@ -31,7 +31,11 @@ class PlannedStage:
 
 
 def plan_run(
-    recipe: Recipe, space: LayerwiseSpace, data: DataSplits, formats: Sequence[str]
+    recipe: Recipe,
+    space: LayerwiseSpace,
+    data: DataSplits,
+    formats: Sequence[str],
+    definition: DeviceDefinition,
 ) -> list[PlannedStage]:
     """The stages of a run, in order.
 
@@ -40,13 +44,14 @@ def plan_run(
         space: of the recipe.
         data: of the recipe.
         formats: of the model files.
+        definition: of the device.
     """
     device = f"{recipe.device.name} ({recipe.device.runtime}, {recipe.device.threads} thread(s))"
     images = f"{len(data.train)} images of {recipe.data.source}"
     unit = "" if isinstance(recipe.budget_ms, str) else " ms"
     searched = f"{recipe.search.epochs} epochs over {space.num_architectures:.3g} architectures"
     return [
-        _profile(recipe, space, device),
+        _profile(recipe, space, device, definition),
         _calibrate(recipe, space),
         PlannedStage(
             "search",
@@ -60,7 +65,9 @@ def plan_run(
     ]
 
 
-def _profile(recipe: Recipe, space: LayerwiseSpace, device: str) -> PlannedStage:
+def _profile(
+    recipe: Recipe, space: LayerwiseSpace, device: str, definition: DeviceDefinition
+) -> PlannedStage:
     if recipe.profile.table is not None:
         return PlannedStage("profile", f"use {recipe.profile.table}", ("table.json",))
     estimate = estimate_profile_seconds(
@@ -68,7 +75,7 @@ def _profile(recipe: Recipe, space: LayerwiseSpace, device: str) -> PlannedStage
         ConversionCache(),
         runtime=recipe.device.runtime,
         jobs=recipe.profile.jobs,
-        definition=find_device(recipe.device.name).definition,
+        definition=definition,
     )
     action = f"measure {estimate.num_operators} operators of {space.name} on {device}"
     if estimate.num_missing:

@@ -144,7 +144,7 @@ class Run:
 
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
-        return plan_run(self.recipe, self.space, self.data, self._formats)
+        return plan_run(self.recipe, self.space, self.data, self._formats, self._device.definition)
 
     def profile_into(self, path: Path) -> LatencyTable:
         """Measure the space on the device into a table at ``path``."""

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fbsearch.costs import Cost
 from fbsearch.data import Loader
 from fbsearch.errors import TrainingError
-from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, Supernet, channels_last
+from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, SamplingMode, Supernet, channels_last
 from fbsearch.search.objective import Objective
 from fbsearch.search.settings import SearchSettings
 from fbsearch.spaces import LayerwiseSpace
@@ -135,7 +135,7 @@ class DnasTask:
         steps = len(self._weight_loader)
         for step, (images, labels) in enumerate(self._batches(self._weight_loader, epoch)):
             self._set_learning_rate(epoch * steps + step, num_steps=self.num_epochs * steps)
-            sample = self._sample(epoch, generator, detached=True)
+            sample = self._sample(epoch, generator, self.settings.mode, detached=True)
             with self._accelerator.autocast():
                 logits = self._parallel(images, sample.weights, sample.paths)
             cross_entropy = functional.cross_entropy(logits.float(), labels)
@@ -151,7 +151,8 @@ class DnasTask:
         totals = _Totals()
         with _frozen(self.supernet):
             for step, (images, labels) in enumerate(self._batches(self._architecture_loader, epoch)):
-                sample = self._sample(epoch, generator, detached=False)
+                mode = self.settings.architecture_mode or self.settings.mode
+                sample = self._sample(epoch, generator, mode)
                 with self._accelerator.autocast():
                     logits = self.supernet(images, sample.weights, sample.paths)
                 cross_entropy = functional.cross_entropy(logits.float(), labels)
@@ -172,10 +173,11 @@ class DnasTask:
         for images, labels in loader.epoch(epoch):
             yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
-    def _sample(self, epoch: int, generator: torch.Generator, *, detached: bool) -> ArchitectureSample:
-        sample = self.distribution.sample(
-            temperature=self._temperature(epoch), mode=self.settings.mode, generator=generator
-        )
+    def _sample(
+        self, epoch: int, generator: torch.Generator, mode: SamplingMode, *, detached: bool = False
+    ) -> ArchitectureSample:
+        temperature = self._temperature(epoch)
+        sample = self.distribution.sample(temperature=temperature, mode=mode, generator=generator)
         return ArchitectureSample(sample.weights.detach(), sample.paths) if detached else sample
 
     def _temperature(self, epoch: int) -> float:

@@ -46,6 +46,9 @@ class SearchSettings(_Model):
         penalties: SNAS' resource terms eta_r * E[C_r], with C_r in millions: ``num_params``,
             ``num_macs``, ``memory_access``.
         mode: ``soft`` (FBNet), ``hard`` (straight-through) or ``sampled`` (one candidate per layer computes).
+        architecture_mode: of theta's steps; None for ``mode``. ``hard`` beside ``sampled`` weights lets all
+            candidates of a layer compete for theta in what is a single path all the same: a few times the
+            memory and time in theta's share of the steps.
         epochs: passes over the weights' share of the training set.
         warmup_epochs: epochs at the start in which theta is frozen.
         architecture_fraction: share of the training set that trains theta.
@@ -69,6 +72,7 @@ class SearchSettings(_Model):
     beta: NonNegative = 0.6
     penalties: dict[Literal["num_params", "num_macs", "memory_access"], NonNegative] = {}
     mode: SamplingMode = "soft"
+    architecture_mode: SamplingMode | None = None
     epochs: Annotated[int, Field(ge=1)] = 90
     warmup_epochs: Annotated[int, Field(ge=0)] = 10
     architecture_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
