@@ -9,6 +9,7 @@ import torch
 from fbsearch.costs import latency_cost, parameter_cost
 from fbsearch.data import load_data
 from fbsearch.errors import BudgetError, CheckpointError, TrainingError
+from fbsearch.nn import Supernet
 from fbsearch.search import SearchSettings, search_layerwise
 from fbsearch.search.finalists import most_accurate
 from fbsearch.search.result import Finalist, describe_collapse
@@ -85,6 +86,20 @@ def test_every_mode_and_objective_ends_with_ranked_finalists_within_the_budget(
     accuracies = [finalist.val_accuracy for finalist in finalists]
     assert accuracies == sorted(accuracies, reverse=True)
     assert sum(finalist.source == "most probable" for finalist in finalists) == 1
+
+
+def test_the_mode_of_theta_is_its_own(data, tmp_path, monkeypatch):
+    computed = set()
+    forward = Supernet.forward
+
+    def watched(self, x, weights, paths=None):
+        if self.training:
+            computed.add((weights.requires_grad, paths is None))
+        return forward(self, x, weights, paths)
+
+    monkeypatch.setattr(Supernet, "forward", watched)
+    search(data, tmp_path, mode="sampled", architecture_mode="hard")
+    assert computed == {(False, False), (True, True)}
 
 
 @pytest.mark.parametrize("share", [0.25, 0.75])
