@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from fbsearch.architecture import Architecture
-from fbsearch.devices.description import Precision, RuntimeName
+from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
@@ -28,6 +28,7 @@ from fbsearch.export import ConversionCache, ModelFormat, convert_operators, exp
 from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.progress import ProfileProgress
 from fbsearch.nn import Network, example_input, recalibrate_norms
+from fbsearch.precision import Precision
 
 _SETTLING_IMAGES = 2
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fbsearch.architecture import Operator
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeName
+from fbsearch.devices.description import DeviceDescription, RuntimeName
 from fbsearch.devices.log import Event, MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
@@ -27,6 +27,7 @@ from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import journal_path, launches_path
 from fbsearch.latency.progress import Display, ProfileProgress
 from fbsearch.latency.table import LatencyTable
+from fbsearch.precision import Precision
 from fbsearch.spaces import LayerwiseSpace
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fbsearch.devices import MeasurementProtocol
 from fbsearch.errors import RecipeError
 from fbsearch.files import parse_yaml
+from fbsearch.precision import Precision
 from fbsearch.search import SearchSettings
 from fbsearch.train import TrainSettings
 
@@ -77,7 +78,7 @@ class DeviceSettings(_Model):
     name: str = "local"
     runtime: Literal["tflite", "onnxruntime"] = "tflite"
     threads: Annotated[int, Field(ge=1)] = 1
-    precision: Literal["fp32"] = "fp32"
+    precision: Precision = "fp32"
 
 
 class ProfileSettings(_Model):

@@ -16,9 +16,10 @@ from fbsearch.devices.adb.readings import PhoneReadings, core_mask
 from fbsearch.devices.adb.reconnecting import ReconnectingConnection
 from fbsearch.devices.adb.runner import PhoneRunner
 from fbsearch.devices.definition import AdbDefinition, split_address
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
+from fbsearch.devices.description import DeviceDescription, RuntimeDescription, RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.errors import DeviceError
+from fbsearch.precision import Precision
 
 _ADB_PORT, _SERVER_PORT = 5555, 5037
 _NOT_TOLD = "not told"
