@@ -46,6 +46,10 @@ Runtime = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Of the runtime; by default as the device file says.")
 ]
+PrecisionName = Annotated[
+    str | None,
+    typer.Option("--precision", help="fp32, fp16, dynamic_int8 or int8; by default as the device file says."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
 Set = Annotated[
@@ -104,6 +108,7 @@ def profile(
     device: DeviceNames = None,
     runtime: Runtime = None,
     threads: Threads = None,
+    precision: PrecisionName = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -149,6 +154,7 @@ def profile(
         device_names=device or ["local"],
         runtime=runtime,
         threads=threads,
+        precision=precision,
         out=out,
         seed=seed,
         jobs=jobs,

@@ -37,6 +37,7 @@ def profile_space(
     device_names: Sequence[str],
     runtime: str | None,
     threads: int | None,
+    precision: str | None,
     out: Path | None,
     seed: int,
     jobs: int | None,
@@ -54,6 +55,7 @@ def profile_space(
         device_names,
         runtime=runtime,
         threads=threads,
+        precision=precision,
         out=out,
         num_networks=num_networks,
         overrides=overrides,
@@ -85,12 +87,18 @@ def profile_space(
 def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
     name = plan.settings.runtime
     estimate = estimate_profile_seconds(
-        space, ConversionCache(), runtime=name, jobs=jobs, definition=plan.device.definition
+        space,
+        ConversionCache(),
+        runtime=name,
+        precision=plan.settings.precision,
+        jobs=jobs,
+        definition=plan.device.definition,
     )
     notify(
         f"would measure {estimate.num_operators} operators of {space.name} on {plan.device.name} with "
-        f"{name}, converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "
-        f"into {plan.path}" + (f"; then {plan.num_networks} whole networks" if plan.num_networks else "")
+        f"{name} in {plan.settings.precision}, converting {estimate.num_missing} first, in about "
+        f"{estimate.seconds / 60:.1f} minutes, into {plan.path}"
+        + (f"; then {plan.num_networks} whole networks" if plan.num_networks else "")
     )
 
 

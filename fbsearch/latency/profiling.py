@@ -103,7 +103,7 @@ def profile(
         protocol=protocol if protocol is not None else device.definition.protocol,
         seed=seed,
         launches=launches_path(out),
-        sentinel=converter if converter is not None else converting(runtime, cache=cache, jobs=jobs),
+        sentinel=converter or converting(runtime, precision=precision, cache=cache, jobs=jobs),
     )
     job = _Job(space, device.describe(), bench, num_networks)
     with Journal(journal_path(out), job.identity()) as journal:
@@ -126,7 +126,8 @@ def profile(
                 space,
                 lambda operator: 0.0 if operator.is_identity else measured[operator].latency_us,
                 num_networks,
-                network_converter or converting_networks(runtime, cache=cache, jobs=jobs),
+                network_converter
+                or converting_networks(runtime, precision=precision, cache=cache, jobs=jobs),
                 bench,
                 journal=journal,
                 log=log,

@@ -67,6 +67,7 @@ def _profile(recipe: Recipe, space: LayerwiseSpace, device: str) -> PlannedStage
         space,
         ConversionCache(),
         runtime=recipe.device.runtime,
+        precision=recipe.device.precision,
         jobs=recipe.profile.jobs,
         definition=find_device(recipe.device.name).definition,
     )
