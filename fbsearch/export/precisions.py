@@ -47,6 +47,19 @@ def convert_precision(model: Path, precision: Precision, inputs: FloatArray, out
     _QUANTISERS[format_of(model)](model, precision, inputs, out)
 
 
+def precision_path(model: Path, precision: Precision) -> Path:
+    """The name of a model file in a precision: said before the suffix, but for fp32's.
+
+    >>> precision_path(Path("model.tflite"), "int8").name
+    'model.int8.tflite'
+    >>> precision_path(Path("model.int8.tflite"), "int8").name
+    'model.int8.tflite'
+    """
+    if precision == "fp32" or model.suffixes[-2:-1] == [f".{precision}"]:
+        return model
+    return model.with_name(f"{model.stem}.{precision}{model.suffix}")
+
+
 def random_inputs(input_shape: tuple[int, int, int]) -> FloatArray:
     """A few inputs ``N x C x H x W`` of standard-normal values, always the same, for models without data."""
     return np.random.default_rng(0).standard_normal((_RANDOM_INPUTS, *input_shape), dtype=np.float32)

@@ -20,18 +20,17 @@ def given_settings(
     """
     if runtime is not None and runtime not in get_args(RuntimeName):
         raise InvalidInputError(f"--runtime {runtime!r}: allowed are {', '.join(get_args(RuntimeName))}")
-    given = {"runtime": runtime, "threads": threads, "precision": checked_precision(precision)}
+    checked = None if precision is None else checked_precision(precision)
+    given = {"runtime": runtime, "threads": threads, "precision": checked}
     return DeviceSettings.model_validate({"name": name} | {k: v for k, v in given.items() if v is not None})
 
 
-def checked_precision(name: str | None) -> Precision | None:
-    """The precision that ``--precision`` names, None where nothing was given.
+def checked_precision(name: str) -> Precision:
+    """The precision that ``--precision`` names.
 
     Raises:
         InvalidInputError: if there is none of that name.
     """
-    if name is None:
-        return None
     for precision in PRECISIONS:
         if name == precision:
             return precision
