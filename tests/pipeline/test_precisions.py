@@ -42,7 +42,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     space.write_text(yaml.safe_dump(fields))
     load_space(str(space)).decode((0, 0)).save(folder / "tiny.json")
     train = ["train", str(folder / "tiny.json"), "--data", "digits", "--out", str(folder), "--quiet"]
-    assert main([*train, "--set", "epochs=6"]) == 0
+    settings = ("epochs=12", "batch_size=64", "learning_rate=0.2")
+    assert main([*train, *(part for setting in settings for part in ("--set", setting))]) == 0
     return folder
 
 
