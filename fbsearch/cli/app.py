@@ -46,6 +46,10 @@ Runtime = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Of the runtime; by default as the device file says.")
 ]
+PrecisionName = Annotated[
+    str | None,
+    typer.Option("--precision", help="fp32, fp16, dynamic_int8 or int8; by default as the device file says."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
 Set = Annotated[
@@ -104,6 +108,7 @@ def profile(
     device: DeviceNames = None,
     runtime: Runtime = None,
     threads: Threads = None,
+    precision: PrecisionName = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -149,6 +154,7 @@ def profile(
         device_names=device or ["local"],
         runtime=runtime,
         threads=threads,
+        precision=precision,
         out=out,
         seed=seed,
         jobs=jobs,
@@ -315,16 +321,29 @@ def train(
     )
 
 
-@app.command(epilog="Example: fbsearch export RUN --to model.tflite")
+@app.command(
+    epilog="Examples: fbsearch export RUN --to model.tflite; "
+    "fbsearch export RUN --to RUN/model.tflite --precision int8"
+)
 def export(
     source: Annotated[Path, typer.Argument(help="A run's folder, or a weights file within one.")],
     to: Annotated[Path, typer.Option("--to", help="The model: .tflite or .onnx.")],
+    precision: Annotated[
+        str, typer.Option("--precision", help="fp32, fp16, dynamic_int8 or int8; the file's name says it.")
+    ] = "fp32",
+    calibration_images: Annotated[
+        int, typer.Option("--calibration-images", min=1, help="Training images that set int8's ranges.")
+    ] = 128,
     as_json: Json = False,
 ) -> None:
-    """Convert a trained network to TFLite or ONNX, with its preprocessing beside it."""
+    """Convert a trained network to TFLite or ONNX, with its preprocessing beside it.
+
+    In another precision than fp32 the file is named by it: --to model.tflite --precision int8 writes
+    model.int8.tflite.
+    """
     from fbsearch.cli.stages import export_run
 
-    export_run(source, to, as_json=as_json)
+    export_run(source, to, precision=precision, calibration_images=calibration_images, as_json=as_json)
 
 
 @app.command(

@@ -11,10 +11,10 @@ from fbsearch.cli.tables import calibration_figures, describe_calibration
 from fbsearch.costs import latency_cost
 from fbsearch.devices import find_device
 from fbsearch.errors import BudgetError, InvalidInputError
-from fbsearch.export import ConversionCache
+from fbsearch.export import ConversionCache, precision_path
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
-from fbsearch.pipeline.device_settings import given_settings, on_device
+from fbsearch.pipeline.device_settings import checked_precision, given_settings, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes, load_splits, space_for
@@ -37,6 +37,7 @@ def profile_space(
     device_names: Sequence[str],
     runtime: str | None,
     threads: int | None,
+    precision: str | None,
     out: Path | None,
     seed: int,
     jobs: int | None,
@@ -54,6 +55,7 @@ def profile_space(
         device_names,
         runtime=runtime,
         threads=threads,
+        precision=precision,
         out=out,
         num_networks=num_networks,
         overrides=overrides,
@@ -85,12 +87,18 @@ def profile_space(
 def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
     name = plan.settings.runtime
     estimate = estimate_profile_seconds(
-        space, ConversionCache(), runtime=name, jobs=jobs, definition=plan.device.definition
+        space,
+        ConversionCache(),
+        runtime=name,
+        precision=plan.settings.precision,
+        jobs=jobs,
+        definition=plan.device.definition,
     )
     notify(
         f"would measure {estimate.num_operators} operators of {space.name} on {plan.device.name} with "
-        f"{name}, converting {estimate.num_missing} first, in about {estimate.seconds / 60:.1f} minutes, "
-        f"into {plan.path}" + (f"; then {plan.num_networks} whole networks" if plan.num_networks else "")
+        f"{name} in {plan.settings.precision}, converting {estimate.num_missing} first, in about "
+        f"{estimate.seconds / 60:.1f} minutes, into {plan.path}"
+        + (f"; then {plan.num_networks} whole networks" if plan.num_networks else "")
     )
 
 
@@ -207,13 +215,23 @@ def train_architecture(
     notify(f"{paths.weights}: test accuracy {result.test.top1:.2%}")
 
 
-def export_run(source: Path, model: Path, *, as_json: bool) -> None:
+def export_run(source: Path, model: Path, *, precision: str, calibration_images: int, as_json: bool) -> None:
     """Convert a trained network."""
-    sidecar = run_export(source, model)
+    chosen = checked_precision(precision)
+    model = precision_path(model, chosen)
+    sidecar = run_export(source, model, precision=chosen, calibration_images=calibration_images)
     if as_json:
-        print_json({"model": str(model), "sha256": sidecar.sha256, "size_bytes": model.stat().st_size})
+        print_json(
+            {
+                "model": str(model),
+                "sha256": sidecar.sha256,
+                "size_bytes": sidecar.size_bytes,
+                "precision": sidecar.precision,
+                "num_calibration_images": sidecar.num_calibration_images,
+            }
+        )
         return
-    notify(f"{model}: {model.stat().st_size / 1024:.0f} KiB")
+    notify(f"{model}: {sidecar.size_bytes / 1024:.0f} KiB in {sidecar.precision}")
 
 
 def verify_model(

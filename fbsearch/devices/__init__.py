@@ -1,7 +1,7 @@
 """Where a model file runs, and how its latency is measured. Needs no torch."""
 
 from fbsearch.devices.definition import AdbDefinition, DeviceDefinition, LocalDefinition
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
+from fbsearch.devices.description import DeviceDescription, RuntimeDescription, RuntimeName
 from fbsearch.devices.finding import DeviceListing, find_definition, find_device, list_devices
 from fbsearch.devices.local import LocalDevice
 from fbsearch.devices.log import Event, MeasurementLog, ModelRound, SentinelReading
@@ -9,6 +9,7 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
 from fbsearch.devices.protocol import PHONE_PROTOCOL, MeasurementProtocol
 from fbsearch.devices.runner import RUNTIME_FORMATS, Device, InProcessRunner, Runner, Session
+from fbsearch.precision import Precision
 
 __all__ = [
     "PHONE_PROTOCOL",

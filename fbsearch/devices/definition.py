@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from fbsearch.devices.description import Precision, RuntimeName
+from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.protocol import PHONE_PROTOCOL, MeasurementProtocol
 from fbsearch.errors import DeviceError
 from fbsearch.files import parse_yaml
+from fbsearch.precision import Precision
 
 Delegate = Literal["xnnpack", "gpu", "nnapi", "none"]
 

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fbsearch.precision import Precision
+
 RuntimeName = Literal["tflite", "onnxruntime"]
-Precision = Literal["fp32"]
 
 
 class DeviceDescription(BaseModel):

@@ -8,11 +8,12 @@ import subprocess
 from pathlib import Path
 
 from fbsearch.devices.definition import LocalDefinition
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeName
+from fbsearch.devices.description import DeviceDescription, RuntimeName
 from fbsearch.devices.onnxruntime import OnnxRuntimeRunner
 from fbsearch.devices.runner import RUNTIME_FORMATS, Runner
 from fbsearch.devices.tflite import TFLiteRunner
 from fbsearch.errors import DeviceError
+from fbsearch.precision import Precision
 
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
 

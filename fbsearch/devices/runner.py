@@ -15,7 +15,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fbsearch.devices.definition import DeviceDefinition
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
+from fbsearch.devices.description import DeviceDescription, RuntimeDescription, RuntimeName
+from fbsearch.precision import Precision
 
 RUNTIME_FORMATS: dict[RuntimeName, Literal["tflite", "onnx"]] = {"tflite": "tflite", "onnxruntime": "onnx"}
 """The model format that each runtime reads; also the suffix of its files."""

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fbsearch.devices.description import Precision, RuntimeDescription
+from fbsearch.devices.description import RuntimeDescription
 from fbsearch.devices.runner import InProcessRunner
 from fbsearch.devices.tensors import check_inputs, random_input, static_shape
 from fbsearch.devices.timing import time_invocations
 from fbsearch.errors import DependencyError, MeasurementError
+from fbsearch.precision import Precision
 
 _PACKAGES = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 

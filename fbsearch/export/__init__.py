@@ -6,6 +6,7 @@ from fbsearch.export.formats import ModelFormat, export_model, format_of
 from fbsearch.export.onnx import export_onnx
 from fbsearch.export.operators import conversions, convert_operators
 from fbsearch.export.parallel import in_processes
+from fbsearch.export.precisions import convert_precision, precision_path, random_inputs
 from fbsearch.export.sidecar import Preprocessing, Sidecar, read_sidecar, sidecar_path, write_sidecar
 from fbsearch.export.tflite import export_tflite
 
@@ -18,11 +19,14 @@ __all__ = [
     "agreement",
     "conversions",
     "convert_operators",
+    "convert_precision",
     "export_model",
     "export_onnx",
     "export_tflite",
     "format_of",
     "in_processes",
+    "precision_path",
+    "random_inputs",
     "read_sidecar",
     "sidecar_path",
     "write_sidecar",

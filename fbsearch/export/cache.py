@@ -6,23 +6,32 @@ import hashlib
 import json
 import os
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from fbsearch.architecture import Operator
 from fbsearch.errors import ExportError
 from fbsearch.export.formats import ModelFormat
+from fbsearch.precision import Precision
 
 EXPORTER_VERSION = 1
 """Raise it with every change of this room or of the blocks that changes a converted file."""
+
+QUANTISER_VERSION = 1
+"""Likewise for what only changes files of other precisions than fp32."""
 
 CACHE_VARIABLE = "FBSEARCH_CACHE"
 
 _CONVERTERS: dict[ModelFormat, tuple[str, ...]] = {
     "tflite": ("torch", "litert-torch", "litert-converter"),
     "onnx": ("torch", "onnx", "onnxscript"),
+}
+_QUANTISERS: dict[ModelFormat, tuple[str, ...]] = {
+    "tflite": ("ai-edge-quantizer", "ai-edge-litert"),
+    "onnx": ("onnxruntime",),
 }
 
 
@@ -37,15 +46,23 @@ class ConversionCache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _default_folder()
 
-    def path(self, operator: Operator, model_format: ModelFormat) -> Path:
+    def path(self, operator: Operator, model_format: ModelFormat, precision: Precision = "fp32") -> Path:
         """Where ``operator`` converted to ``model_format`` lies, whether it is there yet or not."""
-        content = {
+        content: dict[str, Any] = {
             "operator": operator.key,
             "exporter": EXPORTER_VERSION,
-            "converters": _versions(model_format),
+            "converters": _versions(_CONVERTERS[model_format]),
         }
+        folder = self.folder / model_format
+        if precision != "fp32":
+            content |= {
+                "precision": precision,
+                "quantiser": QUANTISER_VERSION,
+                "quantisers": _versions(_QUANTISERS[model_format]),
+            }
+            folder = folder / precision
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-        return self.folder / model_format / f"{operator.key}-{digest}.{model_format}"
+        return folder / f"{operator.key}-{digest}.{model_format}"
 
     def check_writable(self) -> None:
         """Make sure that the folder exists and takes files.
@@ -72,5 +89,13 @@ def _default_folder() -> Path:
 
 
 @cache
-def _versions(model_format: ModelFormat) -> dict[str, str]:
-    return {package: version(package) for package in _CONVERTERS[model_format]}
+def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
+    """Their versions; None for one that is not installed, whose use will say so."""
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -16,7 +16,9 @@ from fbsearch.errors import ExportError
 from fbsearch.export.cache import ConversionCache
 from fbsearch.export.formats import ModelFormat, export_model
 from fbsearch.export.parallel import in_processes
+from fbsearch.export.precisions import convert_precision, random_inputs
 from fbsearch.nn import build
+from fbsearch.precision import Precision
 
 OPERATORS_PER_PROCESS = 4
 """A process spends several conversions' time on importing the converter: below this it does not pay."""
@@ -27,6 +29,7 @@ def convert_operators(
     model_format: ModelFormat,
     cache: ConversionCache,
     *,
+    precision: Precision = "fp32",
     jobs: int | None = None,
     on_done: Callable[[Operator], None] | None = None,
 ) -> dict[Operator, Path]:
@@ -36,6 +39,7 @@ def convert_operators(
         operators: what to convert; duplicates count once, identity operators are left out.
         model_format: what to convert it to.
         cache: where the files are looked for and put.
+        precision: of the files; activations of int8 take their ranges from random inputs.
         jobs: number of processes; by default one per core, but no more than pay.
         on_done: called with each operator in the order in which their files are there.
 
@@ -43,7 +47,7 @@ def convert_operators(
         Operator → file, in the order of ``operators``.
     """
     paths = {}
-    with closing(conversions(operators, model_format, cache, jobs=jobs)) as converted:
+    with closing(conversions(operators, model_format, cache, precision=precision, jobs=jobs)) as converted:
         for op, path in converted:
             paths[op] = path
             if on_done is not None:
@@ -56,6 +60,7 @@ def conversions(
     model_format: ModelFormat,
     cache: ConversionCache,
     *,
+    precision: Precision = "fp32",
     jobs: int | None = None,
 ) -> Generator[tuple[Operator, Path], None, None]:
     """Every operator with its model file, as they come; those that the cache lacks are converted in parallel.
@@ -67,13 +72,14 @@ def conversions(
         operators: what to convert; duplicates count once, identity operators are left out.
         model_format: what to convert it to.
         cache: where the files are looked for and put.
+        precision: of the files; activations of int8 take their ranges from random inputs.
         jobs: number of processes; by default one per core, but no more than pay.
 
     Raises:
         ExportError: if an operator cannot be converted (the message names it), a process was killed,
             or the cache cannot be written.
     """
-    paths = {op: cache.path(op, model_format) for op in operators if not op.is_identity}
+    paths = {op: cache.path(op, model_format, precision) for op in operators if not op.is_identity}
     missing = [op for op in paths if not paths[op].exists()]
     processes = _num_processes(jobs, len(missing)) if missing else 0
     for op, path in paths.items():
@@ -81,8 +87,9 @@ def conversions(
             yield op, path
     if missing:
         cache.check_writable()
-        with closing(in_processes(_convert, [(op, paths[op]) for op in missing], jobs=processes)) as done:
-            yield from done
+        items = [(op, cache.path(op, model_format), precision, paths[op]) for op in missing]
+        with closing(in_processes(_convert, items, jobs=processes)) as done:
+            yield from ((op, path) for op, _, _, path in done)
 
 
 def random_module(operator: Operator) -> nn.Module:
@@ -113,10 +120,14 @@ def _num_processes(jobs: int | None, num_missing: int) -> int:
     return min(jobs, num_missing)
 
 
-def _convert(item: tuple[Operator, Path]) -> None:
-    operator, path = item
-    size = operator.resolution
+def _convert(item: tuple[Operator, Path, Precision, Path]) -> None:
+    """The float file first, which every precision is made from: it is kept too."""
+    operator, float_path, precision, path = item
+    shape = (operator.in_channels, operator.resolution, operator.resolution)
     try:
-        export_model(random_module(operator), (operator.in_channels, size, size), path)
+        if not float_path.exists():
+            export_model(random_module(operator), shape, float_path)
+        if precision != "fp32":
+            convert_precision(float_path, precision, random_inputs(shape), path)
     except ExportError as error:
         raise ExportError(f"operator {operator}: {error}") from None

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import fbsearch
 from fbsearch.errors import ExportError
 from fbsearch.files import read_json, write_json
+from fbsearch.precision import PRECISIONS, Precision
 
 Layout = Literal["NHWC", "NCHW"]
 
@@ -61,12 +62,18 @@ class Sidecar:
         preprocessing: how to feed the model.
         sha256: of the model file.
         fbsearch_version: version that exported it.
+        precision: of the model; its inputs and outputs are float32 in any.
+        size_bytes: of the model file.
+        num_calibration_images: training images that set the ranges of int8's activations.
     """
 
     architecture: str
     preprocessing: Preprocessing
     sha256: str
     fbsearch_version: str
+    precision: Precision
+    size_bytes: int
+    num_calibration_images: int
 
 
 def sidecar_path(model: Path) -> Path:
@@ -78,14 +85,29 @@ def sidecar_path(model: Path) -> Path:
     return model.with_name(model.name + ".json")
 
 
-def write_sidecar(model: Path, preprocessing: Preprocessing, *, architecture: str) -> Sidecar:
+def write_sidecar(
+    model: Path,
+    preprocessing: Preprocessing,
+    *,
+    architecture: str,
+    precision: Precision = "fp32",
+    num_calibration_images: int = 0,
+) -> Sidecar:
     """Write the sidecar of an existing model file beside it, atomically.
 
     Raises:
         ExportError: if the model cannot be read or the sidecar cannot be written.
     """
     try:
-        sidecar = Sidecar(architecture, preprocessing, _sha256(model), fbsearch.__version__)
+        sidecar = Sidecar(
+            architecture,
+            preprocessing,
+            _sha256(model),
+            fbsearch.__version__,
+            precision,
+            model.stat().st_size,
+            num_calibration_images,
+        )
         write_json(sidecar_path(model), {"format": FORMAT, "version": VERSION, **asdict(sidecar)})
     except OSError as error:
         raise ExportError(f"{sidecar_path(model)}: cannot write the model's sidecar: {error}") from error
@@ -106,13 +128,13 @@ def read_sidecar(model: Path) -> Sidecar:
             f"{model}: cannot read the model with its sidecar {path.name} ({error}); "
             "both come from 'fbsearch export'"
         ) from error
-    sidecar = _parse(data, path)
+    sidecar = _parse(data, path, model)
     if sidecar.sha256 != sha256:
         raise ExportError(f"{model}: is not the file that {path.name} describes; export the model again")
     return sidecar
 
 
-def _parse(data: Any, path: Path) -> Sidecar:
+def _parse(data: Any, path: Path, model: Path) -> Sidecar:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ExportError(f"{path}: not a model's sidecar: 'format' must be {FORMAT!r}")
     if data.get("version") != VERSION:
@@ -134,9 +156,20 @@ def _parse(data: Any, path: Path) -> Sidecar:
             ),
             sha256=str(data["sha256"]),
             fbsearch_version=str(data["fbsearch_version"]),
+            # Sidecars of fbsearch before it knew precisions lack these.
+            precision=_precision(data.get("precision", "fp32")),
+            size_bytes=int(data.get("size_bytes", model.stat().st_size)),
+            num_calibration_images=int(data.get("num_calibration_images", 0)),
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ExportError(f"{path}: the sidecar is damaged ({error!r}); export the model again") from error
+
+
+def _precision(name: Any) -> Precision:
+    for precision in PRECISIONS:
+        if name == precision:
+            return precision
+    raise ValueError(f"precision {name!r}")
 
 
 def _sha256(path: Path) -> str:

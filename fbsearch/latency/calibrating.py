@@ -88,9 +88,11 @@ def calibrate_table(
         protocol=protocol if protocol is not None else table.protocol,
         seed=seed,
         launches=launches_path(out),
-        sentinel=converter if converter is not None else converting(runtime.name, cache=cache, jobs=1),
+        sentinel=converter or converting(runtime.name, precision=runtime.precision, cache=cache, jobs=1),
     )
-    convert = network_converter or converting_networks(runtime.name, cache=cache, jobs=jobs)
+    convert = network_converter or converting_networks(
+        runtime.name, precision=runtime.precision, cache=cache, jobs=jobs
+    )
     identity = _identity(table, space, bench, num_networks)
     with Journal(calibration_journal_path(out), identity) as journal:
         log = MeasurementLog(

@@ -17,6 +17,7 @@ from fbsearch.architecture import Architecture, Operator
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.errors import ExportError
+from fbsearch.precision import Precision
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
@@ -31,7 +32,11 @@ NetworkConverter = Conversion[Architecture]
 
 
 def converting(
-    runtime: RuntimeName, *, cache: ConversionCache | None = None, jobs: int | None = None
+    runtime: RuntimeName,
+    *,
+    precision: Precision = "fp32",
+    cache: ConversionCache | None = None,
+    jobs: int | None = None,
 ) -> Converter:
     """Converts what ``cache`` lacks, in ``jobs`` parallel processes."""
 
@@ -39,13 +44,17 @@ def converting(
         from fbsearch.export import ConversionCache, conversions  # needs torch: only when used
 
         store = cache if cache is not None else ConversionCache()
-        yield from conversions(operators, RUNTIME_FORMATS[runtime], store, jobs=jobs)
+        yield from conversions(operators, RUNTIME_FORMATS[runtime], store, precision=precision, jobs=jobs)
 
     return convert
 
 
 def converting_networks(
-    runtime: RuntimeName, *, cache: ConversionCache | None = None, jobs: int | None = None
+    runtime: RuntimeName,
+    *,
+    precision: Precision = "fp32",
+    cache: ConversionCache | None = None,
+    jobs: int | None = None,
 ) -> NetworkConverter:
     """Converts the whole networks that ``cache`` lacks, in ``jobs`` parallel processes."""
 
@@ -54,7 +63,8 @@ def converting_networks(
         from fbsearch.latency.networks import network_conversions
 
         store = cache if cache is not None else ConversionCache()
-        yield from network_conversions(architectures, RUNTIME_FORMATS[runtime], store, jobs=jobs)
+        model_format = RUNTIME_FORMATS[runtime]
+        yield from network_conversions(architectures, model_format, store, precision=precision, jobs=jobs)
 
     return convert
 

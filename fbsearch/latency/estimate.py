@@ -11,6 +11,7 @@ from fbsearch.devices.definition import AdbDefinition, DeviceDefinition
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.latency.batches import SENTINEL
+from fbsearch.precision import Precision
 from fbsearch.spaces import LayerwiseSpace
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def estimate_profile_seconds(
     cache: ConversionCache,
     *,
     runtime: RuntimeName = "tflite",
+    precision: Precision = "fp32",
     jobs: int | None = None,
     definition: DeviceDefinition | None = None,
 ) -> ProfileEstimate:
@@ -59,12 +61,13 @@ def estimate_profile_seconds(
         space: to be profiled.
         cache: what it holds need not be converted.
         runtime: with what.
+        precision: of the models.
         jobs: conversions side by side.
         definition: of the device; None for this computer.
     """
     model_format = RUNTIME_FORMATS[runtime]
     operators = [op for op in space.operators() if not op.is_identity]
-    missing = sum(not cache.path(op, model_format).exists() for op in {*operators, SENTINEL})
+    missing = sum(not cache.path(op, model_format, precision).exists() for op in {*operators, SENTINEL})
     processes = jobs or os.cpu_count() or 1
     converting_s = _START_S + math.ceil(missing / processes) * _CONVERSION_S[model_format] if missing else 0.0
     measuring_s = _MEASURING_S * len(operators)

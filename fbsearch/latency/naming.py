@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fbsearch.devices.description import Precision, RuntimeName
+from fbsearch.devices.description import RuntimeName
+from fbsearch.precision import Precision
 from fbsearch.spaces import LayerwiseSpace
 
 TABLES_FOLDER = Path("latency_tables")

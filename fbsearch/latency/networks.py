@@ -17,17 +17,26 @@ import torch
 from torch import nn
 
 from fbsearch.architecture import Architecture
-from fbsearch.devices.description import Precision, RuntimeName
+from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import RUNTIME_FORMATS, Device, Runner
 from fbsearch.errors import ExportError
-from fbsearch.export import ConversionCache, ModelFormat, convert_operators, export_model, in_processes
+from fbsearch.export import (
+    ConversionCache,
+    ModelFormat,
+    convert_operators,
+    convert_precision,
+    export_model,
+    in_processes,
+    random_inputs,
+)
 from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.progress import ProfileProgress
 from fbsearch.nn import Network, example_input, recalibrate_norms
+from fbsearch.precision import Precision
 
 _SETTLING_IMAGES = 2
 
@@ -75,9 +84,14 @@ def measure_architectures(
     model_format = RUNTIME_FORMATS[runtime]
     with ProfileProgress(len(architectures), show=progress) as shown:
         paths = convert_architectures(
-            architectures, model_format, store, jobs=jobs, on_done=lambda architecture: shown.converted()
+            architectures,
+            model_format,
+            store,
+            precision=precision,
+            jobs=jobs,
+            on_done=lambda architecture: shown.converted(),
         )
-        sentinel = convert_operators([SENTINEL], model_format, store, jobs=1)[SENTINEL]
+        [sentinel] = convert_operators([SENTINEL], model_format, store, precision=precision, jobs=1).values()
         shown.start_measuring()
         return measure_models(
             paths,
@@ -134,6 +148,7 @@ def convert_architectures(
     model_format: ModelFormat,
     cache: ConversionCache,
     *,
+    precision: Precision = "fp32",
     jobs: int | None = None,
     on_done: Callable[[Architecture], None] | None = None,
 ) -> list[Path]:
@@ -143,6 +158,7 @@ def convert_architectures(
         architectures: what to convert.
         model_format: what to convert it to.
         cache: files go to the folder ``networks`` within it, named by content.
+        precision: of the files; activations of int8 take their ranges from random inputs.
         jobs: number of processes; by default one per core.
         on_done: called with each architecture once its file is there.
 
@@ -153,10 +169,12 @@ def convert_architectures(
         ExportError: if one cannot be converted; the message names it.
     """
     report = on_done or (lambda architecture: None)
-    with closing(network_conversions(architectures, model_format, cache, jobs=jobs)) as converted:
+    with closing(
+        network_conversions(architectures, model_format, cache, precision=precision, jobs=jobs)
+    ) as converted:
         for architecture, _ in converted:
             report(architecture)
-    return [network_path(architecture, model_format, cache) for architecture in architectures]
+    return [network_path(architecture, model_format, cache, precision) for architecture in architectures]
 
 
 def network_conversions(
@@ -164,10 +182,11 @@ def network_conversions(
     model_format: ModelFormat,
     cache: ConversionCache,
     *,
+    precision: Precision = "fp32",
     jobs: int | None = None,
 ) -> Generator[tuple[Architecture, Path], None, None]:
     """Whole networks with their model files, each as soon as it is there; otherwise as above."""
-    paths = [network_path(architecture, model_format, cache) for architecture in architectures]
+    paths = [network_path(architecture, model_format, cache, precision) for architecture in architectures]
     missing: dict[Path, list[Architecture]] = {}
     for path, architecture in zip(paths, architectures, strict=True):
         if path.exists():
@@ -177,15 +196,23 @@ def network_conversions(
     if missing:
         cache.check_writable()
         processes = min(jobs or int(joblib.cpu_count()), len(missing))
-        items = [(path, same[0]) for path, same in missing.items()]
+        items = [
+            (same[0], network_path(same[0], model_format, cache), precision, path)
+            for path, same in missing.items()
+        ]
         with closing(in_processes(_convert, items, jobs=processes)) as converted:
-            for path, _ in converted:
+            for *_, path in converted:
                 yield from ((architecture, path) for architecture in missing[path])
 
 
-def network_path(architecture: Architecture, model_format: ModelFormat, cache: ConversionCache) -> Path:
+def network_path(
+    architecture: Architecture,
+    model_format: ModelFormat,
+    cache: ConversionCache,
+    precision: Precision = "fp32",
+) -> Path:
     """Where a whole network lies in the cache: its name covers all that its operators' names cover."""
-    parts = [cache.path(operator, model_format).name for operator in architecture.operators()]
+    parts = [cache.path(operator, model_format, precision).name for operator in architecture.operators()]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return cache.folder / "networks" / model_format / f"network-{digest}.{model_format}"
 
@@ -208,10 +235,14 @@ def random_network(architecture: Architecture) -> Network:
     return network.eval()
 
 
-def _convert(item: tuple[Path, Architecture]) -> None:
-    path, architecture = item
-    size = architecture.resolution
+def _convert(item: tuple[Architecture, Path, Precision, Path]) -> None:
+    """The float file first, which every precision is made from: it is kept too."""
+    architecture, float_path, precision, path = item
+    shape = (architecture.in_channels, architecture.resolution, architecture.resolution)
     try:
-        export_model(random_network(architecture), (architecture.in_channels, size, size), path)
+        if not float_path.exists():
+            export_model(random_network(architecture), shape, float_path)
+        if precision != "fp32":
+            convert_precision(float_path, precision, random_inputs(shape), path)
     except ExportError as error:
         raise ExportError(f"architecture {architecture.name!r}: {error}") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fbsearch.architecture import Operator
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeName
+from fbsearch.devices.description import DeviceDescription, RuntimeName
 from fbsearch.devices.log import Event, MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
@@ -27,6 +27,7 @@ from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import journal_path, launches_path
 from fbsearch.latency.progress import Display, ProfileProgress
 from fbsearch.latency.table import LatencyTable
+from fbsearch.precision import Precision
 from fbsearch.spaces import LayerwiseSpace
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def profile(
         protocol=protocol if protocol is not None else device.definition.protocol,
         seed=seed,
         launches=launches_path(out),
-        sentinel=converter if converter is not None else converting(runtime, cache=cache, jobs=jobs),
+        sentinel=converter or converting(runtime, precision=precision, cache=cache, jobs=jobs),
     )
     job = _Job(space, device.describe(), bench, num_networks)
     with Journal(journal_path(out), job.identity()) as journal:
@@ -125,7 +126,8 @@ def profile(
                 space,
                 lambda operator: 0.0 if operator.is_identity else measured[operator].latency_us,
                 num_networks,
-                network_converter or converting_networks(runtime, cache=cache, jobs=jobs),
+                network_converter
+                or converting_networks(runtime, precision=precision, cache=cache, jobs=jobs),
                 bench,
                 journal=journal,
                 log=log,

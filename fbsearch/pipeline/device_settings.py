@@ -7,18 +7,34 @@ from typing import get_args
 from fbsearch.devices import DeviceDefinition, MeasurementProtocol, RuntimeName
 from fbsearch.errors import InvalidInputError
 from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings
+from fbsearch.precision import PRECISIONS, Precision
 
 
-def given_settings(name: str, runtime: str | None, threads: int | None) -> DeviceSettings:
+def given_settings(
+    name: str, runtime: str | None, threads: int | None, precision: str | None = None
+) -> DeviceSettings:
     """What the command line says of a device; its definition completes it.
 
     Raises:
-        InvalidInputError: if there is no such runtime.
+        InvalidInputError: if there is no such runtime or precision.
     """
     if runtime is not None and runtime not in get_args(RuntimeName):
         raise InvalidInputError(f"--runtime {runtime!r}: allowed are {', '.join(get_args(RuntimeName))}")
-    given = {"runtime": runtime, "threads": threads}
+    checked = None if precision is None else checked_precision(precision)
+    given = {"runtime": runtime, "threads": threads, "precision": checked}
     return DeviceSettings.model_validate({"name": name} | {k: v for k, v in given.items() if v is not None})
+
+
+def checked_precision(name: str) -> Precision:
+    """The precision that ``--precision`` names.
+
+    Raises:
+        InvalidInputError: if there is none of that name.
+    """
+    for precision in PRECISIONS:
+        if name == precision:
+            return precision
+    raise InvalidInputError(f"--precision {name!r}: allowed are {', '.join(PRECISIONS)}")
 
 
 def on_device(settings: DeviceSettings, definition: DeviceDefinition) -> DeviceSettings:

@@ -18,7 +18,9 @@ from typing import Any
 import fbsearch
 from fbsearch.devices import LocalDevice
 from fbsearch.errors import CheckpointError, FbsearchError
+from fbsearch.export import precision_path
 from fbsearch.files import read_json, write_json
+from fbsearch.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ class RunPaths:
         """Exported models that were over the budget, each in a folder with its number."""
         return self.root / "attempts"
 
-    def model(self, model_format: str) -> Path:
+    def model(self, model_format: str, precision: Precision = "fp32") -> Path:
         """A model file."""
-        return self.root / f"model.{model_format}"
+        return precision_path(self.root / f"model.{model_format}", precision)
 
 
 def require(path: Path, made_by: str) -> Path:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fbsearch.data import Augmentation, DataSplits, load_data
+import numpy as np
+from numpy.typing import NDArray
+
+from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader, load_data
 from fbsearch.errors import CheckpointError, DataError
 from fbsearch.export import Preprocessing
 from fbsearch.files import read_json, write_json
@@ -65,6 +68,15 @@ def check_classes(num_classes: int, data_classes: int) -> None:
             f"the network tells {num_classes} classes apart, the data has {data_classes}: "
             f"set num_classes to {data_classes} in the space, and profile it again"
         )
+
+
+def calibration_inputs(
+    images: ImageSet, preprocessing: Preprocessing, *, count: int, seed: int
+) -> NDArray[np.float32]:
+    """Up to ``count`` images drawn at random, preprocessed: ``N x C x H x W``."""
+    chosen = np.random.default_rng([seed, 7]).permutation(len(images))[:count]
+    loader = Loader(images.subset(chosen), batch_size=64, mean=preprocessing.mean, std=preprocessing.std)
+    return np.concatenate([batch.contiguous().numpy() for batch, _ in loader.epoch(0)])
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from fbsearch.data import DataSplits
 from fbsearch.devices import DeviceDefinition
 from fbsearch.export import ConversionCache
 from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.spaces import LayerwiseSpace
 
@@ -46,7 +48,9 @@ def plan_run(
         formats: of the model files.
         definition: of the device.
     """
-    device = f"{recipe.device.name} ({recipe.device.runtime}, {recipe.device.threads} thread(s))"
+    settings = recipe.device
+    device = f"{settings.name} ({settings.runtime}, {settings.threads} thread(s), {settings.precision})"
+    models = tuple(RunPaths(Path()).model(name, settings.precision).name for name in formats)
     images = f"{len(data.train)} images of {recipe.data.source}"
     unit = "" if isinstance(recipe.budget_ms, str) else " ms"
     searched = f"{recipe.search.epochs} epochs over {space.num_architectures:.3g} architectures"
@@ -59,7 +63,7 @@ def plan_run(
             ("search/", "architecture.json"),
         ),
         PlannedStage("train", f"{recipe.train.epochs} epochs, {images}", ("train/", "weights.safetensors")),
-        PlannedStage("export", f"to {' and '.join(formats)}", tuple(f"model.{f}" for f in formats)),
+        PlannedStage("export", f"to {' and '.join(formats)}", models),
         PlannedStage("verify", f"on {len(data.test)} test images and {device}", ("verification.json",)),
         PlannedStage("report", "one page", ("report.html",)),
     ]
@@ -74,6 +78,7 @@ def _profile(
         space,
         ConversionCache(),
         runtime=recipe.device.runtime,
+        precision=recipe.device.precision,
         jobs=recipe.profile.jobs,
         definition=definition,
     )

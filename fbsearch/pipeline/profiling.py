@@ -62,6 +62,7 @@ def plan_profiles(
     *,
     runtime: str | None = None,
     threads: int | None = None,
+    precision: str | None = None,
     out: Path | None = None,
     num_networks: int = 0,
     overrides: Sequence[str] = (),
@@ -75,6 +76,7 @@ def plan_profiles(
         names: of the devices.
         runtime: None for what each device's file says.
         threads: likewise.
+        precision: likewise.
         out: the table's file, or the folder of several; None for the default path of each.
         num_networks: whole networks to calibrate with; 0 for none.
         overrides: ``name=value`` of the measurement protocol.
@@ -95,7 +97,7 @@ def plan_profiles(
             raise DeviceError(
                 f"device {name!r} is this computer, which serves the phones meanwhile: profile it by itself"
             )
-        settings = on_device(given_settings(name, runtime, threads), device.definition)
+        settings = on_device(given_settings(name, runtime, threads, precision), device.definition)
         protocol = validate_settings(
             MeasurementProtocol,
             apply_overrides(device.definition.protocol.model_dump(), overrides),
@@ -174,11 +176,12 @@ def _convert(
     """Fill the cache first: every device needs the same models, each converted once."""
     cache = ConversionCache()
     operators = [*(op for op in space.operators() if not op.is_identity), SENTINEL]
-    for model_format in dict.fromkeys(RUNTIME_FORMATS[plan.settings.runtime] for plan in plans):
-        missing = sum(not cache.path(op, model_format).exists() for op in operators)
+    kinds = ((RUNTIME_FORMATS[plan.settings.runtime], plan.settings.precision) for plan in plans)
+    for model_format, precision in dict.fromkeys(kinds):
+        missing = sum(not cache.path(op, model_format, precision).exists() for op in operators)
         if missing:
-            notify(f"converting {missing} models to {model_format} before measuring")
-        convert_operators(operators, model_format, cache, jobs=jobs)
+            notify(f"converting {missing} models to {model_format} in {precision} before measuring")
+        convert_operators(operators, model_format, cache, precision=precision, jobs=jobs)
 
 
 @dataclass
@@ -310,7 +313,13 @@ def _path(
     if out is not None and is_alone and not out.is_dir():
         return out
     runtime: RuntimeName = settings.runtime
-    path = default_table_path(space, device=device.name, runtime=runtime, threads=settings.threads)
+    path = default_table_path(
+        space,
+        device=device.name,
+        runtime=runtime,
+        threads=settings.threads,
+        precision=settings.precision,
+    )
     return path if out is None else out / path.name
 
 

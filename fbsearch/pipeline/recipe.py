@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fbsearch.devices import MeasurementProtocol
 from fbsearch.errors import RecipeError
 from fbsearch.files import parse_yaml
+from fbsearch.precision import Precision
 from fbsearch.search import SearchSettings
 from fbsearch.train import TrainSettings
 
@@ -77,7 +78,7 @@ class DeviceSettings(_Model):
     name: str = "local"
     runtime: Literal["tflite", "onnxruntime"] = "tflite"
     threads: Annotated[int, Field(ge=1)] = 1
-    precision: Literal["fp32"] = "fp32"
+    precision: Precision = "fp32"
 
 
 class ProfileSettings(_Model):
@@ -119,9 +120,15 @@ class ConfirmSettings(_Model):
 
 
 class ExportSettings(_Model):
-    """Which model files, besides the one of the device's runtime."""
+    """Which model files, besides the one of the device's runtime; all in the device's precision.
+
+    Args:
+        formats: of the files.
+        calibration_images: training images from which int8 takes the ranges of activations.
+    """
 
     formats: tuple[Literal["tflite", "onnx"], ...] = ("tflite", "onnx")
+    calibration_images: Annotated[int, Field(ge=1)] = 128
 
 
 class VerifySettings(_Model):
@@ -131,12 +138,15 @@ class VerifySettings(_Model):
         num_samples: test images compared and classified; None for all.
         num_device_samples: of them, so many are also computed on a device that is not this computer, where
             each takes a launch; this computer's interpreter computes the others.
-        max_abs_diff: largest difference allowed between the logits of PyTorch and the model.
+        max_abs_diff: largest difference allowed between the logits of PyTorch and an fp32 model.
+        min_top1_agreement: least share of images on which a model of another precision must choose the class
+            that PyTorch does.
     """
 
     num_samples: Annotated[int, Field(ge=1)] | None = 1000
     num_device_samples: Annotated[int, Field(ge=0)] = 4
     max_abs_diff: Annotated[float, Field(gt=0)] = 1e-3
+    min_top1_agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
 
 
 class Recipe(_Model):

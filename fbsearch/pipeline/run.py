@@ -320,8 +320,15 @@ class Run:
 
     def _export(self) -> None:
         for model_format in self._formats:
-            model = self.paths.model(model_format)
-            run_export(self.paths.root, model)
+            precision = self.recipe.device.precision
+            model = self.paths.model(model_format, precision)
+            run_export(
+                self.paths.root,
+                model,
+                precision=precision,
+                calibration_images=self.recipe.export.calibration_images,
+                data=self.data,
+            )
             self._notify(f"export: {model} ({model.stat().st_size / 1024:.0f} KiB)")
 
     def _verify(self) -> None:
@@ -338,7 +345,7 @@ class Run:
     def _verification(self, seed: int) -> Verification:
         recipe = self.recipe
         return run_verification(
-            self.paths.model(self._formats[0]),
+            self.paths.model(self._formats[0], recipe.device.precision),
             paths=self.paths,
             device=self._device,
             device_settings=recipe.device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from fbsearch.nn import Network, load_network
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, check_classes
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
+from fbsearch.precision import Precision
 
 _RUNTIMES: dict[str, RuntimeName] = {"tflite": "tflite", "onnx": "onnxruntime"}
 
@@ -53,15 +55,17 @@ class Verification:
         runtime: that ran the model.
         runtime_version: of its package.
         threads: within one operator.
+        precision: of the model.
         budget_ms: the budget, or None where there is none.
-        predicted_ms: from the latency table, or None without one.
+        predicted_ms: from the latency table, or None without one of the model's precision.
         measured_ms: median of the rounds' medians.
         measured_p95_ms: of all invocations.
         keeps_budget: whether measured is at most the budget, or None without one.
         is_converged: whether the measurement's confidence interval is as narrow as asked.
         is_steady: False where the device was slower throughout than when its table was measured, or busy.
         test_accuracy: of the model on the device.
-        torch_test_accuracy: of the network on the same images.
+        fp32_test_accuracy: of the network on the same images, in fp32: before any quantisation.
+        torch_test_accuracy: the same number, by its older name.
         top1_agreement: share of images on which both choose the same class.
         max_abs_diff: largest difference between their logits.
         num_samples: test images compared.
@@ -69,7 +73,8 @@ class Verification:
             interpreter of the same format.
         device_max_abs_diff: largest difference between the device's logits and the network's, or None where
             the device computed none.
-        size_bytes: of the file.
+        file_size_bytes: of the file.
+        size_bytes: the same number, by its older name.
         rounds_us: raw latencies.
     """
 
@@ -78,6 +83,7 @@ class Verification:
     runtime: str
     runtime_version: str
     threads: int
+    precision: Precision
     budget_ms: float | None
     predicted_ms: float | None
     measured_ms: float
@@ -86,12 +92,14 @@ class Verification:
     is_converged: bool
     is_steady: bool
     test_accuracy: float
+    fp32_test_accuracy: float
     torch_test_accuracy: float
     top1_agreement: float
     max_abs_diff: float
     num_samples: int
     num_device_samples: int
     device_max_abs_diff: float | None
+    file_size_bytes: int
     size_bytes: int
     rounds_us: tuple[tuple[float, ...], ...]
 
@@ -118,7 +126,7 @@ def run_verification(
         model: a model file with its sidecar.
         paths: the run with its network.
         device: where to run it.
-        device_settings: runtime, threads, precision.
+        device_settings: runtime and threads; the precision is the model's own.
         protocol: of the measurement.
         settings: how much to compare, and how exactly.
         data: test images; None loads those that the run was trained on.
@@ -140,10 +148,12 @@ def run_verification(
     runner = device.runner(
         _runtime_of(model, device_settings),
         threads=device_settings.threads,
-        precision=device_settings.precision,
+        precision=sidecar.precision,
     )
     compared = _compare(model, runner, network, data.test, sidecar, settings)
-    sentinel = convert_operators([SENTINEL], format_of(model), ConversionCache(), jobs=1)[SENTINEL]
+    [sentinel] = convert_operators(
+        [SENTINEL], format_of(model), ConversionCache(), precision=sidecar.precision, jobs=1
+    ).values()
     [measurement] = measure_models(
         [model],
         runner,
@@ -154,6 +164,7 @@ def run_verification(
         log=MeasurementLog(reference_us=_reference_us(paths, device, runner)),
     )
     known = run_latencies(paths)
+    is_of_this_precision = _table_precision(paths) in (None, sidecar.precision)
     return _verification(
         model,
         device,
@@ -161,8 +172,13 @@ def run_verification(
         measurement,
         compared,
         budget_ms=known["budget_ms"] if budget_ms is None else budget_ms,
-        predicted_ms=known["predicted_ms"],
+        predicted_ms=known["predicted_ms"] if is_of_this_precision else None,
     )
+
+
+def _table_precision(paths: RunPaths) -> Precision | None:
+    """What the run's predictions are of; None where it has no table."""
+    return LatencyTable.load(paths.table).runtime.precision if paths.table.exists() else None
 
 
 def _reference_us(paths: RunPaths, device: Device, runner: Runner) -> float | None:
@@ -214,6 +230,7 @@ def load_verification(paths: RunPaths) -> Verification:
 @dataclass(frozen=True)
 class _Compared:
     test_accuracy: float
+    fp32_test_accuracy: float
     torch_test_accuracy: float
     top1_agreement: float
     max_abs_diff: float
@@ -239,19 +256,21 @@ def _compare(
     inputs = np.ascontiguousarray(inputs)
     outputs = _outputs(model, _here(runner), inputs)
     agreed = agreement(reference, outputs)
-    _check_agreement(agreed, settings, "the exported model")
+    _check_agreement(agreed, sidecar, settings, "the exported model")
     num_device_samples, on_device = len(inputs), agreed
     if runner.is_elsewhere:
         num_device_samples = min(settings.num_device_samples, len(inputs))
         if num_device_samples:
             some = slice(num_device_samples)
             on_device = agreement(reference[some], _outputs(model, runner, inputs[some]))
-            _check_agreement(on_device, settings, "the model on the device")
+            _check_agreement(on_device, sidecar, settings, "the model on the device")
+    fp32_test_accuracy = float((reference.argmax(1) == labels).mean())
     return _Compared(
         num_device_samples=num_device_samples,
         device_max_abs_diff=on_device.max_abs_diff if num_device_samples else None,
         test_accuracy=float((outputs.argmax(1) == labels).mean()),
-        torch_test_accuracy=float((reference.argmax(1) == labels).mean()),
+        fp32_test_accuracy=fp32_test_accuracy,
+        torch_test_accuracy=fp32_test_accuracy,
         top1_agreement=agreed.top1_agreement,
         max_abs_diff=agreed.max_abs_diff,
         num_samples=agreed.num_samples,
@@ -275,13 +294,30 @@ def _here(runner: Runner) -> Runner:
     return LocalDevice().runner(runner.description.name, threads=1)
 
 
-def _check_agreement(agreed: Agreement, settings: VerifySettings, what: str) -> None:
-    if not agreed.max_abs_diff <= settings.max_abs_diff:
+def _check_agreement(agreed: Agreement, sidecar: Sidecar, settings: VerifySettings, what: str) -> None:
+    """Refuse a model that is not its network's: fp32 by its numbers, other precisions by what they choose."""
+    if sidecar.precision != "fp32":
+        _check_classes_agree(agreed, sidecar, settings, what)
+    elif not agreed.max_abs_diff <= settings.max_abs_diff:
         raise ExportError(
             f"{what} disagrees with its network: logits differ by up to {agreed.max_abs_diff:.3g} "
             f"(allowed {settings.max_abs_diff:g}) and the top class agrees on "
             f"{agreed.top1_agreement:.2%} of {agreed.num_samples} test images; export it again, or see what "
             "runs it (a GPU computes in half precision: --set max_abs_diff=…)"
+        )
+
+
+def _check_classes_agree(agreed: Agreement, sidecar: Sidecar, settings: VerifySettings, what: str) -> None:
+    num_others = round((1 - agreed.top1_agreement) * agreed.num_samples)
+    # Rounded up: of the few images that a phone computes itself, one may differ.
+    if num_others > math.ceil((1 - settings.min_top1_agreement) * agreed.num_samples):
+        calibrated = sidecar.num_calibration_images
+        advice = f"calibrate with more than {calibrated} images, or " if calibrated else ""
+        raise ExportError(
+            f"{what} in {sidecar.precision} disagrees with its network: the top class agrees on "
+            f"{agreed.top1_agreement:.2%} of {agreed.num_samples} test images, and at least "
+            f"{settings.min_top1_agreement:.2%} is asked for: {advice}export it in another precision, or "
+            "allow less (--set min_top1_agreement=…)"
         )
 
 
@@ -324,6 +360,7 @@ def _verification(
         runtime=runner.description.name,
         runtime_version=f"{runner.description.package} {runner.description.version}",
         threads=runner.description.threads,
+        precision=runner.description.precision,
         budget_ms=budget_ms,
         predicted_ms=predicted_ms,
         measured_ms=measured_ms,
@@ -331,6 +368,7 @@ def _verification(
         keeps_budget=None if budget_ms is None else measured_ms <= budget_ms,
         is_converged=measurement.is_converged,
         is_steady=measurement.is_steady,
+        file_size_bytes=model.stat().st_size,
         size_bytes=model.stat().st_size,
         rounds_us=measurement.rounds_us,
         **asdict(compared),

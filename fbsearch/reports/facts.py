@@ -59,7 +59,8 @@ def verdict_tiles(run: RunFolder) -> tuple[Tile, ...]:
             Tile("Agreement", agreement, f"same top-1 class; outputs differ by at most {difference}")
         )
     if verification and verification.size_bytes is not None:
-        tiles.append(Tile("Model size", format_bytes(verification.size_bytes), verification.model or ""))
+        note = ", ".join(filter(None, (verification.model, verification.precision)))
+        tiles.append(Tile("Model size", format_bytes(verification.size_bytes), note))
     if run.training and run.training.num_params is not None:
         tiles.append(Tile("Parameters", format_count(run.training.num_params)))
     if run.training and run.training.num_macs is not None:
@@ -95,6 +96,7 @@ def device_facts(run: RunFolder) -> tuple[Fact, ...]:
             ("Device", verification.device),
             ("Runtime", runtime_text),
             ("Threads", verification.threads),
+            ("Precision", verification.precision),
         ]
     return _facts(pairs)
 

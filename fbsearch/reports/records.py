@@ -149,6 +149,7 @@ class Verification(_Record):
     runtime: Text | None = None
     runtime_version: str | None = None
     threads: int | None = None
+    precision: str | None = None
     budget_ms: Positive | None = None
     predicted_ms: FiniteFloat | None = None
     measured_ms: Annotated[FiniteFloat, Field(gt=0)]

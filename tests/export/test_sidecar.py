@@ -36,6 +36,25 @@ def test_written_and_read(model: Path) -> None:
     assert written.architecture == "fbnet_a"
     assert written.fbsearch_version == fbsearch.__version__
     assert written.preprocessing.class_names == ("cat", "dög")
+    assert (written.precision, written.size_bytes, written.num_calibration_images) == ("fp32", 5, 0)
+
+
+def test_a_precision_is_recorded(model: Path) -> None:
+    written = write_sidecar(
+        model, make_preprocessing(), architecture="a", precision="int8", num_calibration_images=128
+    )
+    assert read_sidecar(model) == written
+    assert (written.precision, written.num_calibration_images) == ("int8", 128)
+
+
+def test_a_sidecar_from_before_precisions_is_an_fp32_one(model: Path) -> None:
+    written = write_sidecar(model, make_preprocessing(), architecture="a")
+    path = sidecar_path(model)
+    data = json.loads(path.read_text())
+    for name in ("precision", "size_bytes", "num_calibration_images"):
+        del data[name]
+    path.write_text(json.dumps(data))
+    assert read_sidecar(model) == written
 
 
 def test_a_changed_model_is_noticed(model: Path) -> None:
@@ -60,6 +79,8 @@ def test_missing(model: Path) -> None:
         {"preprocessing": None},
         {"preprocessing": {"resolution": 3}},
         {"sha256": "0"},
+        {"precision": "int4"},
+        {"size_bytes": None},
     ],
 )
 def test_damage(model: Path, change: dict[str, object]) -> None:

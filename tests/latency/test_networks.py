@@ -23,6 +23,7 @@ def test_a_network_lies_where_its_content_says(tmp_path):
     assert network_path(one, "onnx", cache) == network_path(same, "onnx", cache)
     assert network_path(one, "onnx", cache) != network_path(other, "onnx", cache)
     assert network_path(one, "onnx", cache) != network_path(one, "tflite", cache)
+    assert network_path(one, "onnx", cache) != network_path(one, "onnx", cache, "int8")
 
 
 def test_random_networks_repeat_and_leave_the_global_generator_alone():

@@ -265,12 +265,15 @@ def _num_lines(path):
 def test_file_names_say_what_was_measured():
     path = default_table_path(SPACE, device="My Phone (2)", runtime="onnxruntime", threads=4)
     assert path.as_posix() == "latency_tables/my_phone_2-onnxruntime-digits-16px-t4-fp32.json"
+    path = default_table_path(SPACE, device="phone", runtime="tflite", threads=1, precision="int8")
+    assert path.as_posix() == "latency_tables/phone-tflite-digits-16px-t1-int8.json"
 
 
 def test_the_estimate_counts_what_is_to_be_converted(tmp_path):
     class Cache:
-        def path(self, operator, model_format):
-            return tmp_path / f"{operator.key}.{model_format}"
+        def path(self, operator, model_format, precision):
+            folder = tmp_path if precision == "fp32" else tmp_path / precision
+            return folder / f"{operator.key}.{model_format}"
 
     cold = estimate_profile_seconds(SPACE, Cache(), jobs=2)
     assert cold.num_operators == len(KEYS) and cold.num_missing == len(KEYS) + 1
@@ -280,5 +283,6 @@ def test_the_estimate_counts_what_is_to_be_converted(tmp_path):
     assert warm.num_missing == 0 and warm.converting_s == 0
     assert 0 < warm.seconds < cold.seconds
     assert estimate_profile_seconds(SPACE, Cache(), runtime="onnxruntime").num_missing == len(KEYS) + 1
+    assert estimate_profile_seconds(SPACE, Cache(), precision="int8").num_missing == len(KEYS) + 1
     phone = estimate_profile_seconds(SPACE, Cache(), jobs=2, definition=AdbDefinition(name="phone"))
     assert phone.measuring_s > 5 * warm.measuring_s, "a launch takes longer than a few invocations"

@@ -16,9 +16,10 @@ from fbsearch.devices.adb.readings import PhoneReadings, core_mask
 from fbsearch.devices.adb.reconnecting import ReconnectingConnection
 from fbsearch.devices.adb.runner import PhoneRunner
 from fbsearch.devices.definition import ADB_PORT, SERVER_PORT, AdbDefinition, split_address
-from fbsearch.devices.description import DeviceDescription, Precision, RuntimeDescription, RuntimeName
+from fbsearch.devices.description import DeviceDescription, RuntimeDescription, RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.errors import DeviceError
+from fbsearch.precision import Precision
 
 _NOT_TOLD = "not told"
 

@@ -101,7 +101,7 @@ def _what_is_measured(report: PhoneReport) -> list[str]:
         "# What is measured where the command line does not say.",
         _line("runtime: tflite", "tflite | onnxruntime (which needs onnxruntime_binary)"),
         _line("threads: 1", f"within one operator; 1 is the steadiest{more}"),
-        "precision: fp32",
+        _line("precision: fp32", "fp32 | fp16 | dynamic_int8 | int8"),
         *_cores(report),
         _line("delegate: xnnpack", "xnnpack (CPU) | gpu | nnapi | none (CPU, plain kernels); one that does"),
         _line("", "not take a model is an error"),
