@@ -275,10 +275,12 @@ def verify_model(
     if as_json:
         print_json(verification.to_dict())
     else:
+        is_quantised = verification.precision != "fp32"
+        before = f", {verification.fp32_test_accuracy:.2%} in fp32" if is_quantised else ""
         notify(
             f"{model}: {verification.measured_ms:.4g} ms on {verification.device}; accuracy "
-            f"{verification.test_accuracy:.2%} on {verification.num_samples} images; "
-            f"largest difference {verification.max_abs_diff:.2g}"
+            f"{verification.test_accuracy:.2%} on {verification.num_samples} images"
+            f"{before}; largest difference {verification.max_abs_diff:.2g}"
         )
     if verification.keeps_budget is False:
         raise BudgetError(

@@ -222,8 +222,15 @@ def load_verification(paths: RunPaths) -> Verification:
     """
     path = require(paths.verification, "fbsearch verify")
     try:
-        return Verification(**read_json(path))
-    except (OSError, ValueError, TypeError) as error:
+        data = read_json(path)
+        # Verifications of fbsearch before it knew precisions lack these.
+        earlier = {
+            "precision": "fp32",
+            "fp32_test_accuracy": data["torch_test_accuracy"],
+            "file_size_bytes": data["size_bytes"],
+        }
+        return Verification(**(earlier | data))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged ({error!r}); verify again") from None
 
 

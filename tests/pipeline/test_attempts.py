@@ -27,6 +27,7 @@ def verification(measured_ms: float, *, budget_ms: float = 1.0, is_steady: bool 
         runtime="tflite",
         runtime_version="2",
         threads=1,
+        precision="fp32",
         budget_ms=budget_ms,
         predicted_ms=0.9,
         measured_ms=measured_ms,
@@ -36,12 +37,14 @@ def verification(measured_ms: float, *, budget_ms: float = 1.0, is_steady: bool 
         is_steady=is_steady,
         test_accuracy=0.9,
         torch_test_accuracy=0.9,
+        fp32_test_accuracy=0.9,
         top1_agreement=1.0,
         max_abs_diff=0.0,
         num_samples=10,
         num_device_samples=10,
         device_max_abs_diff=0.0,
         size_bytes=1,
+        file_size_bytes=1,
         rounds_us=((1000 * measured_ms,) * 3,) * 8,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from fbsearch.errors import ExportError
 from fbsearch.export import Agreement, ConversionCache, Preprocessing, Sidecar, read_sidecar
 from fbsearch.latency.networks import convert_architectures
 from fbsearch.pipeline.device_settings import given_settings
+from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.inputs import calibration_inputs
 from fbsearch.pipeline.recipe import VerifySettings
-from fbsearch.pipeline.verifying import _check_agreement
+from fbsearch.pipeline.verifying import Verification, _check_agreement, load_verification, save_verification
 from fbsearch.precision import PRECISIONS
 from fbsearch.spaces import load_space
 
@@ -93,6 +95,21 @@ def test_fp32_is_judged_by_its_numbers_and_the_others_by_their_choices() -> None
         check(precision, difference=100.0, agreement=0.9)
         with pytest.raises(ExportError, match=rf"in {precision} disagrees .* 89\.00% of 100 .* 90\.00%"):
             check(precision, difference=0.0, agreement=0.89)
+
+
+def test_a_verification_from_before_precisions_is_an_fp32_one(tmp_path: Path) -> None:
+    fields = {field.name: None for field in dataclasses.fields(Verification)}
+    verification = Verification(
+        **{**fields, "precision": "fp32", "torch_test_accuracy": 0.9, "fp32_test_accuracy": 0.9}
+        | {"size_bytes": 10, "file_size_bytes": 10}
+    )
+    paths = RunPaths(tmp_path)
+    save_verification(verification, paths)
+    data = json.loads(paths.verification.read_text())
+    for name in ("precision", "fp32_test_accuracy", "file_size_bytes"):
+        del data[name]
+    paths.verification.write_text(json.dumps(data))
+    assert load_verification(paths) == verification
 
 
 def test_of_a_few_images_one_may_differ() -> None:

@@ -93,6 +93,20 @@ def test_a_run_from_nothing_to_a_verified_model(settings, tmp_path, capsys, monk
     assert "over its budget and made way" in (out / "report.html").read_text()
 
 
+@pytest.mark.ci
+def test_a_run_is_of_one_precision_throughout(settings, tmp_path, capsys):
+    out = tmp_path / "run"
+    int8 = ["device.precision=int8", "device.runtime=onnxruntime", "export.formats=[]"]
+    command = ["run", "quickstart", "--out", str(out), "--quiet", *arguments([*settings, *int8])]
+    assert main([*command, "--json"]) == 0
+    verification = json.loads(capsys.readouterr().out)
+    assert verification["precision"] == "int8" and verification["predicted_ms"] > 0
+    assert verification["top1_agreement"] > 0.95
+    table = json.loads((out / "table.json").read_text())
+    assert table["runtime"]["precision"] == "int8" and table["calibration"]
+    assert {path.name for path in out.glob("model.*")} == {"model.int8.onnx", "model.int8.onnx.json"}
+
+
 def test_a_dry_run_measures_and_writes_nothing(settings, tmp_path, capsys):
     out = tmp_path / "run"
     command = ["run", "quickstart", "--out", str(out), "--dry-run", "--json", *arguments(settings)]

@@ -12,9 +12,11 @@ from fbsearch.devices import LocalDevice, MeasurementLog, measure
 from fbsearch.devices.log import ModelRound
 from fbsearch.devices.protocol import PHONE_PROTOCOL
 from fbsearch.errors import ExportError, LaunchRefusedError, MeasurementError
+from fbsearch.export import convert_precision
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.conversion import in_background
 from fbsearch.latency.profiling import journal_path, launches_path, profile
+from fbsearch.precision import PRECISIONS
 from fbsearch.spaces import load_space
 from tests.devices.adb.conftest import OURS, MakeDevice, list_ours
 from tools.simulated_phone import Fault, SimulatedPhone
@@ -63,6 +65,25 @@ def test_outputs_are_those_of_the_interpreter_here(pixel: SimulatedPhone, make_d
             session.run(inputs[:, :1])
     assert outputs.shape == expected.shape
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    assert list_ours(pixel) == []
+
+
+@pytest.mark.parametrize("precision", PRECISIONS[1:])
+def test_a_model_of_any_precision_runs_there_as_here(
+    precision, pixel: SimulatedPhone, make_device: MakeDevice, tmp_path: Path
+) -> None:
+    with np.load(DATA / "tiny.npz") as arrays:
+        images = arrays["inputs"].astype(np.float32)
+    model = tmp_path / f"tiny.{precision}.tflite"
+    convert_precision(TINY, precision, images, model)
+    inputs = np.ascontiguousarray(images.transpose(0, 2, 3, 1))[:2]
+    expected = LocalDevice().runner("tflite", threads=1, precision=precision).open(model).run(inputs)
+    runner = make_device(pixel).runner("tflite", threads=1, precision=precision)
+    assert runner.description.precision == precision
+    with runner.measuring():
+        session = runner.open(model)
+        np.testing.assert_allclose(session.run(inputs), expected, atol=1e-6)
+        assert session.invoke(5)[0] > 0
     assert list_ours(pixel) == []
 
 
