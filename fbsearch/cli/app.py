@@ -232,6 +232,30 @@ def check(
     )
 
 
+@table_app.command(epilog="Example: fbsearch table show T.json --plot heatmap.svg")
+def show(
+    table: Annotated[Path, typer.Argument(help="The table.")],
+    space: TableSpace = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    width_multiplier: WidthMultiplier = None,
+    head_channels: HeadChannels = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw layer x candidate as a heat map here, as SVG.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a table was measured with, and what each candidate of each layer costs."""
+    from fbsearch.cli.showing import show_table
+
+    show_table(
+        table,
+        _space_fields(space, resolution, num_classes, width_multiplier, head_channels),
+        plot=plot,
+        as_json=as_json,
+    )
+
+
 @app.command(
     epilog="Example: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --seed 0 --out RUN"
 )
@@ -404,15 +428,20 @@ def run(
     )
 
 
-@app.command(epilog="Example: fbsearch report runs/quickstart")
+@app.command(
+    epilog="Examples: fbsearch report runs/quickstart; fbsearch report runs/quickstart --figures figures/"
+)
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Write its figures into this folder too, as SVG.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a run's page anew: RUN/report.html."""
     from fbsearch.cli.running import write_page
 
-    write_page(run, as_json=as_json)
+    write_page(run, figures=figures, as_json=as_json)
 
 
 def _space_fields(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
 from fbsearch.pipeline import PlannedStage, Run, load_recipe
-from fbsearch.reports import write_report
+from fbsearch.pipeline.folder import check_writable
+from fbsearch.reports import write_figures, write_report
 
 
 def run_recipe(
@@ -39,13 +40,18 @@ def run_recipe(
         print_json(verification.to_dict())
 
 
-def write_page(folder: Path, *, as_json: bool) -> None:
-    """Write a run's page."""
+def write_page(folder: Path, *, figures: Path | None, as_json: bool) -> None:
+    """Write a run's page, and its figures where a folder for them is given."""
+    if figures is not None:
+        check_writable(figures)
     path = write_report(folder)
+    drawn = () if figures is None else write_figures(folder, figures)
     if as_json:
-        print_json({"report": str(path)})
-    else:
-        notify(f"report: {path}")
+        print_json({"report": str(path), "figures": [str(figure) for figure in drawn]})
+        return
+    notify(f"report: {path}")
+    for figure in drawn:
+        notify(f"figure: {figure}")
 
 
 def _show_plan(stages: Sequence[PlannedStage], out: Path, *, as_json: bool) -> None:
