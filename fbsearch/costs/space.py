@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,11 @@ from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
 from fbsearch.costs.counting import count_operator
 from fbsearch.latency import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
+
+# What a model file holds beside its weights, per operator: names, shapes and buffers of the graph. The upper
+# end of what exported networks of the layer-wise spaces showed (TFLite 3.0 to 4.7 kB, ONNX 6.3 to 7.9 kB).
+_GRAPH_BYTES = {"tflite": 5_000, "onnx": 8_000}
+_BYTES_PER_PARAMETER = {"fp32": 4, "fp16": 2, "int8": 1}
 
 PLAIN_LABEL = "plain sums of isolated operators"
 
@@ -69,6 +75,24 @@ def peak_memory_cost(space: LayerwiseSpace) -> PeakCost:
 
     fixed = max(map(peak_bytes, (*space.stem, *space.head)))
     return PeakCost("peak_bytes", fixed, _coefficients(space, peak_bytes))
+
+
+def file_size_cost(
+    space: LayerwiseSpace, *, model_format: Literal["tflite", "onnx"], precision: str
+) -> AdditiveCost:
+    """Size of the exported model in bytes, an estimate: parameters in their precision, and the graph's part.
+
+    Args:
+        space: to be priced.
+        model_format: of the file.
+        precision: of the weights: ``fp32``, ``fp16`` or ``int8``.
+    """
+    graph_bytes, bytes_per_parameter = _GRAPH_BYTES[model_format], _BYTES_PER_PARAMETER[precision]
+
+    def file_bytes(op: Operator) -> float:
+        return 0.0 if op.is_identity else graph_bytes + bytes_per_parameter * count_operator(op).num_params
+
+    return _additive("file_bytes", space, file_bytes)
 
 
 def _additive(name: str, space: LayerwiseSpace, cost: Callable[[Operator], float]) -> AdditiveCost:
