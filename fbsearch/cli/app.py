@@ -265,6 +265,19 @@ def search(
     data: Data,
     budget_ms: Annotated[float, typer.Option("--budget-ms", help="Latency budget in milliseconds.")],
     out: Out,
+    max_params: Annotated[
+        str | None, typer.Option("--max-params", help="Budget on parameters, such as 1.2M.")
+    ] = None,
+    max_macs: Annotated[
+        str | None, typer.Option("--max-macs", help="Budget on multiply-adds, such as 300M.")
+    ] = None,
+    max_peak_memory: Annotated[
+        str | None,
+        typer.Option("--max-peak-memory", help="Budget on activations alive at once, such as 4MB."),
+    ] = None,
+    max_file_size: Annotated[
+        str | None, typer.Option("--max-file-size", help="Budget on the exported model, such as 5MB.")
+    ] = None,
     seed: Seed = 0,
     limit: Limit = None,
     skip_corrupt: SkipCorrupt = False,
@@ -279,6 +292,7 @@ def search(
 ) -> None:
     """Search a space for the architecture that keeps a latency budget; FBNet's differentiable search.
 
+    Further budgets (--max-params and the like) are kept at the same time, exactly.
     --set takes settings of the search, such as --set epochs=30 or --set objective=fbnet.
     """
     from fbsearch.cli.stages import search_space
@@ -294,6 +308,12 @@ def search(
         table_path=table,
         data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
         budget_ms=budget_ms,
+        budgets={
+            "params": max_params,
+            "macs": max_macs,
+            "peak_memory": max_peak_memory,
+            "file_size": max_file_size,
+        },
         out=out,
         seed=seed,
         overrides=settings or [],

@@ -9,11 +9,12 @@ from typing import Any
 from fbsearch.cli.printing import notify, print_json, show_progress
 from fbsearch.cli.tables import calibration_figures, describe_calibration
 from fbsearch.costs import latency_cost
-from fbsearch.devices import find_device
+from fbsearch.devices import RUNTIME_FORMATS, find_device
 from fbsearch.errors import BudgetError, InvalidInputError
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.pipeline.budgets import BudgetSettings, describe_broken
 from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
@@ -23,7 +24,7 @@ from fbsearch.pipeline.recipe import DataSettings, VerifySettings, settings_from
 from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import run_verification, save_verification
-from fbsearch.search import SearchSettings
+from fbsearch.search import Limit, SearchSettings, check_feasible
 from fbsearch.spaces import LayerwiseSpace, load_architecture, load_definition, load_space
 from fbsearch.train import TrainSettings
 
@@ -112,6 +113,7 @@ def search_space(
     table_path: Path,
     data: Fields,
     budget_ms: float,
+    budgets: Fields,
     out: Path,
     seed: int,
     overrides: Sequence[str],
@@ -123,6 +125,7 @@ def search_space(
     if not budget_ms > 0:
         raise InvalidInputError(f"--budget-ms must be a positive number of milliseconds, not {budget_ms}")
     settings = settings_from(SearchSettings, overrides, source="search")
+    budget_settings = validate_settings(BudgetSettings, budgets, source="budgets")
     data_settings = validate_settings(DataSettings, data, source="--data")
     table = LatencyTable.load(table_path)
     definition = load_definition(source, **fields)
@@ -131,6 +134,10 @@ def search_space(
     )
     space = space_for(images.num_classes, source, **fields)
     latency = latency_cost(space, table)
+    limits = budget_settings.limits(
+        space, model_format=RUNTIME_FORMATS[table.runtime.name], precision=table.runtime.precision
+    )
+    check_feasible([Limit(latency, budget_ms * 1000), *limits])
     paths = RunPaths(out)
     check_writable(out)
     record = RunRecord(paths, seed=seed)
@@ -146,6 +153,7 @@ def search_space(
             paths=paths,
             resume=resume,
             progress=show_progress(quiet),
+            limits=limits,
         )
     if result is None:
         return
@@ -159,6 +167,10 @@ def search_space(
     notify(
         f"{paths.architecture}: {' '.join(space.choice_names(winner.choices))}; predicted "
         f"{winner.predicted_us / 1000:.4g} ms of {budget_ms:.4g} ms ({latency.label})"
+        + "".join(
+            f"; {limit.cost.name} {limit.cost.of(winner.choices):.6g} of {limit.bound:.6g}"
+            for limit in limits
+        )
     )
 
 
@@ -267,3 +279,6 @@ def verify_model(
             f"{model} takes {verification.measured_ms:.4g} ms, over its budget of "
             f"{verification.budget_ms:.4g} ms"
         )
+    broken = describe_broken(verification.budgets)
+    if broken:
+        raise BudgetError(f"{model} does not keep its budgets: {broken}")

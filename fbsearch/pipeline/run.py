@@ -17,6 +17,7 @@ from fbsearch.files import parse_yaml, write_text
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.profiling import profile
+from fbsearch.pipeline.budgets import describe_broken
 from fbsearch.pipeline.device_settings import measured_on, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
@@ -110,6 +111,11 @@ class Run:
             raise BudgetError(
                 f"the exported model takes {verification.measured_ms:.4g} ms, over its budget of "
                 f"{verification.budget_ms:.4g} ms: raise confirm.margin, or quieten the device, and run again"
+            )
+        broken = describe_broken(verification.budgets)
+        if broken:
+            raise BudgetError(
+                f"the exported model does not keep its budgets: {broken}; raise or tighten them"
             )
         return verification
 
@@ -236,7 +242,12 @@ class Run:
         calibration = None if recipe.confirm.num_networks == 0 else table.calibration
         is_calibrated = calibration is not None and calibration.matches(self.space)
         budget_us = recipe.budget_us(latency.range())
-        check_feasible([Limit(latency, budget_us)])
+        limits = recipe.budgets.limits(
+            self.space,
+            model_format=RUNTIME_FORMATS[recipe.device.runtime],
+            precision=recipe.device.precision,
+        )
+        check_feasible([Limit(latency, budget_us), *limits])
         least, greatest = (value / 1000 for value in latency.range())
         self._notify(
             f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms "
@@ -253,6 +264,7 @@ class Run:
             paths=self.paths,
             resume=True,
             progress=self._progress,
+            limits=limits,
             measure=self._meter,
             confirm=recipe.confirm,
             recalibrate=Recalibration(self.space, table, self.paths.table) if is_calibrated else None,

@@ -17,6 +17,7 @@ from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import ConfirmSettings
 from fbsearch.search import (
     Finalist,
+    Limit,
     SearchedSupernet,
     SearchResult,
     SearchSettings,
@@ -47,6 +48,7 @@ def run_search(
     measure: MeasureWhole | None = None,
     confirm: ConfirmSettings | None = None,
     recalibrate: Recalibrate | None = None,
+    limits: Sequence[Limit] = (),
 ) -> SearchResult | None:
     """Search, choose, and write the result, the architecture and its inherited weights.
 
@@ -66,9 +68,10 @@ def run_search(
         measure: measures finalists on the device; None chooses by predicted latency.
         confirm: how the measured latency decides; needed with ``measure``.
         recalibrate: learns from the measured finalists; None where the latencies are plain sums.
+        limits: budgets beside the latency's.
 
     Raises:
-        BudgetError: if no architecture keeps the budget.
+        BudgetError: if no architecture keeps the budgets.
         DataError, TrainingError, CheckpointError: as the search raises them.
     """
     accelerator = make_accelerator(settings.precision)
@@ -84,6 +87,7 @@ def run_search(
         resume=resume,
         accelerator=accelerator,
         progress=progress,
+        limits=limits,
     )
     result = None
     if accelerator.is_main_process:

@@ -36,6 +36,7 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.networks import measure_models
 from fbsearch.nn import Network, load_network
+from fbsearch.pipeline.budgets import BudgetCheck, check_budgets
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, check_classes
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
@@ -71,6 +72,7 @@ class Verification:
             the device computed none.
         size_bytes: of the file.
         rounds_us: raw latencies.
+        budgets: those beside the latency's, and whether the model keeps them.
     """
 
     model: str
@@ -94,6 +96,7 @@ class Verification:
     device_max_abs_diff: float | None
     size_bytes: int
     rounds_us: tuple[tuple[float, ...], ...]
+    budgets: tuple[BudgetCheck, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -162,6 +165,7 @@ def run_verification(
         compared,
         budget_ms=known["budget_ms"] if budget_ms is None else budget_ms,
         predicted_ms=known["predicted_ms"],
+        budgets=check_budgets(paths.search_result, network.architecture, model),
     )
 
 
@@ -206,7 +210,9 @@ def load_verification(paths: RunPaths) -> Verification:
     """
     path = require(paths.verification, "fbsearch verify")
     try:
-        return Verification(**read_json(path))
+        fields = read_json(path)
+        budgets = tuple(BudgetCheck(**check) for check in fields.pop("budgets", ()))
+        return Verification(**fields, budgets=budgets)
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged ({error!r}); verify again") from None
 
@@ -315,6 +321,7 @@ def _verification(
     *,
     budget_ms: float | None,
     predicted_ms: float | None,
+    budgets: tuple[BudgetCheck, ...],
 ) -> Verification:
     measured_ms = measurement.latency_us / 1000
     description = device.describe()
@@ -333,5 +340,6 @@ def _verification(
         is_steady=measurement.is_steady,
         size_bytes=model.stat().st_size,
         rounds_us=measurement.rounds_us,
+        budgets=budgets,
         **asdict(compared),
     )

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fbsearch.files import write_text
 from fbsearch.reports import formatting
 from fbsearch.reports.block_drawing import draw_block, kernel_class
+from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.chart_drawing import draw_histogram, draw_lines, draw_whole_networks
 from fbsearch.reports.classes import NUM_SHOWN, class_rows, confusion_matrix
 from fbsearch.reports.curves import search_charts, training_charts
@@ -93,6 +94,7 @@ def page_content(run: RunFolder) -> dict[str, Any]:
         "verdict_decimals": verdict_decimals(run.verification) if run.verification else 3,
         "notices": find_notices(run),
         "tiles": verdict_tiles(run),
+        "budgets": budget_rows(run.verification),
         "layers": _layers(run),
         "search": _search(run),
         "training": _training(run),

@@ -15,6 +15,7 @@ from sample_run import write_sample_run
 from fbsearch.architecture import Operator
 from fbsearch.errors import MissingOperatorError
 from fbsearch.reports.block_drawing import block_width
+from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.chart_drawing import thin
 from fbsearch.reports.classes import class_rows, confusion_matrix
 from fbsearch.reports.curves import search_charts, training_charts
@@ -143,6 +144,21 @@ def test_a_budget_is_kept_only_if_numbers_and_file_say_so(
     budget_ms: float | None, keeps: bool | None, status: str
 ) -> None:
     assert make_verdict(verification(budget_ms=budget_ms, keeps_budget=keeps)).status == status
+
+
+def test_every_budget_is_listed_and_one_that_is_broken_decides() -> None:
+    budgets = [
+        {"cost": "num_params", "bound": 50_000, "value": 41_234, "source": "counted", "is_kept": True},
+        {"cost": "file_bytes", "bound": 200_000, "value": 231_456, "source": "read", "is_kept": False},
+    ]
+    check = verification(budget_ms=0.1, keeps_budget=True, budgets=budgets)
+    rows = budget_rows(check)
+    assert [(row.name, row.bound.replace("\u00a0", " "), row.is_kept) for row in rows] == [
+        ("Latency", "0.100 ms", True), ("Parameters", "50.0 k", True), ("File size", "200 kB", False),
+    ]  # fmt: skip
+    assert make_verdict(check).status == "over"
+    assert make_verdict(verification(budget_ms=0.1, budgets=budgets[:1])).status == "kept"
+    assert budget_rows(verification(budget_ms=0.1)) == budget_rows(None) == ()
 
 
 def test_the_gauge_keeps_proportions() -> None:

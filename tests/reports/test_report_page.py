@@ -178,6 +178,14 @@ def test_stays_small_and_whole_at_fbnet_size(tmp_path: Path) -> None:
     [
         ({"budget_ms": 0.01, "keeps_budget": False}, "The model does not keep its budget"),
         ({"keeps_budget": False}, "verification.json says that the budget is not kept"),
+        (
+            {
+                "budgets": [
+                    {"cost": "num_macs", "bound": 1e6, "value": 2e6, "source": "counted", "is_kept": False}
+                ]
+            },
+            "Multiply-adds: 2.00 M of 1.00 M",
+        ),
         ({"is_converged": False}, "The measurement did not converge"),
         ({"top1_agreement": 0.62}, "The exported model disagrees with the network"),
         ({"test_accuracy": 0.5, "torch_test_accuracy": 0.9}, "The export lost accuracy"),
