@@ -257,13 +257,21 @@ def show(
 
 
 @app.command(
-    epilog="Example: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --seed 0 --out RUN"
+    epilog="Examples: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --out RUN; "
+    "fbsearch search --space fbnet --table phone.json --budget-ms 8 --table tablet.json --budget-ms 5 "
+    "--max-file-size 10MB --data DIR --out RUN"
 )
 def search(
     space: Space,
-    table: Annotated[Path, typer.Option("--table", help="The latency table of the space.")],
+    table: Annotated[
+        list[Path],
+        typer.Option("--table", help="The latency table of the space; repeatable, one per device."),
+    ],
     data: Data,
-    budget_ms: Annotated[float, typer.Option("--budget-ms", help="Latency budget in milliseconds.")],
+    budget_ms: Annotated[
+        list[float],
+        typer.Option("--budget-ms", help="Latency budget in milliseconds; repeatable, one per table."),
+    ],
     out: Out,
     max_params: Annotated[
         str | None, typer.Option("--max-params", help="Budget on parameters, such as 1.2M.")
@@ -305,9 +313,9 @@ def search(
             "width_multiplier": width_multiplier,
             "head_channels": head_channels,
         },
-        table_path=table,
+        table_paths=table,
         data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
-        budget_ms=budget_ms,
+        budgets_ms=budget_ms,
         budgets={
             "params": max_params,
             "macs": max_macs,

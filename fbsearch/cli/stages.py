@@ -10,7 +10,7 @@ from fbsearch.cli.printing import notify, print_json, show_progress
 from fbsearch.cli.tables import calibration_figures, describe_calibration
 from fbsearch.costs import latency_cost
 from fbsearch.devices import RUNTIME_FORMATS, find_device
-from fbsearch.errors import BudgetError, InvalidInputError
+from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
@@ -22,6 +22,7 @@ from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes
 from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
 from fbsearch.pipeline.recipe import DataSettings, VerifySettings, settings_from, validate_settings
 from fbsearch.pipeline.searching import run_search
+from fbsearch.pipeline.several_devices import load_tables, other_devices
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import run_verification, save_verification
 from fbsearch.search import Limit, SearchSettings, check_feasible
@@ -110,9 +111,9 @@ def search_space(
     source: str,
     fields: Fields,
     *,
-    table_path: Path,
+    table_paths: Sequence[Path],
     data: Fields,
-    budget_ms: float,
+    budgets_ms: Sequence[float],
     budgets: Fields,
     out: Path,
     seed: int,
@@ -121,22 +122,22 @@ def search_space(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Search a space by its table alone."""
-    if not budget_ms > 0:
-        raise InvalidInputError(f"--budget-ms must be a positive number of milliseconds, not {budget_ms}")
+    """Search a space by tables alone: within a latency budget per device, and further budgets."""
     settings = settings_from(SearchSettings, overrides, source="search")
     budget_settings = validate_settings(BudgetSettings, budgets, source="budgets")
     data_settings = validate_settings(DataSettings, data, source="--data")
-    table = LatencyTable.load(table_path)
+    tables = load_tables(table_paths, budgets_ms)
+    table, budget_ms = tables[0], budgets_ms[0]
     definition = load_definition(source, **fields)
     images = load_splits(
         data_settings, resolution=definition.resolution, in_channels=definition.in_channels, seed=seed
     )
     space = space_for(images.num_classes, source, **fields)
     latency = latency_cost(space, table)
-    limits = budget_settings.limits(
+    counted = budget_settings.limits(
         space, model_format=RUNTIME_FORMATS[table.runtime.name], precision=table.runtime.precision
     )
+    limits = (*other_devices(space, tables, budgets_ms), *counted)
     check_feasible([Limit(latency, budget_ms * 1000), *limits])
     paths = RunPaths(out)
     check_writable(out)
@@ -158,6 +159,8 @@ def search_space(
     if result is None:
         return
     table.save(paths.table)
+    for number, other in enumerate(tables[1:], start=2):
+        other.save(paths.other_table(number))
     if as_json:
         print_json(result.to_dict())
         return

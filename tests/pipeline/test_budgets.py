@@ -8,8 +8,10 @@ import pytest
 
 from fbsearch.architecture import Architecture
 from fbsearch.cli import main
-from fbsearch.costs import count_architecture, file_size_cost, parameter_cost
+from fbsearch.costs import count_architecture, file_size_cost, latency_cost, parameter_cost
+from fbsearch.devices import Measurement
 from fbsearch.errors import CheckpointError
+from fbsearch.latency import LatencyTable, TableEntry
 from fbsearch.pipeline.budgets import BudgetSettings, check_budgets, describe_broken
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table
@@ -35,9 +37,25 @@ def table(tmp_path):
     return path
 
 
-def search(table, out, *options):
+def search(table, out, *options, budget_ms=10):
     arguments = ["search", "--space", "digits", "--data", "digits", "--limit", 200, "--table", table]
-    return [str(part) for part in (*arguments, "--budget-ms", 10, "--out", out, *options, *QUICK)]
+    return [str(part) for part in (*arguments, "--budget-ms", budget_ms, "--out", out, *options, *QUICK)]
+
+
+@pytest.fixture
+def tablet(tmp_path):
+    """A device that is fast where the other one is slow."""
+    table = sample_table()
+    latencies = {key: entry.latency_us for key, entry in table.entries.items()}
+    total = min(latencies.values()) + max(latencies.values())
+    entries = {
+        key: TableEntry.of(Measurement(((round(total - latency, 2),) * 5,) * 8))
+        for key, latency in latencies.items()
+    }
+    device = table.device.model_copy(update={"name": "tablet"})
+    path = tmp_path / "tablet.json"
+    LatencyTable(table.header.model_copy(update={"device": device}), entries).save(path)
+    return path
 
 
 def test_every_finalist_keeps_all_budgets(table, tmp_path, capsys):
@@ -66,6 +84,49 @@ def test_every_finalist_keeps_all_budgets(table, tmp_path, capsys):
     (out / "search" / "result.json").write_text("{")
     with pytest.raises(CheckpointError, match="search again"):
         check_budgets(out / "search" / "result.json", architecture, model)
+
+
+def test_every_device_has_its_own_budget(table, tablet, tmp_path, capsys):
+    out = tmp_path / "run"
+    costs = [latency_cost(SPACE, LatencyTable.load(path)) for path in (table, tablet)]
+    middles = [sum(cost.range()) / 2000 for cost in costs]
+    given = ["--table", tablet, "--budget-ms", middles[1]]
+    assert main([*search(table, out, *given, budget_ms=middles[0]), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    name = "latency_us on tablet (tflite, 1 thread, fp32)"
+    assert [budget["cost"] for budget in result["budgets"]] == [name]
+    for finalist in result["finalists"]:
+        assert costs[0].of(finalist["choices"]) == pytest.approx(finalist["predicted_us"])
+        assert finalist["predicted_us"] <= 1000 * middles[0]
+        assert costs[1].of(finalist["choices"]) == pytest.approx(finalist["costs"][name])
+        assert finalist["costs"][name] <= 1000 * middles[1]
+    assert LatencyTable.load(out / "table-2.json").device.name == "tablet"
+    [check] = check_budgets(
+        out / "search" / "result.json", Architecture.load(out / "architecture.json"), out / "model.tflite"
+    )
+    assert check.source == "predicted" and check.is_kept
+
+
+def test_devices_that_leave_nothing_to_each_other_are_refused(table, tablet, tmp_path, capsys):
+    least = [latency_cost(SPACE, LatencyTable.load(path)).range()[0] / 1000 for path in (table, tablet)]
+    given = ["--table", tablet, "--budget-ms", 1.001 * least[1]]
+    assert main(search(table, tmp_path / "run", *given, budget_ms=1.001 * least[0])) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert "within the others, latency_us is at least" in line and "on tablet" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--table", "{table}"], "2 --table and 1 --budget-ms"),
+        (["--table", "{table}", "--budget-ms", "5"], "are both of bench (tflite, 1 thread, fp32)"),
+        (["--table", "{tablet}", "--budget-ms", "0"], "positive number of milliseconds, not 0"),
+    ],
+)
+def test_tables_and_budgets_come_in_pairs(table, tablet, tmp_path, capsys, options, named):
+    options = [option.format(table=table, tablet=tablet) for option in options]
+    assert main(search(table, tmp_path / "run", *options)) == 2
+    assert named in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
