@@ -259,7 +259,8 @@ def show(
 @app.command(
     epilog="Examples: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --out RUN; "
     "fbsearch search --space fbnet --table phone.json --budget-ms 8 --table tablet.json --budget-ms 5 "
-    "--max-file-size 10MB --data DIR --out RUN"
+    "--max-file-size 10MB --data DIR --out RUN; "
+    "fbsearch search --space fbnet --table T.json --data DIR --budgets 5,8,12ms --out SWEEP"
 )
 def search(
     space: Space,
@@ -268,11 +269,15 @@ def search(
         typer.Option("--table", help="The latency table of the space; repeatable, one per device."),
     ],
     data: Data,
-    budget_ms: Annotated[
-        list[float],
-        typer.Option("--budget-ms", help="Latency budget in milliseconds; repeatable, one per table."),
-    ],
     out: Out,
+    budget_ms: Annotated[
+        list[float] | None,
+        typer.Option("--budget-ms", help="Latency budget in milliseconds; repeatable, one per table."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--budgets", help="Instead, several latency budgets of one search, such as 5,8,12ms."),
+    ] = None,
     max_params: Annotated[
         str | None, typer.Option("--max-params", help="Budget on parameters, such as 1.2M.")
     ] = None,
@@ -300,10 +305,11 @@ def search(
 ) -> None:
     """Search a space for the architecture that keeps a latency budget; FBNet's differentiable search.
 
-    Further budgets (--max-params and the like) are kept at the same time, exactly.
+    Further budgets (--max-params and the like) are kept at the same time, exactly. --budgets 5,8,12ms chooses
+    an architecture for each of several budgets from one supernet, and draws accuracy over latency.
     --set takes settings of the search, such as --set epochs=30 or --set objective=fbnet.
     """
-    from fbsearch.cli.stages import search_space
+    from fbsearch.cli.searching import search_space
 
     search_space(
         space,
@@ -315,7 +321,8 @@ def search(
         },
         table_paths=table,
         data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
-        budgets_ms=budget_ms,
+        budgets_ms=budget_ms or [],
+        sweep=sweep,
         budgets={
             "params": max_params,
             "macs": max_macs,

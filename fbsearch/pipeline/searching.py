@@ -98,7 +98,7 @@ def run_search(
             result = choose_measured(
                 searched, budget_us, measure=measure, settings=confirm, recalibrate=recalibrate
             )
-        _write(searched, result, paths)
+        write_search(searched, result, paths)
     accelerator.wait_for_everyone()
     return result
 
@@ -166,7 +166,8 @@ def _measured(finalist: Finalist) -> float:
     return finalist.measured_us
 
 
-def _write(searched: SearchedSupernet, result: SearchResult, paths: RunPaths) -> None:
+def write_search(searched: SearchedSupernet, result: SearchResult, paths: RunPaths) -> None:
+    """Write the result, the chosen architecture and its inherited weights."""
     winner = result.finalists[result.chosen]
     save_weights(searched.task.supernet.child(winner.choices), paths.inherited_weights)
     result.space.decode(winner.choices).save(paths.architecture)

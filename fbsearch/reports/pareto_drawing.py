@@ -20,7 +20,7 @@ from fbsearch.reports.pareto import ParetoPlot, ParetoPoint
 from fbsearch.reports.scales import Scale, nice_ticks
 from fbsearch.reports.svg import drawing, line, polyline, tag, text
 
-_LABEL_ROOM = 44
+_LABEL_ROOM = 42
 _TOP = TOP + 8  # room for the budgets' names
 
 
