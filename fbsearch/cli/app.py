@@ -429,7 +429,8 @@ def verify(
 @app.command(
     epilog="Examples: fbsearch run quickstart --out runs/quickstart; "
     "fbsearch run cifar10 --set data.source=cifar10.zip --set budget_ms=0.5 --out runs/cifar10 --resume; "
-    "fbsearch run quickstart --device pixel7 --out runs/pixel7"
+    "fbsearch run quickstart --device pixel7 --out runs/pixel7; "
+    "fbsearch run quickstart --budgets 30,50,70% --out runs/sweep"
 )
 def run(
     recipe: Annotated[str, typer.Argument(help="quickstart, cifar10, imagenet-fbnet, or a YAML file.")],
@@ -437,6 +438,10 @@ def run(
     device: Annotated[
         str | None,
         typer.Option("--device", help="As in --set device.name=…; by default the recipe's."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--budgets", help="Several latency budgets instead of one, such as 5,8,12ms or 30,60%."),
     ] = None,
     settings: Set = None,
     keep: Keep = False,
@@ -447,12 +452,16 @@ def run(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run everything: profile, search, train, export, verify, report."""
+    """Run everything: profile, search, train, export, verify, report.
+
+    --budgets trains one supernet, and runs the stages after it for each budget, in a folder of its own.
+    """
     from fbsearch.cli.running import run_recipe
 
     run_recipe(
         recipe,
         out,
+        sweep=sweep,
         device_name=device,
         overrides=settings or [],
         keep=keep,

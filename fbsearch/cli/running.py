@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
-from fbsearch.pipeline import PlannedStage, Run, load_recipe
+from fbsearch.pipeline import PlannedStage, Run, SweepRun, load_recipe
 from fbsearch.pipeline.folder import check_writable
+from fbsearch.pipeline.sweeping import parse_budgets
 from fbsearch.reports import write_figures, write_report
 
 
@@ -16,6 +17,7 @@ def run_recipe(
     source: str,
     out: Path,
     *,
+    sweep: str | None,
     device_name: str | None,
     overrides: Sequence[str],
     keep: bool,
@@ -24,13 +26,29 @@ def run_recipe(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Run a recipe, or say what it would do."""
+    """Run a recipe, at several budgets if they are given, or say what it would do."""
     if device_name is not None:
         overrides = [
             *overrides,
             f"device.name={json.dumps(device_name)}",
         ]  # quoted: a name may look like a number
     recipe = load_recipe(source, overrides)
+    if sweep is not None:
+        _run_sweep(
+            SweepRun(
+                recipe,
+                parse_budgets(sweep),
+                out,
+                progress=show_progress(quiet),
+                notify=notify,
+                keep=keep,
+            ),
+            out,
+            resume=resume,
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+        return
     run = Run(recipe, out, progress=show_progress(quiet), notify=notify, keep=keep)
     if dry_run:
         _show_plan(run.plan(), out, as_json=as_json)
@@ -38,6 +56,15 @@ def run_recipe(
     verification = run.execute(resume=resume)
     if as_json and verification is not None:
         print_json(verification.to_dict())
+
+
+def _run_sweep(run: SweepRun, out: Path, *, resume: bool, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        _show_plan(run.plan(), out, as_json=as_json)
+        return
+    verifications = run.execute(resume=resume)
+    if as_json and verifications:
+        print_json({name: verification.to_dict() for name, verification in verifications.items()})
 
 
 def write_page(folder: Path, *, figures: Path | None, as_json: bool) -> None:

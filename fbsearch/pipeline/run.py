@@ -24,7 +24,7 @@ from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
 from fbsearch.pipeline.plan import PlannedStage, plan_run
 from fbsearch.pipeline.recipe import Recipe, parse_recipe
-from fbsearch.pipeline.searching import run_search
+from fbsearch.pipeline.searching import SharedSupernet, run_search
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import Verification, load_verification, run_verification, save_verification
 from fbsearch.pipeline.whole_networks import Recalibration, WholeNetworkMeter, designed_table
@@ -46,10 +46,18 @@ class Run:
         progress: show progress.
         notify: told in one line what happens.
         keep: leave our folder on the phone; no setting of the recipe, since it changes no result.
+        supernet: that the search chooses from; None for one of its own.
     """
 
     def __init__(
-        self, recipe: Recipe, out: Path, *, progress: bool, notify: Notify, keep: bool = False
+        self,
+        recipe: Recipe,
+        out: Path,
+        *,
+        progress: bool,
+        notify: Notify,
+        keep: bool = False,
+        supernet: SharedSupernet | None = None,
     ) -> None:
         device = find_device(recipe.device.name, keep=keep)
         self.recipe = recipe.model_copy(
@@ -62,6 +70,7 @@ class Run:
         self.paths = RunPaths(out)
         self._progress = progress
         self._notify = notify
+        self._supernet = supernet
 
     def execute(self, *, resume: bool) -> Verification | None:
         """Run every stage that has not ended yet.
@@ -122,6 +131,24 @@ class Run:
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
         return plan_run(self.recipe, self.space, self.data, self._formats)
+
+    def measure_table(self, *, resume: bool) -> None:
+        """Run the stages before the search alone.
+
+        Raises:
+            CheckpointError, FbsearchError: as :meth:`execute`.
+        """
+        processes = PartialState()
+        if processes.is_main_process:
+            self._prepare(resume)
+            record = RunRecord(self.paths, seed=self.recipe.seed)
+            for name, stage in (("profile", self._profile), ("calibrate", self._calibrate)):
+                if record.is_done(name):
+                    self._notify(f"{name}: done before")
+                    continue
+                with record.stage(name):
+                    stage()
+        processes.wait_for_everyone()
 
     def profile_into(self, path: Path) -> LatencyTable:
         """Measure the space on the device into a table at ``path``."""
@@ -265,6 +292,7 @@ class Run:
             resume=True,
             progress=self._progress,
             limits=limits,
+            supernet=self._supernet,
             measure=self._meter,
             confirm=recipe.confirm,
             recalibrate=Recalibration(self.space, table, self.paths.table) if is_calibrated else None,

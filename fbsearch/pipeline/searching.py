@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost
@@ -33,6 +34,19 @@ Recalibrate = Callable[[Mapping[Choices, Measurement]], AdditiveCost]
 """Networks measured by a search to the latency as it looks with them."""
 
 
+@dataclass(frozen=True)
+class SharedSupernet:
+    """A supernet that several budgets choose from; the first of them that searches trains it.
+
+    Args:
+        folder: of its checkpoint and metrics.
+        budget_us: that it is driven to.
+    """
+
+    folder: Path
+    budget_us: float
+
+
 def run_search(
     space: LayerwiseSpace,
     *,
@@ -49,6 +63,7 @@ def run_search(
     confirm: ConfirmSettings | None = None,
     recalibrate: Recalibrate | None = None,
     limits: Sequence[Limit] = (),
+    supernet: SharedSupernet | None = None,
 ) -> SearchResult | None:
     """Search, choose, and write the result, the architecture and its inherited weights.
 
@@ -69,6 +84,7 @@ def run_search(
         confirm: how the measured latency decides; needed with ``measure``.
         recalibrate: learns from the measured finalists; None where the latencies are plain sums.
         limits: budgets beside the latency's.
+        supernet: to choose from; None searches one for this budget alone.
 
     Raises:
         BudgetError: if no architecture keeps the budgets.
@@ -78,12 +94,12 @@ def run_search(
     searched = search_layerwise(
         space,
         latency=latency,
-        budget_us=budget_us,
+        budget_us=budget_us if supernet is None else supernet.budget_us,
         data=data,
         augmentation=augmentation,
         settings=settings,
         seed=seed,
-        folder=paths.search,
+        folder=paths.search if supernet is None else supernet.folder,
         resume=resume,
         accelerator=accelerator,
         progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -9,9 +10,13 @@ import pytest
 from fbsearch.architecture import Architecture
 from fbsearch.cli import main
 from fbsearch.costs import latency_cost
-from fbsearch.errors import InvalidInputError
+from fbsearch.devices import Measurement
+from fbsearch.errors import BudgetError, InvalidInputError
+from fbsearch.pipeline import Run
 from fbsearch.pipeline.sweeping import middle_us, parse_budgets
+from fbsearch.pipeline.verifying import Verification, save_verification
 from fbsearch.reports.pareto import find_dominated
+from fbsearch.search import DnasTask
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table
 
@@ -115,4 +120,104 @@ def test_bad_input_is_refused_before_anything_is_written(table, tmp_path, capsys
     assert main(arguments(table, tmp_path / "sweep", *options)) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
     assert named in line
+    assert not (tmp_path / "sweep").exists()
+
+
+SMALL = ("search.epochs=3", "search.num_finalists=2", "search.warmup_epochs=1", "confirm.num_networks=0")
+
+
+@pytest.fixture
+def without_device(monkeypatch):
+    """Whole networks take what their tables say and a little more; models are not exported."""
+    latency = latency_cost(SPACE, sample_table())
+
+    def measure(self, architectures):
+        return [Measurement(((1.01 * latency.of(SPACE.encode(one)),) * 5,) * 8) for one in architectures]
+
+    def verify(run):
+        result = json.loads(run.paths.search_result.read_text())
+        winner = result["finalists"][result["chosen"]]
+        fields = {field.name: 0 for field in dataclasses.fields(Verification)}
+        fields |= {
+            "budget_ms": result["budget_us"] / 1000, "predicted_ms": winner["predicted_us"] / 1000,
+            "measured_ms": winner["measured_us"] / 1000, "keeps_budget": True,
+            "test_accuracy": 0.5 + winner["predicted_us"] / 1e5, "rounds_us": (), "budgets": (),
+        }  # fmt: skip
+        save_verification(Verification(**fields), run.paths)
+
+    monkeypatch.setattr("fbsearch.pipeline.whole_networks.WholeNetworkMeter.__call__", measure)
+    monkeypatch.setattr("fbsearch.latency.LatencyTable.check_device", lambda *args: ())
+    monkeypatch.setattr(Run, "_train", lambda run: None)
+    monkeypatch.setattr(Run, "_export", lambda run: None)
+    monkeypatch.setattr(Run, "_verify", verify)
+    monkeypatch.setattr("fbsearch.pipeline.run.write_report", lambda folder: folder / "report.html")
+
+
+def run_arguments(table, out, *options):
+    settings = [f"profile.table={table}", "data.limit=200", "search.batch_size=16", *SMALL]
+    parts = ["run", "quickstart", "--out", out, "--quiet", *options]
+    return [str(part) for part in (*parts, *(x for one in settings for x in ("--set", one)))]
+
+
+def test_a_run_over_several_budgets_searches_once(table, tmp_path, capsys, monkeypatch, without_device):
+    out = tmp_path / "sweep"
+    command = run_arguments(table, out, "--budgets", "40,80%")
+    epochs = []
+    run_epoch = DnasTask.run_epoch
+
+    def counting(self, epoch, report):
+        epochs.append(epoch)
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return run_epoch(self, epoch, report)
+
+    monkeypatch.setattr(DnasTask, "run_epoch", counting)
+    assert main(command) == 130
+    assert main(command) == 2 and "--resume" in capsys.readouterr().err
+    assert main([*command, "--resume", "--json"]) == 0
+    assert epochs == [0, 1, 1, 2], "one supernet, which goes on where it stopped"
+    verifications = json.loads(capsys.readouterr().out)
+    assert list(verifications) == ["budget-40percent", "budget-80percent"]
+    pareto = json.loads((out / "pareto.json").read_text())
+    assert [row["folder"] for row in pareto["architectures"]] == list(verifications)
+    for row, budget_us in zip(pareto["architectures"], pareto["budgets_us"], strict=True):
+        assert row["measured_us"] == pytest.approx(1.01 * row["predicted_us"])
+        assert row["measured_us"] <= budget_us and row["is_chosen"] and not row["is_dominated"]
+        assert (out / row["folder"] / "recipe.yaml").exists()
+    assert (out / "pareto.svg").exists()
+    assert main([*command, "--resume"]) == 0 and len(epochs) == 4
+    assert "verify: done before" in capsys.readouterr().err
+
+
+def test_a_budget_that_is_not_kept_does_not_stop_the_others(
+    table, tmp_path, capsys, monkeypatch, without_device
+):
+    execute = Run.execute
+
+    def failing(run, *, resume):
+        verification = execute(run, resume=resume)
+        if run.paths.root.name == "budget-40percent":
+            raise BudgetError("too slow")
+        return verification
+
+    monkeypatch.setattr(Run, "execute", failing)
+    out = tmp_path / "sweep"
+    assert main(run_arguments(table, out, "--budgets", "40,80%")) == 2
+    assert "budget-40percent: too slow" in capsys.readouterr().err
+    assert len(json.loads((out / "pareto.json").read_text())["architectures"]) == 2
+
+
+def test_a_budget_below_the_space_is_refused_before_the_search(table, tmp_path, capsys, without_device):
+    out = tmp_path / "sweep"
+    assert main(run_arguments(table, out, "--budgets", "0.00001,5ms")) == 2
+    assert "below the cheapest" in capsys.readouterr().err
+    assert not (out / "search").exists()
+
+
+def test_a_dry_run_tells_the_stages_of_every_budget(table, tmp_path, capsys):
+    command = run_arguments(table, tmp_path / "sweep", "--budgets", "5,8ms", "--dry-run", "--json")
+    assert main(command) == 0
+    stages = json.loads(capsys.readouterr().out)
+    assert [stage["name"] for stage in stages[:4]] == ["profile", "calibrate", "search 5ms", "train 5ms"]
+    assert stages[-1]["writes"] == [str(tmp_path / "sweep" / "budget-8ms" / "report.html")]
     assert not (tmp_path / "sweep").exists()
