@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,10 +14,28 @@ from fbsearch.costs.counting import count_operator
 from fbsearch.latency import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
 
-# What a model file holds beside its weights, per operator: names, shapes and buffers of the graph. The upper
-# end of what exported networks of the layer-wise spaces showed (TFLite 3.0 to 4.7 kB, ONNX 6.3 to 7.9 kB).
-_GRAPH_BYTES = {"tflite": 5_000, "onnx": 8_000}
-_BYTES_PER_PARAMETER = {"fp32": 4, "fp16": 2, "int8": 1}
+
+@dataclass(frozen=True)
+class _FileBytes:
+    """What a model file holds, in bytes: the upper end of what exported networks of the presets showed.
+
+    Args:
+        kernel: of each parameter in a kernel.
+        channel: of each other parameter; quantised models keep scales and zero points there, and wide biases.
+        graph: of each operator, by format: names, shapes and buffers.
+    """
+
+    kernel: int
+    channel: int
+    graph: Mapping[str, int]
+
+
+_FILE_BYTES = {
+    "fp32": _FileBytes(4, 4, {"tflite": 5_000, "onnx": 8_000}),
+    "fp16": _FileBytes(2, 4, {"tflite": 6_000, "onnx": 9_000}),
+    "dynamic_int8": _FileBytes(1, 12, {"tflite": 6_500, "onnx": 8_000}),
+    "int8": _FileBytes(1, 16, {"tflite": 8_000, "onnx": 11_000}),
+}
 
 PLAIN_LABEL = "plain sums of isolated operators"
 
@@ -85,12 +103,17 @@ def file_size_cost(
     Args:
         space: to be priced.
         model_format: of the file.
-        precision: of the weights: ``fp32``, ``fp16`` or ``int8``.
+        precision: of the weights: ``fp32``, ``fp16``, ``dynamic_int8`` or ``int8``.
     """
-    graph_bytes, bytes_per_parameter = _GRAPH_BYTES[model_format], _BYTES_PER_PARAMETER[precision]
+    sizes = _FILE_BYTES[precision]
 
     def file_bytes(op: Operator) -> float:
-        return 0.0 if op.is_identity else graph_bytes + bytes_per_parameter * count_operator(op).num_params
+        if op.is_identity:
+            return 0.0
+        counts = count_operator(op)
+        per_channel = counts.num_params - counts.num_kernel_params
+        kernels = sizes.kernel * counts.num_kernel_params
+        return kernels + sizes.channel * per_channel + sizes.graph[model_format]
 
     return _additive("file_bytes", space, file_bytes)
 

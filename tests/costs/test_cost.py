@@ -92,8 +92,10 @@ def test_a_file_is_its_parameters_and_a_little_per_operator(space):
     operators = [op for op in space.decode(choices).operators() if not op.is_identity]
     num_params = parameter_cost(space).of(choices)
     assert cost.of(choices) == pytest.approx(4 * num_params + 5_000 * len(operators))
+    kernels = count_architecture(space.decode(choices)).num_kernel_params
     smaller = file_size_cost(space, model_format="onnx", precision="int8")
-    assert smaller.of(choices) == pytest.approx(num_params + 8_000 * len(operators))
+    expected = kernels + 16 * (num_params - kernels) + 11_000 * len(operators)
+    assert smaller.of(choices) == pytest.approx(expected)
 
 
 def test_slots_may_have_different_numbers_of_candidates():
