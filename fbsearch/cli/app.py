@@ -238,15 +238,65 @@ def check(
     )
 
 
+@table_app.command(epilog="Example: fbsearch table show T.json --plot heatmap.svg")
+def show(
+    table: Annotated[Path, typer.Argument(help="The table.")],
+    space: TableSpace = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    width_multiplier: WidthMultiplier = None,
+    head_channels: HeadChannels = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw layer x candidate as a heat map here, as SVG.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a table was measured with, and what each candidate of each layer costs."""
+    from fbsearch.cli.showing import show_table
+
+    show_table(
+        table,
+        _space_fields(space, resolution, num_classes, width_multiplier, head_channels),
+        plot=plot,
+        as_json=as_json,
+    )
+
+
 @app.command(
-    epilog="Example: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --seed 0 --out RUN"
+    epilog="Examples: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --out RUN; "
+    "fbsearch search --space fbnet --table phone.json --budget-ms 8 --table tablet.json --budget-ms 5 "
+    "--max-file-size 10MB --data DIR --out RUN; "
+    "fbsearch search --space fbnet --table T.json --data DIR --budgets 5,8,12ms --out SWEEP"
 )
 def search(
     space: Space,
-    table: Annotated[Path, typer.Option("--table", help="The latency table of the space.")],
+    table: Annotated[
+        list[Path],
+        typer.Option("--table", help="The latency table of the space; repeatable, one per device."),
+    ],
     data: Data,
-    budget_ms: Annotated[float, typer.Option("--budget-ms", help="Latency budget in milliseconds.")],
     out: Out,
+    budget_ms: Annotated[
+        list[float] | None,
+        typer.Option("--budget-ms", help="Latency budget in milliseconds; repeatable, one per table."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--budgets", help="Instead, several latency budgets of one search, such as 5,8,12ms."),
+    ] = None,
+    max_params: Annotated[
+        str | None, typer.Option("--max-params", help="Budget on parameters, such as 1.2M.")
+    ] = None,
+    max_macs: Annotated[
+        str | None, typer.Option("--max-macs", help="Budget on multiply-adds, such as 300M.")
+    ] = None,
+    max_peak_memory: Annotated[
+        str | None,
+        typer.Option("--max-peak-memory", help="Budget on activations alive at once, such as 4MB."),
+    ] = None,
+    max_file_size: Annotated[
+        str | None, typer.Option("--max-file-size", help="Budget on the exported model, such as 5MB.")
+    ] = None,
     seed: Seed = 0,
     limit: Limit = None,
     skip_corrupt: SkipCorrupt = False,
@@ -261,9 +311,11 @@ def search(
 ) -> None:
     """Search a space for the architecture that keeps a latency budget; FBNet's differentiable search.
 
+    Further budgets (--max-params and the like) are kept at the same time, exactly. --budgets 5,8,12ms chooses
+    an architecture for each of several budgets from one supernet, and draws accuracy over latency.
     --set takes settings of the search, such as --set epochs=30 or --set objective=fbnet.
     """
-    from fbsearch.cli.stages import search_space
+    from fbsearch.cli.searching import search_space
 
     search_space(
         space,
@@ -273,9 +325,16 @@ def search(
             "width_multiplier": width_multiplier,
             "head_channels": head_channels,
         },
-        table_path=table,
+        table_paths=table,
         data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
-        budget_ms=budget_ms,
+        budgets_ms=budget_ms or [],
+        sweep=sweep,
+        budgets={
+            "params": max_params,
+            "macs": max_macs,
+            "peak_memory": max_peak_memory,
+            "file_size": max_file_size,
+        },
         out=out,
         seed=seed,
         overrides=settings or [],
@@ -389,7 +448,8 @@ def verify(
 @app.command(
     epilog="Examples: fbsearch run quickstart --out runs/quickstart; "
     "fbsearch run cifar10 --set data.source=cifar10.zip --set budget_ms=0.5 --out runs/cifar10 --resume; "
-    "fbsearch run quickstart --device pixel7 --out runs/pixel7"
+    "fbsearch run quickstart --device pixel7 --out runs/pixel7; "
+    "fbsearch run quickstart --budgets 30,50,70% --out runs/sweep"
 )
 def run(
     recipe: Annotated[str, typer.Argument(help="quickstart, cifar10, imagenet-fbnet, or a YAML file.")],
@@ -397,6 +457,10 @@ def run(
     device: Annotated[
         str | None,
         typer.Option("--device", help="As in --set device.name=…; by default the recipe's."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--budgets", help="Several latency budgets instead of one, such as 5,8,12ms or 30,60%."),
     ] = None,
     settings: Set = None,
     keep: Keep = False,
@@ -407,12 +471,16 @@ def run(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run everything: profile, search, train, export, verify, report."""
+    """Run everything: profile, search, train, export, verify, report.
+
+    --budgets trains one supernet, and runs the stages after it for each budget, in a folder of its own.
+    """
     from fbsearch.cli.running import run_recipe
 
     run_recipe(
         recipe,
         out,
+        sweep=sweep,
         device_name=device,
         overrides=settings or [],
         keep=keep,
@@ -423,15 +491,20 @@ def run(
     )
 
 
-@app.command(epilog="Example: fbsearch report runs/quickstart")
+@app.command(
+    epilog="Examples: fbsearch report runs/quickstart; fbsearch report runs/quickstart --figures figures/"
+)
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Write its figures into this folder too, as SVG.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a run's page anew: RUN/report.html."""
     from fbsearch.cli.running import write_page
 
-    write_page(run, as_json=as_json)
+    write_page(run, figures=figures, as_json=as_json)
 
 
 def _space_fields(

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
-from fbsearch.pipeline import PlannedStage, Run, load_recipe
-from fbsearch.reports import write_report
+from fbsearch.pipeline import PlannedStage, Run, SweepRun, load_recipe
+from fbsearch.pipeline.folder import check_writable
+from fbsearch.pipeline.sweeping import parse_budgets
+from fbsearch.reports import write_figures, write_report
 
 
 def run_recipe(
     source: str,
     out: Path,
     *,
+    sweep: str | None,
     device_name: str | None,
     overrides: Sequence[str],
     keep: bool,
@@ -23,13 +26,29 @@ def run_recipe(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Run a recipe, or say what it would do."""
+    """Run a recipe, at several budgets if they are given, or say what it would do."""
     if device_name is not None:
         overrides = [
             *overrides,
             f"device.name={json.dumps(device_name)}",
         ]  # quoted: a name may look like a number
     recipe = load_recipe(source, overrides)
+    if sweep is not None:
+        _run_sweep(
+            SweepRun(
+                recipe,
+                parse_budgets(sweep),
+                out,
+                progress=show_progress(quiet),
+                notify=notify,
+                keep=keep,
+            ),
+            out,
+            resume=resume,
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+        return
     run = Run(recipe, out, progress=show_progress(quiet), notify=notify, keep=keep)
     if dry_run:
         _show_plan(run.plan(), out, as_json=as_json)
@@ -39,13 +58,27 @@ def run_recipe(
         print_json(verification.to_dict())
 
 
-def write_page(folder: Path, *, as_json: bool) -> None:
-    """Write a run's page."""
+def _run_sweep(run: SweepRun, out: Path, *, resume: bool, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        _show_plan(run.plan(), out, as_json=as_json)
+        return
+    verifications = run.execute(resume=resume)
+    if as_json and verifications:
+        print_json({name: verification.to_dict() for name, verification in verifications.items()})
+
+
+def write_page(folder: Path, *, figures: Path | None, as_json: bool) -> None:
+    """Write a run's page, and its figures where a folder for them is given."""
+    if figures is not None:
+        check_writable(figures)
     path = write_report(folder)
+    drawn = () if figures is None else write_figures(folder, figures)
     if as_json:
-        print_json({"report": str(path)})
-    else:
-        notify(f"report: {path}")
+        print_json({"report": str(path), "figures": [str(figure) for figure in drawn]})
+        return
+    notify(f"report: {path}")
+    for figure in drawn:
+        notify(f"figure: {figure}")
 
 
 def _show_plan(stages: Sequence[PlannedStage], out: Path, *, as_json: bool) -> None:

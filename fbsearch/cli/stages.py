@@ -8,23 +8,21 @@ from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, show_progress
 from fbsearch.cli.tables import calibration_figures, describe_calibration
-from fbsearch.costs import latency_cost
 from fbsearch.devices import find_device
-from fbsearch.errors import BudgetError, InvalidInputError
+from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.pipeline.budgets import describe_broken
 from fbsearch.pipeline.device_settings import checked_precision, given_settings, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
-from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes, load_splits, space_for
+from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes, load_splits
 from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
 from fbsearch.pipeline.recipe import DataSettings, VerifySettings, settings_from, validate_settings
-from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import run_verification, save_verification
-from fbsearch.search import SearchSettings
-from fbsearch.spaces import LayerwiseSpace, load_architecture, load_definition, load_space
+from fbsearch.spaces import LayerwiseSpace, load_architecture, load_space
 from fbsearch.train import TrainSettings
 
 Fields = Mapping[str, Any]
@@ -111,63 +109,6 @@ def _profile_record(table: LatencyTable) -> dict[str, Any]:
         **table.header.model_dump(mode="json"),
         **calibrated,
     }
-
-
-def search_space(
-    source: str,
-    fields: Fields,
-    *,
-    table_path: Path,
-    data: Fields,
-    budget_ms: float,
-    out: Path,
-    seed: int,
-    overrides: Sequence[str],
-    resume: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Search a space by its table alone."""
-    if not budget_ms > 0:
-        raise InvalidInputError(f"--budget-ms must be a positive number of milliseconds, not {budget_ms}")
-    settings = settings_from(SearchSettings, overrides, source="search")
-    data_settings = validate_settings(DataSettings, data, source="--data")
-    table = LatencyTable.load(table_path)
-    definition = load_definition(source, **fields)
-    images = load_splits(
-        data_settings, resolution=definition.resolution, in_channels=definition.in_channels, seed=seed
-    )
-    space = space_for(images.num_classes, source, **fields)
-    latency = latency_cost(space, table)
-    paths = RunPaths(out)
-    check_writable(out)
-    record = RunRecord(paths, seed=seed)
-    with record.stage("search"):
-        result = run_search(
-            space,
-            latency=latency,
-            budget_us=budget_ms * 1000,
-            data=images,
-            augmentation=augmentation_of(data_settings, images),
-            settings=settings,
-            seed=seed,
-            paths=paths,
-            resume=resume,
-            progress=show_progress(quiet),
-        )
-    if result is None:
-        return
-    table.save(paths.table)
-    if as_json:
-        print_json(result.to_dict())
-        return
-    if result.collapse:
-        notify(f"warning: {result.collapse}")
-    winner = result.finalists[result.chosen]
-    notify(
-        f"{paths.architecture}: {' '.join(space.choice_names(winner.choices))}; predicted "
-        f"{winner.predicted_us / 1000:.4g} ms of {budget_ms:.4g} ms ({latency.label})"
-    )
 
 
 def train_architecture(
@@ -287,3 +228,6 @@ def verify_model(
             f"{model} takes {verification.measured_ms:.4g} ms, over its budget of "
             f"{verification.budget_ms:.4g} ms"
         )
+    broken = describe_broken(verification.budgets)
+    if broken:
+        raise BudgetError(f"{model} does not keep its budgets: {broken}")

@@ -32,7 +32,7 @@ def calibrate_file(
 ) -> None:
     """Calibrate a table in place."""
     table = LatencyTable.load(path)
-    space = _space_of(table, space_fields)
+    space = space_of(table, space_fields)
     check_writable(path.parent)
     calibrated = calibrate_table(
         table,
@@ -69,7 +69,7 @@ def check_file(
     from fbsearch.latency.networks import measure_architectures
 
     table = LatencyTable.load(path)
-    space = _space_of(table, space_fields)
+    space = space_of(table, space_fields)
     table.check_space(space)
     if plot is not None:
         check_writable(plot.parent)
@@ -123,7 +123,7 @@ def describe_calibration(calibration: Calibration) -> str:
     )
 
 
-def _space_of(table: LatencyTable, fields: Mapping[str, Any]) -> LayerwiseSpace:
+def space_of(table: LatencyTable, fields: Mapping[str, Any]) -> LayerwiseSpace:
     """The space that the options name, or the table's own."""
     rest = dict(fields)
     source = rest.pop("source") or table.space_name

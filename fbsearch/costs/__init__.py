@@ -3,6 +3,7 @@
 from fbsearch.costs.cost import AdditiveCost, Cost, FloatArray, PeakCost
 from fbsearch.costs.counting import OperatorCounts, count_architecture, count_operator
 from fbsearch.costs.space import (
+    file_size_cost,
     latency_cost,
     mac_cost,
     memory_access_cost,
@@ -18,6 +19,7 @@ __all__ = [
     "PeakCost",
     "count_architecture",
     "count_operator",
+    "file_size_cost",
     "latency_cost",
     "mac_cost",
     "memory_access_cost",

@@ -26,6 +26,8 @@ class OperatorCounts:
 
     Args:
         num_params: weights and biases.
+        num_kernel_params: those of them in kernels of convolutions and linear layers; the others are a few
+            per channel.
         num_macs: multiply-adds of convolutions and linear layers.
         memory_access: elements read and written by them, weights included (ShuffleNetV2, Ma et al.,
             2018, guideline G1; the memory access cost of SNAS, Xie et al., 2019, Section 2.3).
@@ -34,6 +36,7 @@ class OperatorCounts:
     """
 
     num_params: int
+    num_kernel_params: int
     num_macs: int
     memory_access: int
     peak_bytes: int
@@ -51,6 +54,7 @@ def count_operator(op: Operator) -> OperatorCounts:
     trace.remove()
     return OperatorCounts(
         num_params=sum(p.numel() for p in module.parameters()),
+        num_kernel_params=sum(p.numel() for p in module.parameters() if p.ndim > 1),
         num_macs=flops.get_total_flops() // 2,
         memory_access=trace.memory_access,
         peak_bytes=max(trace.peak_elements, x.numel()) * BYTES_PER_ELEMENT,
@@ -62,6 +66,7 @@ def count_architecture(architecture: Architecture) -> OperatorCounts:
     counts = [count_operator(op) for op in architecture.operators()]
     return OperatorCounts(
         num_params=sum(c.num_params for c in counts),
+        num_kernel_params=sum(c.num_kernel_params for c in counts),
         num_macs=sum(c.num_macs for c in counts),
         memory_access=sum(c.memory_access for c in counts),
         peak_bytes=max(c.peak_bytes for c in counts),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,29 @@ from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
 from fbsearch.costs.counting import count_operator
 from fbsearch.latency import LatencyTable
 from fbsearch.spaces import LayerwiseSpace
+
+
+@dataclass(frozen=True)
+class _FileBytes:
+    """What a model file holds, in bytes: the upper end of what exported networks of the presets showed.
+
+    Args:
+        kernel: of each parameter in a kernel.
+        channel: of each other parameter; quantised models keep scales and zero points there, and wide biases.
+        graph: of each operator, by format: names, shapes and buffers.
+    """
+
+    kernel: int
+    channel: int
+    graph: Mapping[str, int]
+
+
+_FILE_BYTES = {
+    "fp32": _FileBytes(4, 4, {"tflite": 5_000, "onnx": 8_000}),
+    "fp16": _FileBytes(2, 4, {"tflite": 6_000, "onnx": 9_000}),
+    "dynamic_int8": _FileBytes(1, 12, {"tflite": 6_500, "onnx": 8_000}),
+    "int8": _FileBytes(1, 16, {"tflite": 8_000, "onnx": 11_000}),
+}
 
 PLAIN_LABEL = "plain sums of isolated operators"
 
@@ -69,6 +93,29 @@ def peak_memory_cost(space: LayerwiseSpace) -> PeakCost:
 
     fixed = max(map(peak_bytes, (*space.stem, *space.head)))
     return PeakCost("peak_bytes", fixed, _coefficients(space, peak_bytes))
+
+
+def file_size_cost(
+    space: LayerwiseSpace, *, model_format: Literal["tflite", "onnx"], precision: str
+) -> AdditiveCost:
+    """Size of the exported model in bytes, an estimate: parameters in their precision, and the graph's part.
+
+    Args:
+        space: to be priced.
+        model_format: of the file.
+        precision: of the weights: ``fp32``, ``fp16``, ``dynamic_int8`` or ``int8``.
+    """
+    sizes = _FILE_BYTES[precision]
+
+    def file_bytes(op: Operator) -> float:
+        if op.is_identity:
+            return 0.0
+        counts = count_operator(op)
+        per_channel = counts.num_params - counts.num_kernel_params
+        kernels = sizes.kernel * counts.num_kernel_params
+        return kernels + sizes.channel * per_channel + sizes.graph[model_format]
+
+    return _additive("file_bytes", space, file_bytes)
 
 
 def _additive(name: str, space: LayerwiseSpace, cost: Callable[[Operator], float]) -> AdditiveCost:

@@ -3,5 +3,6 @@
 from fbsearch.pipeline.plan import PlannedStage
 from fbsearch.pipeline.recipe import Recipe, load_recipe, recipe_names
 from fbsearch.pipeline.run import Run
+from fbsearch.pipeline.sweep_run import SweepRun
 
-__all__ = ["PlannedStage", "Recipe", "Run", "load_recipe", "recipe_names"]
+__all__ = ["PlannedStage", "Recipe", "Run", "SweepRun", "load_recipe", "recipe_names"]

@@ -44,6 +44,10 @@ class RunPaths:
         """The latency table."""
         return self.root / "table.json"
 
+    def other_table(self, number: int) -> Path:
+        """The latency table of another device, the second being number 2."""
+        return self.root / f"table-{number}.json"
+
     @property
     def launches(self) -> Path:
         """Every launch of a benchmark tool on a phone, but those of profiling."""

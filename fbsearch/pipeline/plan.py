@@ -53,13 +53,15 @@ def plan_run(
     models = tuple(RunPaths(Path()).model(name, settings.precision).name for name in formats)
     images = f"{len(data.train)} images of {recipe.data.source}"
     unit = "" if isinstance(recipe.budget_ms, str) else " ms"
+    given = recipe.budgets.model_dump(exclude_none=True)
+    budgets = "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
     searched = f"{recipe.search.epochs} epochs over {space.num_architectures:.3g} architectures"
     return [
         _profile(recipe, space, device, definition),
         _calibrate(recipe, space),
         PlannedStage(
             "search",
-            f"{searched}, {images}, budget {recipe.budget_ms}{unit}",
+            f"{searched}, {images}, budget {recipe.budget_ms}{unit}{budgets}",
             ("search/", "architecture.json"),
         ),
         PlannedStage("train", f"{recipe.train.epochs} epochs, {images}", ("train/", "weights.safetensors")),

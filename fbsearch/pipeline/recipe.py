@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fbsearch.devices import MeasurementProtocol
 from fbsearch.errors import RecipeError
 from fbsearch.files import parse_yaml
+from fbsearch.pipeline.budgets import BudgetSettings
 from fbsearch.precision import Precision
 from fbsearch.search import SearchSettings
 from fbsearch.train import TrainSettings
@@ -157,6 +158,7 @@ class Recipe(_Model):
         seed: of everything random.
         budget_ms: the latency budget: milliseconds, or a percentage such as ``50%`` of the way from the
             space's fastest to its slowest architecture on this device.
+        budgets: further budgets, on what can be counted.
         data: which images.
         space: what may be chosen.
         device: where the model will run.
@@ -171,6 +173,7 @@ class Recipe(_Model):
     name: str
     seed: Annotated[int, Field(ge=0)] = 0
     budget_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | str
+    budgets: BudgetSettings = BudgetSettings()
     data: DataSettings
     space: SpaceSettings
     device: DeviceSettings = DeviceSettings()

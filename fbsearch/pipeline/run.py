@@ -18,13 +18,14 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.profiling import profile
 from fbsearch.pipeline.attempts import finish_putting_aside, load_attempts, put_aside
+from fbsearch.pipeline.budgets import describe_broken
 from fbsearch.pipeline.device_settings import measured_on, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
 from fbsearch.pipeline.plan import PlannedStage, plan_run
 from fbsearch.pipeline.recipe import Recipe, parse_recipe
-from fbsearch.pipeline.searching import run_search
+from fbsearch.pipeline.searching import SharedSupernet, run_search
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import Verification, load_verification, run_verification, save_verification
 from fbsearch.pipeline.whole_networks import Recalibration, WholeNetworkMeter, designed_table
@@ -46,10 +47,18 @@ class Run:
         progress: show progress.
         notify: told in one line what happens.
         keep: leave our folder on the phone; no setting of the recipe, since it changes no result.
+        supernet: that the search chooses from; None for one of its own.
     """
 
     def __init__(
-        self, recipe: Recipe, out: Path, *, progress: bool, notify: Notify, keep: bool = False
+        self,
+        recipe: Recipe,
+        out: Path,
+        *,
+        progress: bool,
+        notify: Notify,
+        keep: bool = False,
+        supernet: SharedSupernet | None = None,
     ) -> None:
         device = find_device(recipe.device.name, keep=keep)
         self.recipe = recipe.model_copy(
@@ -62,6 +71,7 @@ class Run:
         self.paths = RunPaths(out)
         self._progress = progress
         self._notify = notify
+        self._supernet = supernet
 
     def execute(self, *, resume: bool) -> Verification | None:
         """Run every stage that has not ended yet.
@@ -140,11 +150,34 @@ class Run:
                 f"{models} {', '.join(f'{one.measured_ms:.4g}' for one in tried)} ms, over the budget of "
                 f"{verification.budget_ms:.4g} ms: raise confirm.margin, or quieten the device, and run again"
             )
+        broken = describe_broken(verification.budgets)
+        if broken:
+            raise BudgetError(
+                f"the exported model does not keep its budgets: {broken}; raise or tighten them"
+            )
         return verification
 
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
         return plan_run(self.recipe, self.space, self.data, self._formats, self._device.definition)
+
+    def measure_table(self, *, resume: bool) -> None:
+        """Run the stages before the search alone.
+
+        Raises:
+            CheckpointError, FbsearchError: as :meth:`execute`.
+        """
+        processes = PartialState()
+        if processes.is_main_process:
+            self._prepare(resume)
+            record = RunRecord(self.paths, seed=self.recipe.seed)
+            for name, stage in (("profile", self._profile), ("calibrate", self._calibrate)):
+                if record.is_done(name):
+                    self._notify(f"{name}: done before")
+                    continue
+                with record.stage(name):
+                    stage()
+        processes.wait_for_everyone()
 
     def profile_into(self, path: Path) -> LatencyTable:
         """Measure the space on the device into a table at ``path``."""
@@ -265,7 +298,12 @@ class Run:
         calibration = None if recipe.confirm.num_networks == 0 else table.calibration
         is_calibrated = calibration is not None and calibration.matches(self.space)
         budget_us = recipe.budget_us(latency.range())
-        check_feasible([Limit(latency, budget_us)])
+        limits = recipe.budgets.limits(
+            self.space,
+            model_format=RUNTIME_FORMATS[recipe.device.runtime],
+            precision=recipe.device.precision,
+        )
+        check_feasible([Limit(latency, budget_us), *limits])
         least, greatest = (value / 1000 for value in latency.range())
         self._notify(
             f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms "
@@ -287,6 +325,8 @@ class Run:
             paths=self.paths,
             resume=True,
             progress=self._progress,
+            limits=limits,
+            supernet=self._supernet,
             measure=self._meter,
             confirm=recipe.confirm,
             recalibrate=recalibrate if is_calibrated else None,

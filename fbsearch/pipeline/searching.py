@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost
@@ -17,6 +18,7 @@ from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import ConfirmSettings
 from fbsearch.search import (
     Finalist,
+    Limit,
     SearchedSupernet,
     SearchResult,
     SearchSettings,
@@ -30,6 +32,19 @@ MeasureWhole = Callable[[Sequence[Architecture]], Sequence[Measurement]]
 
 Recalibrate = Callable[[Mapping[Choices, Measurement]], AdditiveCost]
 """Networks measured by a search to the latency as it looks with them."""
+
+
+@dataclass(frozen=True)
+class SharedSupernet:
+    """A supernet that several budgets choose from; the first of them that searches trains it.
+
+    Args:
+        folder: of its checkpoint and metrics.
+        budget_us: that it is driven to.
+    """
+
+    folder: Path
+    budget_us: float
 
 
 def run_search(
@@ -48,6 +63,8 @@ def run_search(
     confirm: ConfirmSettings | None = None,
     recalibrate: Recalibrate | None = None,
     exported: Mapping[Choices, Measurement] | None = None,
+    limits: Sequence[Limit] = (),
+    supernet: SharedSupernet | None = None,
 ) -> SearchResult | None:
     """Search, choose, and write the result, the architecture and its inherited weights.
 
@@ -68,24 +85,27 @@ def run_search(
         confirm: how the measured latency decides; needed with ``measure``.
         recalibrate: learns from the measured finalists; None where the latencies are plain sums.
         exported: what models took that were exported before, and were over the budget.
+        limits: budgets beside the latency's.
+        supernet: to choose from; None searches one for this budget alone.
 
     Raises:
-        BudgetError: if no architecture keeps the budget.
+        BudgetError: if no architecture keeps the budgets.
         DataError, TrainingError, CheckpointError: as the search raises them.
     """
     accelerator = make_accelerator(settings.precision)
     searched = search_layerwise(
         space,
         latency=latency,
-        budget_us=budget_us,
+        budget_us=budget_us if supernet is None else supernet.budget_us,
         data=data,
         augmentation=augmentation,
         settings=settings,
         seed=seed,
-        folder=paths.search,
+        folder=paths.search if supernet is None else supernet.folder,
         resume=resume,
         accelerator=accelerator,
         progress=progress,
+        limits=limits,
     )
     result = None
     if accelerator.is_main_process:
@@ -101,7 +121,7 @@ def run_search(
                 recalibrate=recalibrate,
                 exported=exported,
             )
-        _write(searched, result, paths)
+        write_search(searched, result, paths)
     accelerator.wait_for_everyone()
     return result
 
@@ -194,7 +214,8 @@ def _measured(finalist: Finalist) -> float:
     return finalist.measured_us
 
 
-def _write(searched: SearchedSupernet, result: SearchResult, paths: RunPaths) -> None:
+def write_search(searched: SearchedSupernet, result: SearchResult, paths: RunPaths) -> None:
+    """Write the result, the chosen architecture and its inherited weights."""
     winner = result.finalists[result.chosen]
     save_weights(searched.task.supernet.child(winner.choices), paths.inherited_weights)
     result.space.decode(winner.choices).save(paths.architecture)

@@ -37,6 +37,7 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.networks import measure_models
 from fbsearch.nn import Network, load_network
+from fbsearch.pipeline.budgets import BudgetCheck, check_budgets
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, check_classes
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
@@ -76,6 +77,7 @@ class Verification:
         file_size_bytes: of the file.
         size_bytes: the same number, by its older name.
         rounds_us: raw latencies.
+        budgets: those beside the latency's, and whether the model keeps them.
     """
 
     model: str
@@ -102,6 +104,7 @@ class Verification:
     file_size_bytes: int
     size_bytes: int
     rounds_us: tuple[tuple[float, ...], ...]
+    budgets: tuple[BudgetCheck, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -173,6 +176,7 @@ def run_verification(
         compared,
         budget_ms=known["budget_ms"] if budget_ms is None else budget_ms,
         predicted_ms=known["predicted_ms"] if is_of_this_precision else None,
+        budgets=check_budgets(paths.search_result, network.architecture, model),
     )
 
 
@@ -223,13 +227,14 @@ def load_verification(paths: RunPaths) -> Verification:
     path = require(paths.verification, "fbsearch verify")
     try:
         data = read_json(path)
+        budgets = tuple(BudgetCheck(**check) for check in data.pop("budgets", ()))
         # Verifications of fbsearch before it knew precisions lack these.
         earlier = {
             "precision": "fp32",
             "fp32_test_accuracy": data["torch_test_accuracy"],
             "file_size_bytes": data["size_bytes"],
         }
-        return Verification(**(earlier | data))
+        return Verification(**(earlier | data), budgets=budgets)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged ({error!r}); verify again") from None
 
@@ -358,6 +363,7 @@ def _verification(
     *,
     budget_ms: float | None,
     predicted_ms: float | None,
+    budgets: tuple[BudgetCheck, ...],
 ) -> Verification:
     measured_ms = measurement.latency_us / 1000
     description = device.describe()
@@ -378,5 +384,6 @@ def _verification(
         file_size_bytes=model.stat().st_size,
         size_bytes=model.stat().st_size,
         rounds_us=measurement.rounds_us,
+        budgets=budgets,
         **asdict(compared),
     )

@@ -1,4 +1,4 @@
-"""Line charts, scatters and histograms as SVG."""
+"""Line charts, whole networks and histograms as SVG."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from fbsearch.reports.curves import LineChart, Reference, Series, Unit
-from fbsearch.reports.finalists import Scatter, ScatterPoint
 from fbsearch.reports.formatting import format_accuracy, format_ms, format_number, format_percent, ms_decimals
 from fbsearch.reports.scales import Scale, nice_ticks
 from fbsearch.reports.svg import drawing, line, polyline, tag, text
@@ -53,31 +52,6 @@ def draw_lines(chart: LineChart) -> Markup:
     parts += [_series(series, x, y) for series in chart.series]
     parts += _end_labels(chart, x, y)
     return drawing(WIDTH, HEIGHT, *parts, label=chart.label)
-
-
-def draw_scatter(scatter: Scatter) -> Markup:
-    """Finalists: predicted (filled) and measured (ring) latency against validation accuracy."""
-    latencies = [
-        value for p in scatter.points for value in (p.predicted_us, p.measured_us) if value is not None
-    ]
-    spanned = [*latencies, *([scatter.budget_us] if scatter.budget_us is not None else [])]
-    x_ticks = tuple(1000 * t for t in nice_ticks(min(spanned) / 1000, max(spanned) / 1000, num=4))
-    accuracies = [point.accuracy for point in scatter.points]
-    ticks = _accuracy_ticks(min(accuracies), max(accuracies))
-    x = Scale(x_ticks[0], x_ticks[-1], LEFT + 8, WIDTH - 24)
-    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 8, TOP + 8)
-    decimals = _tick_decimals([tick / 1000 for tick in x_ticks])
-    parts = [horizontal_grid(ticks, y, tick_writer("accuracy", ticks), right=WIDTH - 8)]
-    parts += [
-        text(x(t), HEIGHT - BOTTOM + 15, f"{t / 1000:.{decimals}f}", "tick", anchor="middle") for t in x_ticks
-    ]
-    parts.append(text(WIDTH / 2, HEIGHT - 1, "latency, ms", "axis", anchor="middle"))
-    if scatter.budget_us is not None:
-        at = x(scatter.budget_us)
-        parts.append(line(at, TOP, at, HEIGHT - BOTTOM, "reference"))
-        parts.append(text(at - 5, HEIGHT - BOTTOM - 5, "budget", "note", anchor="end"))
-    parts += [_point(point, x, y) for point in scatter.points]
-    return drawing(WIDTH, HEIGHT, *parts, label=scatter.label)
 
 
 def draw_whole_networks(networks: WholeNetworks) -> Markup:
@@ -167,7 +141,7 @@ def _value_scale(chart: LineChart) -> tuple[tuple[float, ...], Scale]:
     if chart.from_zero and low >= 0:
         low = 0.0
     if chart.unit == "accuracy":
-        ticks = _accuracy_ticks(low, high)
+        ticks = accuracy_ticks(low, high)
     elif chart.unit == "latency":
         ticks = tuple(1000 * tick for tick in nice_ticks(low / 1000, high / 1000, num=4))
     else:
@@ -175,7 +149,8 @@ def _value_scale(chart: LineChart) -> tuple[tuple[float, ...], Scale]:
     return ticks, Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
 
 
-def _accuracy_ticks(low: float, high: float) -> tuple[float, ...]:
+def accuracy_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Ticks that span two accuracies, none below 0 or above 1."""
     ticks = nice_ticks(low, high, num=4)
     return tuple(tick for tick in ticks if 0 <= tick <= 1) if ticks[0] < 0 or ticks[-1] > 1 else ticks
 
@@ -251,18 +226,3 @@ def _end_labels(chart: LineChart, x: Scale, y: Scale) -> list[Markup]:
         )
         for place, (_, series) in zip(places, ends, strict=True)
     ]
-
-
-def _point(point: ScatterPoint, x: Scale, y: Scale) -> Markup:
-    role = "chosen" if point.is_chosen else "other"
-    at, height = x(point.predicted_us), y(point.accuracy)
-    words = f"{point.name}: {format_accuracy(point.accuracy)}, predicted {format_ms(point.predicted_us)}"
-    parts = []
-    if point.measured_us is not None:
-        words += f", measured {format_ms(point.measured_us)}"
-        parts.append(line(at, height, x(point.measured_us), height, f"link {role}"))
-        parts.append(tag("circle", cx=x(point.measured_us), cy=height, r=4.5, class_=f"ring {role}"))
-    parts.append(tag("circle", cx=at, cy=height, r=4.5, class_=f"dot {role}"))
-    if point.is_chosen:
-        parts.append(text(at, height - 9, "chosen", "end chosen", anchor="middle"))
-    return tag("g", tag("title", words), *parts)

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fbsearch.reports.formatting import format_ms, format_percent, ms_decimals
-from fbsearch.reports.records import SearchResult, SlotRecord
+from fbsearch.reports.records import SearchResult
+
+Row = tuple[Sequence[str], Sequence[float]]
+"""Names of a slot's candidates, and a value of each."""
 
 STRENGTH_STEPS = 20
 
@@ -43,12 +46,22 @@ def probability_map(search: SearchResult) -> HeatMap:
         text = f"{100 * value:.0f}" if value >= 0.005 else "\u00b7"
         return HeatCell(text, f"layer {slot}, {name}: {format_percent(value)}", _level(value, 1.0), is_chosen)
 
-    return _heat_map(search, lambda slot: slot.probabilities, cell)
+    return _heat_map([(slot.names, slot.probabilities) for slot in search.slots], search.winner.choices, cell)
 
 
 def latency_map(search: SearchResult) -> HeatMap:
-    """The table's latency of every candidate, against the slowest of all."""
-    latencies = [value for slot in search.slots for value in slot.latencies_us]
+    """The latency of every candidate, as the search counted it, against the slowest of all."""
+    return latency_grid([(slot.names, slot.latencies_us) for slot in search.slots], search.winner.choices)
+
+
+def latency_grid(rows: Sequence[Row], choices: Sequence[int] | None = None) -> HeatMap:
+    """Latencies in microseconds against the slowest of all.
+
+    Args:
+        rows: of each slot.
+        choices: the chosen candidate of each slot, where there is one.
+    """
+    latencies = [value for _, values in rows for value in values]
     slowest, decimals = max(latencies, default=0.0), min(ms_decimals(latencies), 3)
 
     def cell(slot: int, name: str, value: float, is_chosen: bool) -> HeatCell:
@@ -57,30 +70,26 @@ def latency_map(search: SearchResult) -> HeatMap:
             text = "0"
         return HeatCell(text, f"layer {slot}, {name}: {format_ms(value)}", _level(value, slowest), is_chosen)
 
-    return _heat_map(search, lambda slot: slot.latencies_us, cell)
-
-
-def candidate_names(slots: Sequence[SlotRecord]) -> tuple[str, ...]:
-    """Every name once, in the order of first use."""
-    return tuple(dict.fromkeys(name for slot in slots for name in slot.names))
+    return _heat_map(rows, choices, cell)
 
 
 def _heat_map(
-    search: SearchResult,
-    values_of: Callable[[SlotRecord], Sequence[float]],
+    rows: Sequence[Row],
+    choices: Sequence[int] | None,
     cell: Callable[[int, str, float, bool], HeatCell],
 ) -> HeatMap:
-    columns = candidate_names(search.slots)
-    rows = []
-    for number, (slot, choice) in enumerate(zip(search.slots, search.winner.choices, strict=True), start=1):
-        values = dict(zip(slot.names, values_of(slot), strict=True))
-        rows.append(
+    columns = tuple(dict.fromkeys(name for names, _ in rows for name in names))
+    grid = []
+    for slot, (names, values) in enumerate(rows):
+        chosen = None if choices is None else names[choices[slot]]
+        known = dict(zip(names, values, strict=True))
+        grid.append(
             tuple(
-                cell(number, name, values[name], name == slot.names[choice]) if name in values else None
+                cell(slot + 1, name, known[name], name == chosen) if name in known else None
                 for name in columns
             )
         )
-    return HeatMap(columns, tuple(rows))
+    return HeatMap(columns, tuple(grid))
 
 
 def _level(value: float, full: float) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.formatting import format_accuracy, format_ms, format_number, format_percent
 from fbsearch.reports.records import SearchResult, Verification
 from fbsearch.reports.run_folder import MetricsRow, RunFolder
@@ -90,6 +91,9 @@ def _attempt_notices(run: RunFolder) -> Iterator[Notice]:
 
 
 def _over_budget(verification: Verification) -> str:
+    broken = [row for row in budget_rows(verification) if not row.is_kept]
+    if broken:
+        return "; ".join(f"{row.name}: {row.value} of {row.bound}" for row in broken) + "."
     if verification.budget_ms is None or verification.measured_ms <= verification.budget_ms:
         return "verification.json says that the budget is not kept."
     excess = verification.measured_ms - verification.budget_ms

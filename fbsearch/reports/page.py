@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fbsearch.files import write_text
 from fbsearch.reports import formatting
 from fbsearch.reports.block_drawing import draw_block, kernel_class
-from fbsearch.reports.chart_drawing import draw_histogram, draw_lines, draw_scatter, draw_whole_networks
+from fbsearch.reports.budgets import budget_rows
+from fbsearch.reports.chart_drawing import draw_histogram, draw_lines, draw_whole_networks
 from fbsearch.reports.classes import NUM_SHOWN, class_rows, confusion_matrix
 from fbsearch.reports.curves import search_charts, training_charts
 from fbsearch.reports.facts import (
@@ -21,11 +22,15 @@ from fbsearch.reports.facts import (
     verdict_tiles,
     version_facts,
 )
-from fbsearch.reports.finalists import make_scatter, rank_finalists
+from fbsearch.reports.finalists import rank_finalists
 from fbsearch.reports.heat_maps import latency_map, probability_map
 from fbsearch.reports.layers import add_latencies, group_layers
 from fbsearch.reports.notices import find_notices
+from fbsearch.reports.pareto import finalists_plot
+from fbsearch.reports.pareto_drawing import draw_pareto
+from fbsearch.reports.prediction_drawing import draw_predictions
 from fbsearch.reports.run_folder import RunFolder, read_run
+from fbsearch.reports.search_predictions import run_predictions
 from fbsearch.reports.table_figures import make_table_figures
 from fbsearch.reports.verdict import make_verdict, verdict_decimals
 from fbsearch.reports.whole_networks import compare_whole_networks, describe_errors, describe_line
@@ -65,7 +70,8 @@ def render_page(run: RunFolder) -> str:
     )
     environment.globals.update(
         draw_lines=draw_lines,
-        draw_scatter=draw_scatter,
+        draw_pareto=draw_pareto,
+        draw_predictions=draw_predictions,
         draw_whole_networks=draw_whole_networks,
         draw_histogram=draw_histogram,
         draw_block=draw_block,
@@ -88,6 +94,7 @@ def page_content(run: RunFolder) -> dict[str, Any]:
         "verdict_decimals": verdict_decimals(run.verification) if run.verification else 3,
         "notices": find_notices(run),
         "tiles": verdict_tiles(run),
+        "budgets": budget_rows(run.verification),
         "layers": _layers(run),
         "search": _search(run),
         "training": _training(run),
@@ -130,7 +137,8 @@ def _search(run: RunFolder) -> dict[str, Any]:
         "chosen_rank": next((row.rank for row in ranked if row.is_chosen), None),
         "any_measured": any(f.measured_us is not None for f in finalists),
         "decimals": formatting.ms_decimals([max((f.predicted_us for f in finalists), default=0.0)]),
-        "scatter": make_scatter(run.search) if run.search else None,
+        "pareto": finalists_plot(run.search) if run.search else None,
+        "predictions": run_predictions(run),
         "probabilities": probability_map(run.search) if run.search else None,
         "latencies": latency_map(run.search) if run.search else None,
     }

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from fbsearch.files import write_text
 from fbsearch.reports.chart_drawing import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, horizontal_grid, tick_writer
 from fbsearch.reports.formatting import format_ms
+from fbsearch.reports.key_drawing import KEY_HEIGHT, draw_key, mark
 from fbsearch.reports.scales import Scale, nice_ticks
 from fbsearch.reports.svg import drawing, line, standalone, tag, text
 
@@ -48,21 +49,17 @@ def draw_predictions(sets: Sequence[Predictions]) -> Markup:
     y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 4, TOP + 4)
     parts = [horizontal_grid(ticks, y, write, right=WIDTH - 8)]
     parts += [text(x(tick), HEIGHT - BOTTOM + 15, write(tick), "tick", anchor="middle") for tick in ticks]
-    parts.append(text(WIDTH / 2, HEIGHT - 1, "predicted, ms (measured upwards)", "axis", anchor="middle"))
+    parts.append(text(WIDTH / 2, HEIGHT - 3, "predicted, ms (measured upwards)", "axis", anchor="middle"))
     parts.append(line(x(ticks[0]), y(ticks[0]), x(ticks[-1]), y(ticks[-1]), "reference"))
-    for number, one in enumerate(sets):
-        at = TOP + 10 + 14 * number
-        parts.append(tag("circle", cx=LEFT + 18, cy=at - 4, r=3.5, class_=f"dot {one.role}"))
-        parts.append(text(LEFT + 26, at, one.name, "note"))
-        parts += [_point(one, point, x, y) for point in one.points]
+    parts += [_point(one, point, x, y) for one in sets for point in one.points]
+    entries = [(f"dot {one.role}", one.name) for one in sets]
+    parts.append(draw_key(entries, width=WIDTH, y=HEIGHT + 11))
     names = " and ".join(one.name for one in sets)
-    label = f"Measured latency of {len(sets[0].points)} whole networks over that predicted by {names}"
-    return drawing(WIDTH, HEIGHT, *parts, label=label)
+    label = f"Measured latency of {max(len(one.points) for one in sets)} whole networks over that predicted: "
+    return drawing(WIDTH, HEIGHT + KEY_HEIGHT, *parts, label=label + names)
 
 
 def _point(one: Predictions, point: tuple[float, float], x: Scale, y: Scale) -> Markup:
     predicted, measured = point
     words = f"{one.name}: predicted {format_ms(predicted)}, measured {format_ms(measured)}"
-    return tag(
-        "circle", tag("title", words), cx=x(predicted), cy=y(measured), r=3.5, class_=f"dot {one.role}"
-    )
+    return tag("g", tag("title", words), mark(x(predicted), y(measured), f"dot {one.role}"))

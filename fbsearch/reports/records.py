@@ -141,6 +141,16 @@ class TrainResult(_Record):
     seconds: Positive | None = None
 
 
+class BudgetRecord(_Record):
+    """A budget beside the latency's."""
+
+    cost: str
+    bound: FiniteFloat
+    value: FiniteFloat
+    source: str = ""
+    is_kept: bool
+
+
 class Verification(_Record):
     """``verification.json``: the exported model on the device."""
 
@@ -166,3 +176,4 @@ class Verification(_Record):
     is_converged: bool | None = None
     is_steady: bool | None = None
     rounds_us: tuple[tuple[Positive, ...], ...] = ()
+    budgets: tuple[BudgetRecord, ...] = ()

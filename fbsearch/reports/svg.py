@@ -34,11 +34,28 @@ def drawing(width: float, height: float, *children: str, label: str, class_: str
     )
 
 
+# The page's own rules, written out: many viewers of files know no variables.
 _STYLE = """
 svg { font: 11px system-ui, sans-serif; background: #ffffff }
+text { fill: #5c646d } .title { font-size: 12px; font-weight: 600; fill: #1c2024 } .note { font-size: 10.5px }
 .grid { stroke: #e3e4e0 } .reference { stroke: #5c646d; stroke-dasharray: 4 3 }
-.tick, .axis, .note { fill: #5c646d } .line { fill: none; stroke-width: 2 }
-.dot.main { fill: #0072b2 } .dot.second { fill: #d55e00; fill-opacity: 0.55 }
+.line { fill: none; stroke-width: 2 } .line.front { stroke: #0072b2; stroke-width: 1.25 }
+.dot.main, .dot.front { fill: #0072b2 } .dot.second { fill: #d55e00; fill-opacity: 0.7 }
+.dot.dominated { fill: #98a1aa } .ring, .outline { fill: none; stroke-width: 2 }
+.ring.small { stroke-width: 1 }
+.ring.front, .link.front { stroke: #0072b2 } .ring.dominated, .link.dominated { stroke: #98a1aa }
+.dot.chosen { fill: #c25400 } .ring.chosen, .link.chosen { stroke: #c25400 }
+.cell.blue { fill: #0072b2 } .cell.orange { fill: #d55e00 } .outline { stroke: #1c2024 }
+.value { fill: #1c2024 } .value.blue.highest { fill: #ffffff } .value.chosen { font-weight: 650 }
+@media (prefers-color-scheme: dark) {
+svg { background: #14171a } text { fill: #a9b1b9 } .title, .value { fill: #e8eaec }
+.grid { stroke: #2c3238 } .reference { stroke: #a9b1b9 }
+.line.front, .ring.front, .link.front { stroke: #5cb3ea } .dot.main, .dot.front { fill: #5cb3ea }
+.dot.second, .dot.chosen { fill: #f0a04b } .ring.chosen, .link.chosen { stroke: #f0a04b }
+.dot.dominated { fill: #78838d } .ring.dominated, .link.dominated { stroke: #78838d }
+.cell.blue { fill: #5cb3ea } .cell.orange { fill: #f0a04b } .outline { stroke: #e8eaec }
+.value.high, .value.highest, .value.blue.highest { fill: #0e1215 }
+}
 """
 
 

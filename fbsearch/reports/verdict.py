@@ -72,7 +72,7 @@ def status_of(verification: Verification | None) -> Status:
     """Whether the budget is kept; a file that contradicts its own numbers counts as over budget."""
     if verification is None:
         return "unmeasured"
-    if verification.keeps_budget is False:
+    if verification.keeps_budget is False or not all(one.is_kept for one in verification.budgets):
         return "over"
     if verification.budget_ms is None:
         return "measured"

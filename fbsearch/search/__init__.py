@@ -4,7 +4,7 @@ from fbsearch.search.dnas import DnasTask
 from fbsearch.search.layerwise import SearchedSupernet, search_layerwise
 from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective
 from fbsearch.search.result import Finalist, SearchResult
-from fbsearch.search.selection import Limit, check_feasible, most_probable, sample_within
+from fbsearch.search.selection import Limit, check_feasible, least_within, most_probable, sample_within
 from fbsearch.search.settings import SearchSettings, TemperatureSchedule
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "SearchedSupernet",
     "TemperatureSchedule",
     "check_feasible",
+    "least_within",
     "most_probable",
     "sample_within",
     "search_layerwise",

@@ -21,7 +21,7 @@ from fbsearch.costs import Cost
 from fbsearch.data import Loader
 from fbsearch.errors import TrainingError
 from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, SamplingMode, Supernet, channels_last
-from fbsearch.search.objective import Objective
+from fbsearch.search.objective import Expectation, Objective
 from fbsearch.search.settings import SearchSettings
 from fbsearch.spaces import LayerwiseSpace
 from fbsearch.train import Report, cosine_rate, seeded
@@ -35,6 +35,7 @@ class DnasTask:
     Args:
         space: what may be chosen.
         latency: expected latency in microseconds.
+        charge: what the objective charges, of ``S x C`` weights: the latency, or what stands for it.
         penalties: further costs with their eta, charged per million.
         objective: cross-entropy and latency in one loss.
         settings: the schedule.
@@ -49,6 +50,7 @@ class DnasTask:
         space: LayerwiseSpace,
         *,
         latency: Cost,
+        charge: Expectation,
         penalties: Mapping[Cost, float],
         objective: Objective,
         settings: SearchSettings,
@@ -62,6 +64,7 @@ class DnasTask:
         self.settings = settings
         self.objective = objective
         self._latency = latency
+        self._charge = charge
         self._penalties = penalties
         self._weight_loader = weight_loader
         self._architecture_loader = architecture_loader
@@ -139,7 +142,7 @@ class DnasTask:
             with self._accelerator.autocast():
                 logits = self._parallel(images, sample.weights, sample.paths)
             cross_entropy = functional.cross_entropy(logits.float(), labels)
-            loss = self.objective.weight_loss(cross_entropy, self._latency.expectation(sample.weights))
+            loss = self.objective.weight_loss(cross_entropy, self._charge(sample.weights))
             self._step(self._weights_optimizer, loss)
             totals.add(logits, labels, cross_entropy)
             advance(step + 1)
@@ -156,10 +159,8 @@ class DnasTask:
                 with self._accelerator.autocast():
                     logits = self.supernet(images, sample.weights, sample.paths)
                 cross_entropy = functional.cross_entropy(logits.float(), labels)
-                expected = self._latency.expectation(self.distribution.probabilities())
-                loss = self.objective.architecture_loss(
-                    cross_entropy, self._latency.expectation(sample.weights), expected
-                )
+                expected = self._charge(self.distribution.probabilities())
+                loss = self.objective.architecture_loss(cross_entropy, self._charge(sample.weights), expected)
                 for cost, eta in self._penalties.items():
                     loss = loss + eta * cost.expectation(sample.weights) / _MILLION
                 self._step(self._architecture_optimizer, loss)

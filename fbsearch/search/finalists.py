@@ -1,4 +1,4 @@
-"""From a searched supernet to a ranking of architectures within the budget."""
+"""From a searched supernet to a ranking of architectures within the budgets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from fbsearch.costs import FloatArray
+from fbsearch.costs import Cost, FloatArray
 from fbsearch.data import Loader
 from fbsearch.errors import BudgetError
 from fbsearch.nn import Supernet, channels_last, recalibrate_norms
@@ -20,31 +20,35 @@ from fbsearch.train import evaluate
 
 def propose_finalists(
     log_probabilities: FloatArray,
-    latency: Limit,
+    limits: Sequence[Limit],
     *,
     count: int,
     rng: np.random.Generator,
+    use: float = 0.0,
     excluded: Iterable[tuple[int, ...]] = (),
 ) -> list[tuple[int, ...]]:
-    """The most probable architecture within the budget, then up to ``count - 1`` sampled ones.
+    """The most probable architecture within the budgets, then up to ``count - 1`` sampled ones.
 
     Args:
         log_probabilities: ``S x C``.
-        latency: the budget; its floor counts only where an architecture reaches it.
-        count: how many to propose; fewer where the budget leaves fewer.
+        limits: the budgets.
+        count: how many to propose; fewer where the budgets leave fewer.
         rng: draws the samples.
+        use: least share of one of the budgets to use; it counts only where an architecture uses so much.
         excluded: architectures that are not proposed.
 
     Raises:
-        BudgetError: if no architecture keeps the budget.
+        BudgetError: if no architecture keeps the budgets.
     """
     refused = list(excluded)
     try:
-        best = most_probable(log_probabilities, [latency], excluded=refused)
+        best = most_probable(log_probabilities, limits, excluded=refused, use=use)
     except BudgetError:
-        latency = Limit(latency.cost, latency.bound)
-        best = most_probable(log_probabilities, [latency], excluded=refused)
-    sampled = sample_within(log_probabilities, [latency], count=count - 1, rng=rng, excluded=[*refused, best])
+        use = 0.0
+        best = most_probable(log_probabilities, limits, excluded=refused)
+    sampled = sample_within(
+        log_probabilities, limits, count=count - 1, rng=rng, excluded=[*refused, best], use=use
+    )
     return [best, *sampled]
 
 
@@ -53,7 +57,7 @@ def rank_finalists(
     proposals: Sequence[tuple[int, ...]],
     *,
     log_probabilities: FloatArray,
-    latency: Limit,
+    latency: Cost,
     calibration_loader: Loader,
     calibration_batches: int,
     val_loader: Loader,
@@ -67,7 +71,7 @@ def rank_finalists(
         supernet: searched.
         proposals: choices; the first is the most probable architecture.
         log_probabilities: ``S x C``.
-        latency: the budget, for the predicted latency.
+        latency: microseconds.
         calibration_loader: training images.
         calibration_batches: how many of its batches recalibrate the norms.
         val_loader: validation images.
@@ -81,7 +85,7 @@ def rank_finalists(
         finalists.append(
             Finalist(
                 choices=choices,
-                predicted_us=latency.cost.of(choices),
+                predicted_us=latency.of(choices),
                 log_probability=log_probability(log_probabilities, choices),
                 val_accuracy=evaluate(child, val_loader).top1,
                 source="sampled" if index else "most probable",

@@ -16,7 +16,7 @@ from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
 from fbsearch.errors import DataError
 from fbsearch.search.dnas import DnasTask
 from fbsearch.search.finalists import most_accurate, propose_finalists, rank_finalists
-from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective
+from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective, most_used
 from fbsearch.search.result import Finalist, SearchResult, describe_collapse
 from fbsearch.search.selection import Limit, check_feasible
 from fbsearch.search.settings import SearchSettings
@@ -37,6 +37,7 @@ class SearchedSupernet:
         val_loader: images that rank.
         seed: of the sampled finalists.
         seconds: wall time of the search.
+        limits: the budgets beside the latency's.
     """
 
     task: DnasTask
@@ -45,6 +46,7 @@ class SearchedSupernet:
     val_loader: Loader
     seed: int
     seconds: float
+    limits: tuple[Limit, ...] = ()
 
     @property
     def log_probabilities(self) -> FloatArray:
@@ -53,25 +55,29 @@ class SearchedSupernet:
         return log_p
 
     def finalists(self, bound_us: float, *, excluded: Iterable[tuple[int, ...]] = ()) -> list[Finalist]:
-        """The most probable architecture within ``bound_us`` and sampled ones, the most accurate first.
+        """The most probable architecture within the budgets and sampled ones, the most accurate first.
 
         Args:
             bound_us: on the latency.
             excluded: architectures that are out of the question.
 
         Raises:
-            BudgetError: if no architecture keeps the bound.
+            BudgetError: if no architecture keeps the bound and the other budgets.
         """
         settings = self.task.settings
-        limit = Limit(self.latency, bound_us, floor=settings.budget_use * bound_us)
         rng = np.random.default_rng([self.seed, 1])
         return rank_finalists(
             self.task.supernet,
             propose_finalists(
-                self.log_probabilities, limit, count=settings.num_finalists, rng=rng, excluded=excluded
+                self.log_probabilities,
+                [Limit(self.latency, bound_us), *self.limits],
+                count=settings.num_finalists,
+                rng=rng,
+                use=settings.budget_use,
+                excluded=excluded,
             ),
             log_probabilities=self.log_probabilities,
-            latency=limit,
+            latency=self.latency,
             calibration_loader=self.calibration_loader,
             calibration_batches=settings.calibration_batches,
             val_loader=self.val_loader,
@@ -95,6 +101,7 @@ class SearchedSupernet:
             chosen=chosen,
             collapse=describe_collapse(self.task.space, probabilities),
             seconds=self.seconds,
+            limits=self.limits,
         )
 
 
@@ -111,8 +118,9 @@ def search_layerwise(
     resume: bool,
     accelerator: Accelerator,
     progress: bool = True,
+    limits: Sequence[Limit] = (),
 ) -> SearchedSupernet:
-    """Search ``space`` for architectures whose latency keeps ``budget_us``.
+    """Search ``space`` for architectures that keep ``budget_us`` and ``limits``.
 
     Args:
         space: what may be chosen.
@@ -127,19 +135,22 @@ def search_layerwise(
         resume: go on from the folder's checkpoint.
         accelerator: device, precision, processes.
         progress: show progress.
+        limits: budgets beside the latency's.
 
     Raises:
-        BudgetError: if no architecture keeps the budget, before anything runs.
+        BudgetError: if no architecture keeps the budgets, before anything runs.
         DataError: if the training set is too small to be divided.
         TrainingError: if the loss stops being finite.
     """
-    check_feasible([Limit(latency, budget_us)])
+    budgets = [Limit(latency, budget_us), *limits]
+    check_feasible(budgets)
     started = time.monotonic()
     weight_images, architecture_images = divide(data.train, settings.architecture_fraction, seed)
     make_loader = partial(_make_loader, data=data, settings=settings, seed=seed, accelerator=accelerator)
     task = DnasTask(
         space,
         latency=latency,
+        charge=most_used(budgets),
         penalties=_penalty_costs(space, settings),
         objective=make_objective(settings, budget_us),
         settings=settings,
@@ -161,6 +172,7 @@ def search_layerwise(
             "data": data.fingerprint,
             "num_processes": accelerator.num_processes,
             "seed": seed,
+            "budgets": [_identity(limit) for limit in limits],
         },
         accelerator=accelerator,
         progress=progress,
@@ -172,7 +184,13 @@ def search_layerwise(
         val_loader=make_loader(data.val, training=False),
         seed=seed,
         seconds=time.monotonic() - started,
+        limits=tuple(limits),
     )
+
+
+def _identity(limit: Limit) -> list[str | float]:
+    coefficients = np.nan_to_num(limit.cost.coefficients).ravel().tolist()
+    return [limit.cost.name, limit.bound, *limit.cost.range(), *coefficients]
 
 
 def _make_loader(

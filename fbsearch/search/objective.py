@@ -7,11 +7,35 @@ through the distribution itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from fbsearch.errors import InvalidInputError
+from fbsearch.search.selection import Limit
+
+Expectation = Callable[[Tensor], Tensor]
+"""Weights (``S x C``) to an expected cost, a scalar."""
+
+
+def most_used(limits: Sequence[Limit]) -> Expectation:
+    """B_1 * max_k E[C_k] / B_k: the budget that is used most, in the unit of the first one.
+
+    An objective that drives it to B_1 uses that budget in full and keeps all others. Of one limit it is the
+    expectation itself.
+    """
+    first = limits[0]
+    if len(limits) == 1:
+        return first.cost.expectation
+
+    def expectation(weights: Tensor) -> Tensor:
+        return torch.stack(
+            [limit.cost.expectation(weights) * (first.bound / limit.bound) for limit in limits]
+        ).max()
+
+    return expectation
 
 
 class Objective(Protocol):

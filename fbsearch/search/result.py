@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fbsearch.costs import FloatArray
+from fbsearch.search.selection import Limit
 from fbsearch.spaces import LayerwiseSpace
 
 
@@ -47,6 +48,7 @@ class SearchResult:
         chosen: index of the finalist to train.
         collapse: a warning where the search gave up on most layers, or None.
         seconds: wall time.
+        limits: the budgets beside the latency's.
     """
 
     space: LayerwiseSpace
@@ -58,6 +60,7 @@ class SearchResult:
     chosen: int
     collapse: str | None
     seconds: float
+    limits: tuple[Limit, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -65,6 +68,10 @@ class SearchResult:
             "space": self.space.name,
             "budget_us": self.budget_us,
             "range_us": list(self.range_us),
+            "budgets": [
+                {"cost": limit.cost.name, "bound": limit.bound, "range": list(limit.cost.range())}
+                for limit in self.limits
+            ],
             "slots": [
                 {
                     "names": list(slot.names),
@@ -88,6 +95,7 @@ class SearchResult:
             "val_accuracy": finalist.val_accuracy,
             "log_probability": finalist.log_probability,
             "source": finalist.source,
+            "costs": {limit.cost.name: limit.cost.of(finalist.choices) for limit in self.limits},
         }
 
 

@@ -7,7 +7,8 @@ solved to optimality by HiGHS through scipy. A peak cost only forbids candidates
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +44,60 @@ class Limit:
         return self.floor <= self.cost.of(choices) <= self.bound
 
 
-def check_feasible(limits: Iterable[Limit]) -> None:
-    """Refuse a bound below the space's cheapest architecture.
+def check_feasible(limits: Sequence[Limit]) -> None:
+    """Refuse bounds that no architecture keeps, alone or together.
 
     Raises:
-        BudgetError: naming the range that the space offers.
+        BudgetError: naming the range that the space offers, or that the other bounds leave.
     """
+    _check_each(limits)
+    if len(limits) < 2:
+        return
+    try:
+        most_probable(_no_scores(limits[0].cost), limits)
+    except BudgetError:
+        raise BudgetError(_describe_conflict(limits)) from None
+
+
+def least_within(cost: Cost, limits: Sequence[Limit]) -> float:
+    """The least that ``cost`` can be within ``limits``.
+
+    Raises:
+        BudgetError: if no architecture keeps them.
+    """
+    if isinstance(cost, AdditiveCost):
+        return cost.of(most_probable(-cost.coefficients, limits))
+    choices = most_probable(_no_scores(cost), limits)
+    while True:  # each step is down to a smaller one of the candidates' costs
+        least = cost.of(choices)
+        try:
+            choices = most_probable(_no_scores(cost), [*limits, Limit(cost, np.nextafter(least, -np.inf))])
+        except BudgetError:
+            return least
+
+
+def _no_scores(cost: Cost) -> FloatArray:
+    """``S x C``: 0, and NaN where a slot has no such candidate."""
+    return 0.0 * cost.coefficients
+
+
+def _describe_conflict(limits: Sequence[Limit]) -> str:
+    parts = []
+    for index, limit in enumerate(limits):
+        try:
+            least = least_within(limit.cost, [*limits[:index], *limits[index + 1 :]])
+        except BudgetError:
+            continue  # the others exclude one another already
+        parts.append(f"{limit.cost.name} is at least {least:.6g} (its budget is {limit.bound:.6g})")
+    if not parts:
+        return _NONE_LEFT
+    return (
+        "no architecture of the space keeps all budgets at once; "
+        f"within the others, {' and '.join(parts)}: raise one of them"
+    )
+
+
+def _check_each(limits: Iterable[Limit]) -> None:
     for limit in limits:
         least, greatest = limit.cost.range()
         if not limit.bound >= least:
@@ -59,7 +108,11 @@ def check_feasible(limits: Iterable[Limit]) -> None:
 
 
 def most_probable(
-    scores: FloatArray, limits: Sequence[Limit] = (), *, excluded: Iterable[Sequence[int]] = ()
+    scores: FloatArray,
+    limits: Sequence[Limit] = (),
+    *,
+    excluded: Iterable[Sequence[int]] = (),
+    use: float = 0.0,
 ) -> tuple[int, ...]:
     """argmax_a sum_l scores[l, a_l] within ``limits``.
 
@@ -67,11 +120,38 @@ def most_probable(
         scores: ``S x C``, finite, or -inf/NaN where a slot has no such candidate.
         limits: all must hold, exactly: a result that violates one by rounding is never returned.
         excluded: architectures that may not be returned.
+        use: share of its bound that at least one additive cost must reach; 0 for any.
 
     Raises:
         BudgetError: if no architecture is left.
     """
-    check_feasible(limits)
+    _check_each(limits)
+    rejected = [tuple(choices) for choices in excluded]
+    found = []
+    for variant in _using(limits, use):
+        with suppress(BudgetError):
+            found.append(_most_probable(scores, variant, rejected))
+    if not found:
+        raise BudgetError(_NONE_LEFT)
+    slots = np.arange(len(scores))
+    return max(found, key=lambda choices: float(scores[slots, choices].sum()))
+
+
+def _using(limits: Sequence[Limit], use: float) -> list[Sequence[Limit]]:
+    """One set of limits per additive cost, which has a floor there: together, all that use one of them."""
+    if not use:
+        return [limits]
+    sets: list[Sequence[Limit]] = [
+        [*limits[:index], replace(limit, floor=use * limit.bound), *limits[index + 1 :]]
+        for index, limit in enumerate(limits)
+        if isinstance(limit.cost, AdditiveCost)
+    ]
+    return sets or [limits]
+
+
+def _most_probable(
+    scores: FloatArray, limits: Sequence[Limit], rejected: Sequence[tuple[int, ...]]
+) -> tuple[int, ...]:
     allowed = np.isfinite(scores)
     for limit in limits:
         if isinstance(limit.cost, PeakCost):
@@ -80,7 +160,6 @@ def most_probable(
         raise BudgetError(_NONE_LEFT)
     additive = [limit for limit in limits if isinstance(limit.cost, AdditiveCost)]
     unlimited = tuple(int(i) for i in np.where(allowed, scores, -np.inf).argmax(axis=1))
-    rejected = [tuple(choices) for choices in excluded]
     if unlimited not in rejected and all(limit.admits(unlimited) for limit in limits):
         return unlimited
     return _solve(scores, allowed, additive, rejected)
@@ -93,11 +172,13 @@ def sample_within(
     count: int,
     rng: np.random.Generator,
     excluded: Iterable[Sequence[int]] = (),
+    use: float = 0.0,
 ) -> list[tuple[int, ...]]:
     """Up to ``count`` distinct architectures within ``limits``, drawn by perturb-and-MAP.
 
     Each is the most probable one under Gumbel-perturbed log-probabilities: without a limit this samples P
     exactly (the Gumbel-max trick); with limits every draw keeps them, however unlikely that is under P.
+    ``use`` is that of :func:`most_probable`.
     """
     found: list[tuple[int, ...]] = []
     seen = {tuple(choices) for choices in excluded}
@@ -105,7 +186,7 @@ def sample_within(
         if len(found) == count:
             break
         noise = rng.gumbel(size=log_probabilities.shape)
-        choices = most_probable(log_probabilities + noise, limits)
+        choices = most_probable(log_probabilities + noise, limits, use=use)
         if choices not in seen:
             seen.add(choices)
             found.append(choices)

@@ -67,6 +67,9 @@ class TestCommands:
             (["run", "quickstart", "--out", "R", "--set", "budget_ms=0"], "budget_ms"),
             (["run", "quickstart", "--out", "R", "--set", "budget_ms=120%"], "budget_ms"),
             (["run", "quickstart", "--out", "R", "--set", "seed.x=1"], "seed"),
+            (["run", "quickstart", "--out", "R", "--set", "budgets.params=4MB"], "budgets.params"),
+            (["run", "quickstart", "--out", "R", "--set", "budgets.flops=4M"], "budgets.flops"),
+            ([*SEARCH, "--table", "T", "--out", "R", "--max-params", "few"], "few"),
             (["report", "no-such-run"], "no-such-run"),
         ],
     )

@@ -63,6 +63,17 @@ def test_a_table_is_calibrated_in_place_and_checked(table, tmp_path, capsys):
     assert printed.err.count("\n") == 1 and "calibrated values are off by" in printed.err
 
 
+def test_a_table_is_shown_and_drawn(table, tmp_path, capsys):
+    plot = tmp_path / "plots" / "heat.svg"
+    shown = json.loads(run(capsys, "table", "show", table, "--plot", plot, "--json").out)
+    assert [len(slot["latencies_us"]) for slot in shown["slots"]] == [len(s.names) for s in SPACE.slots]
+    assert shown["latencies"] == "plain sums of isolated operators"
+    assert plot.read_text().count('class="cell orange"') == sum(len(s.names) for s in SPACE.slots)
+    assert "calibrated" not in run(capsys, "table", "show", table).out
+    run(capsys, "calibrate", table, "--networks", 24, "--quiet")
+    assert "24 whole networks" in run(capsys, "table", "show", table).out
+
+
 def test_an_architecture_is_described_with_both_latencies(table, tmp_path, capsys):
     architecture = tmp_path / "a.json"
     SPACE.decode((0, 1, 2, 3)).save(architecture)
@@ -85,6 +96,8 @@ def test_an_architecture_is_described_with_both_latencies(table, tmp_path, capsy
         (("table", "check", "{table}", "--networks", "1"), "at least 2"),
         (("table", "check", "{table}", "--networks", "99999"), "the space holds"),
         (("table", "check", "{table}", "--space", "none.yaml"), "none.yaml"),
+        (("table", "show", "{table}", "--space", "cifar"), "cifar"),
+        (("table", "show", "none.json"), "cannot read a latency table"),
         (("profile", "--space", "digits", "--calibrate", "2"), "at least 4"),
     ],
 )

@@ -15,6 +15,7 @@ from fbsearch.costs import (
     PeakCost,
     count_architecture,
     count_operator,
+    file_size_cost,
     mac_cost,
     memory_access_cost,
     parameter_cost,
@@ -83,6 +84,18 @@ class TestCostContract:
             for choices in itertools.product(range(space.max_candidates), repeat=space.num_slots)
         )
         assert float(cost.expectation(torch.from_numpy(p))) == pytest.approx(mean, rel=1e-9)
+
+
+def test_a_file_is_its_parameters_and_a_little_per_operator(space):
+    cost = file_size_cost(space, model_format="tflite", precision="fp32")
+    choices = space.sample(np.random.default_rng(3))
+    operators = [op for op in space.decode(choices).operators() if not op.is_identity]
+    num_params = parameter_cost(space).of(choices)
+    assert cost.of(choices) == pytest.approx(4 * num_params + 5_000 * len(operators))
+    kernels = count_architecture(space.decode(choices)).num_kernel_params
+    smaller = file_size_cost(space, model_format="onnx", precision="int8")
+    expected = kernels + 16 * (num_params - kernels) + 11_000 * len(operators)
+    assert smaller.of(choices) == pytest.approx(expected)
 
 
 def test_slots_may_have_different_numbers_of_candidates():

@@ -51,6 +51,23 @@ def test_a_budget_is_milliseconds_or_a_share_of_the_range():
     assert recipe.budget_us((100.0, 300.0)) == 150.0
 
 
+def test_further_budgets_are_quantities_with_units():
+    budgets = load_recipe(
+        "quickstart",
+        ["budgets={params: 1.2M, macs: 300_000, peak_memory: 4MB}", "budgets.file_size=4 MiB"],
+    ).budgets
+    assert budgets.model_dump() == {
+        "params": 1_200_000, "macs": 300_000, "peak_memory": 4_000_000, "file_size": 4 * 2**20,
+    }  # fmt: skip
+    assert load_recipe("quickstart").budgets.model_dump(exclude_none=True) == {}
+
+
+@pytest.mark.parametrize("text", ["1.2X", "0", "-1M", "4MB", "nan", ".inf", "1e999", "[1]", "0.5", "M"])
+def test_what_is_no_count_is_refused_and_named(text):
+    with pytest.raises(RecipeError, match=r"budgets\.params"):
+        load_recipe("quickstart", [f"budgets.params={text}"])
+
+
 @pytest.mark.parametrize("text", ["seed: 2026-13-01", "[" * 5000, "name: ["])
 def test_what_is_no_yaml_is_one_clear_error(tmp_path, text):
     path = tmp_path / "recipe.yaml"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_run import write_sample_run
 
 from fbsearch.architecture import Operator
 from fbsearch.errors import MissingOperatorError
 from fbsearch.reports.block_drawing import block_width
+from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.chart_drawing import thin
 from fbsearch.reports.classes import class_rows, confusion_matrix
 from fbsearch.reports.curves import search_charts, training_charts
-from fbsearch.reports.finalists import make_scatter, rank_finalists
+from fbsearch.reports.finalists import rank_finalists
 from fbsearch.reports.formatting import (
     format_bytes,
     format_count,
@@ -25,18 +29,24 @@ from fbsearch.reports.formatting import (
     format_seconds,
     ms_decimals,
 )
+from fbsearch.reports.heat_map_drawing import draw_heat_map
 from fbsearch.reports.heat_maps import latency_map, probability_map
 from fbsearch.reports.layers import add_latencies, group_layers
+from fbsearch.reports.pareto import ParetoPlot, ParetoPoint, finalists_plot, find_dominated
+from fbsearch.reports.pareto_drawing import draw_pareto
 from fbsearch.reports.prediction_drawing import Predictions, write_predictions
 from fbsearch.reports.records import SearchResult, TestMetrics, Verification
-from fbsearch.reports.run_folder import MetricsRow
+from fbsearch.reports.run_folder import MetricsRow, read_run
 from fbsearch.reports.scales import nice_step, nice_ticks
-from fbsearch.reports.svg import tag
+from fbsearch.reports.search_predictions import run_predictions
+from fbsearch.reports.svg import standalone, tag
 from fbsearch.reports.table_figures import histogram
 from fbsearch.reports.verdict import make_gauge, make_verdict
 from fbsearch.reports.whole_networks import compare_whole_networks, describe_errors
 from fbsearch.spaces import load_space, named_architecture
 from tests.latency.sample_table import sample_calibration, sample_table
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +146,21 @@ def test_a_budget_is_kept_only_if_numbers_and_file_say_so(
     assert make_verdict(verification(budget_ms=budget_ms, keeps_budget=keeps)).status == status
 
 
+def test_every_budget_is_listed_and_one_that_is_broken_decides() -> None:
+    budgets = [
+        {"cost": "num_params", "bound": 50_000, "value": 41_234, "source": "counted", "is_kept": True},
+        {"cost": "file_bytes", "bound": 200_000, "value": 231_456, "source": "read", "is_kept": False},
+    ]
+    check = verification(budget_ms=0.1, keeps_budget=True, budgets=budgets)
+    rows = budget_rows(check)
+    assert [(row.name, row.bound.replace("\u00a0", " "), row.is_kept) for row in rows] == [
+        ("Latency", "0.100 ms", True), ("Parameters", "50.0 k", True), ("File size", "200 kB", False),
+    ]  # fmt: skip
+    assert make_verdict(check).status == "over"
+    assert make_verdict(verification(budget_ms=0.1, budgets=budgets[:1])).status == "kept"
+    assert budget_rows(verification(budget_ms=0.1)) == budget_rows(None) == ()
+
+
 def test_the_gauge_keeps_proportions() -> None:
     gauge = make_gauge(verification(budget_ms=0.166, predicted_ms=0.0415))
     assert gauge.budget is not None and gauge.predicted is not None
@@ -202,10 +227,90 @@ def test_finalists_are_ranked_by_accuracy_and_compared_with_the_chosen() -> None
     assert [row.record.val_accuracy for row in rows] == [0.9, 0.8, None]
     assert [row.is_chosen for row in rows] == [True, False, False]
     assert [row.difference for row in rows] == [(), ((1, "a"),), ((2, "skip"),)]
-    scatter = make_scatter(search(budget_us=70.0))
-    assert scatter is not None
-    assert [point.measured_us for point in scatter.points] == [61.0, None]
-    assert make_scatter(search(finalists=[{"choices": [0, 0], "predicted_us": 1.0}], chosen=0)) is None
+
+
+def test_a_plot_of_the_finalists_tells_the_front_from_the_dominated() -> None:
+    finalists = [
+        {"choices": [0, 0], "predicted_us": 50.0, "val_accuracy": 0.8, "measured_us": 62.0},
+        {"choices": [1, 0], "predicted_us": 60.0, "val_accuracy": 0.9, "measured_us": 61.0},
+        {"choices": [1, 1], "predicted_us": 20.0, "val_accuracy": 0.7},
+        {"choices": [0, 1], "predicted_us": 20.0},
+    ]
+    plot = finalists_plot(search(finalists=finalists, budget_us=70.0))
+    assert plot is not None and plot.budgets_us == (70.0,)
+    assert [(point.latency_us, point.is_dominated) for point in plot.points] == [
+        (61.0, False), (62.0, True), (20.0, False),
+    ]  # fmt: skip
+    assert [point.accuracy for point in plot.front] == [0.7, 0.9]
+    assert finalists_plot(search(finalists=finalists[3:], chosen=0)) is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5).map(float), st.integers(0, 4).map(float)), min_size=1, max_size=8)
+)
+def test_what_is_not_dominated_is_beaten_by_none(pairs: list[tuple[float, float]]) -> None:
+    dominated = find_dominated(*zip(*pairs, strict=True))
+    assert not all(dominated)
+    front = {pair for pair, is_dominated in zip(pairs, dominated, strict=True) if not is_dominated}
+    ordered = sorted(front)
+    assert all(slow > fast for (_, fast), (_, slow) in itertools.pairwise(ordered))
+    for (latency, accuracy), is_dominated in zip(pairs, dominated, strict=True):
+        covered = any(other <= latency and value >= accuracy for other, value in front)
+        assert covered
+        assert is_dominated == ((latency, accuracy) not in front)
+
+
+def test_a_pareto_plot_draws_measured_and_predicted_and_its_budget() -> None:
+    points = (
+        ParetoPoint("a", 0.8, 1000.0, 1100.0, is_chosen=True, is_dominated=False),
+        ParetoPoint("b", 0.7, 1400.0, 1500.0, is_chosen=False, is_dominated=True),
+        ParetoPoint("c", 0.9, 2000.0, None, is_chosen=False, is_dominated=False),
+    )
+    root = ElementTree.fromstring(standalone(draw_pareto(ParetoPlot(points, (1200.0,)))))
+    marks = [
+        (circle.get("class"), float(circle.get("cx", "nan")))
+        for circle in root.findall(f"{SVG}g/{SVG}circle")
+    ]
+    # The axis runs from 1.0 ms at 54 to 2.0 ms at 336.
+    assert marks == [
+        ("ring small dominated", 166.8), ("dot dominated", 195.0),
+        ("ring front", 336.0),
+        ("ring small chosen", 54.0), ("dot chosen", 82.2),
+    ]  # fmt: skip
+    budget = root.find(f"{SVG}g/{SVG}line[@class='reference']")
+    assert budget is not None and budget.get("x1") == budget.get("x2") == "110.4"
+    front = root.find(f"{SVG}polyline")
+    assert front is not None
+    xs = [float(pair.split(",")[0]) for pair in (front.get("points") or "").split()]
+    assert xs == [82.2, 336.0, 336.0, 352.0], "from the chosen one up to the most accurate"
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert "budget 1.20\u00a0ms" in texts
+    assert texts[-4:] == ["chosen", "on the front", "dominated", "predicted"]
+
+
+def test_budgets_too_close_to_name_are_drawn_all_the_same() -> None:
+    point = ParetoPoint("a", 0.8, 1000.0, None, is_chosen=False, is_dominated=False)
+    svg = standalone(draw_pareto(ParetoPlot((point,), (1000.0, 1010.0, 2000.0))))
+    assert svg.count('"reference"') == 3 and svg.count("<title>budget ") == 3
+    assert svg.count('">1.01') == 0 and svg.count('">2.00\u00a0ms') == 1
+
+
+def test_a_heat_map_as_a_file_holds_a_cell_per_candidate() -> None:
+    root = ElementTree.fromstring(
+        standalone(draw_heat_map(latency_map(search()), title="Latency, ms", colour="orange"))
+    )
+    cells = [rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "cell orange"]
+    assert [cell.get("fill-opacity") for cell in cells] == ["0.287", "0.525", "1.000", "0.050"]
+    assert len([rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "outline"]) == 2
+    assert root.get("aria-label") == "Latency, ms: 2 layers by 3 candidates"
+
+
+def test_predictions_of_a_run_need_two_networks(tmp_path) -> None:
+    run = read_run(write_sample_run(tmp_path / "run").folder)
+    finalists, exported = run_predictions(run)
+    assert len(finalists.points) == len(exported.points) == 1
+    assert exported.points[0] == (1000 * run.verification.predicted_ms, 1000 * run.verification.measured_ms)
+    assert run_predictions(replace(run, verification=None)) == ()
 
 
 def test_charts_appear_only_where_there_are_numbers() -> None:
@@ -253,8 +358,8 @@ def test_a_scatter_of_predictions_is_a_file_of_its_own(tmp_path) -> None:
     ]
     write_predictions(tmp_path / "check.svg", sets)
     root = ElementTree.parse(tmp_path / "check.svg").getroot()
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    circles = root.findall("{http://www.w3.org/2000/svg}circle")
+    assert root.tag == f"{SVG}svg"
+    circles = list(root.iter(f"{SVG}circle"))
     assert len(circles) == 4 + 2, "the points and the keys"
     assert "2 whole networks" in root.get("aria-label")
 

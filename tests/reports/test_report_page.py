@@ -14,7 +14,7 @@ import pytest
 from sample_run import SampleRun, write_sample_run
 
 from fbsearch.errors import ArchitectureError, CheckpointError, FbsearchError, TableError
-from fbsearch.reports import write_report
+from fbsearch.reports import write_figures, write_report
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = '<script>alert("1")</script>&amp;\'"'
@@ -101,7 +101,7 @@ def test_shows_every_part(run: Path, whole: SampleRun) -> None:
     blocks = [a for tag, a in page.tags if tag == "svg" and a.get("class") == "block"]
     assert len(blocks) == len(list(whole.space.decode(whole.choices).operators()))
     charts = [a for tag, a in page.tags if tag == "svg" and a.get("class") == "chart"]
-    assert len(charts) == 6 + 1 + 3 + 3
+    assert len(charts) == 6 + 2 + 3 + 3
     assert "fbsearch run digits --out runs/digits" in page.text
     for words in (
         "Confusion matrix",
@@ -140,6 +140,20 @@ def test_is_the_same_every_time(run: Path) -> None:
     assert write_report(run).read_bytes() == first
 
 
+def test_figures_are_files_of_their_own(run: Path, tmp_path: Path) -> None:
+    written = write_figures(run, tmp_path / "figures")
+    names = [path.name for path in written]
+    assert names == ["pareto.svg", "latencies.svg", "probabilities.svg", "predictions.svg"]
+    for path in written:
+        text = path.read_text("utf-8")
+        Page(text)
+        assert text.startswith("<svg ") and "prefers-color-scheme: dark" in text
+    (run / "search" / "result.json").unlink()
+    with pytest.raises(CheckpointError, match="nothing to draw"):
+        write_figures(run, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_follows_light_and_dark(run: Path) -> None:
     assert "prefers-color-scheme: dark" in write_report(run).read_text()
 
@@ -164,6 +178,14 @@ def test_stays_small_and_whole_at_fbnet_size(tmp_path: Path) -> None:
     [
         ({"budget_ms": 0.01, "keeps_budget": False}, "The model does not keep its budget"),
         ({"keeps_budget": False}, "verification.json says that the budget is not kept"),
+        (
+            {
+                "budgets": [
+                    {"cost": "num_macs", "bound": 1e6, "value": 2e6, "source": "counted", "is_kept": False}
+                ]
+            },
+            "Multiply-adds: 2.00 M of 1.00 M",
+        ),
         ({"is_converged": False}, "The measurement did not converge"),
         ({"top1_agreement": 0.62}, "The exported model disagrees with the network"),
         ({"test_accuracy": 0.5, "torch_test_accuracy": 0.9}, "The export lost accuracy"),

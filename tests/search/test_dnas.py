@@ -10,8 +10,9 @@ from fbsearch.costs import latency_cost, parameter_cost
 from fbsearch.data import load_data
 from fbsearch.errors import BudgetError, CheckpointError, TrainingError
 from fbsearch.nn import Supernet
-from fbsearch.search import SearchSettings, search_layerwise
+from fbsearch.search import Limit, SearchSettings, search_layerwise
 from fbsearch.search.finalists import most_accurate
+from fbsearch.search.objective import most_used
 from fbsearch.search.result import Finalist, describe_collapse
 from fbsearch.spaces import parse_definition
 from fbsearch.train import load_state, make_accelerator
@@ -47,7 +48,7 @@ def data():
     return load_data("digits", resolution=8, in_channels=1, seed=0, limit=300)
 
 
-def search(data, folder, *, budget_us=MIDDLE_US, resume=False, **changes):
+def search(data, folder, *, budget_us=MIDDLE_US, resume=False, limits=(), **changes):
     return search_layerwise(
         SPACE,
         latency=LATENCY,
@@ -60,6 +61,7 @@ def search(data, folder, *, budget_us=MIDDLE_US, resume=False, **changes):
         resume=resume,
         accelerator=make_accelerator("fp32"),
         progress=False,
+        limits=limits,
     )
 
 
@@ -119,6 +121,32 @@ def test_the_expected_latency_is_driven_to_the_budget(data, tmp_path, share):
     assert float(expected) == pytest.approx(budget_us, rel=0.05)
 
 
+def test_the_budget_that_is_used_most_is_driven_to_its_bound_and_all_are_kept(data, tmp_path):
+    params = parameter_cost(SPACE)
+    least, greatest = params.range()
+    limit = Limit(params, least + 0.25 * (greatest - least))
+    loose_us = 2 * LATENCY.range()[1]
+    searched = search(
+        data, tmp_path, budget_us=loose_us, limits=(limit,), mode="sampled", epochs=40, batch_size=8
+    )
+    probabilities = searched.task.distribution.probabilities().detach()
+    assert float(params.expectation(probabilities)) == pytest.approx(limit.bound, rel=0.07)
+    finalists = searched.finalists(loose_us)
+    assert all(limit.admits(finalist.choices) for finalist in finalists)
+    result = searched.result(finalists, chosen=0, budget_us=loose_us).to_dict()
+    assert result["budgets"] == [{"cost": "num_params", "bound": limit.bound, "range": [least, greatest]}]
+    assert result["finalists"][0]["costs"] == {"num_params": params.of(finalists[0].choices)}
+
+
+def test_the_most_used_of_several_budgets_is_told_in_the_unit_of_the_first():
+    params = parameter_cost(SPACE)
+    limits = [Limit(LATENCY, MIDDLE_US), Limit(params, params.range()[1])]
+    weights = torch.full((SPACE.num_slots, SPACE.max_candidates), 1 / SPACE.max_candidates)
+    shares = [float(limit.cost.expectation(weights)) / limit.bound for limit in limits]
+    assert float(most_used(limits)(weights)) == pytest.approx(max(shares) * MIDDLE_US, rel=1e-5)
+    assert float(most_used(limits[:1])(weights)) == float(LATENCY.expectation(weights))
+
+
 def test_a_resource_penalty_shrinks_the_expected_network(data, tmp_path):
     cost = parameter_cost(SPACE)
     expected = []
@@ -167,6 +195,8 @@ def test_a_search_resumes_only_with_its_own_settings(data, tmp_path):
 def test_an_impossible_budget_is_refused_before_anything_is_written(data, tmp_path):
     with pytest.raises(BudgetError, match="cheapest"):
         search(data, tmp_path, budget_us=LATENCY.range()[0] * 0.99)
+    with pytest.raises(BudgetError, match="num_params"):
+        search(data, tmp_path, limits=[Limit(parameter_cost(SPACE), 10.0)])
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fbsearch.costs import AdditiveCost, PeakCost
 from fbsearch.errors import BudgetError
-from fbsearch.search import Limit, check_feasible, most_probable, sample_within
+from fbsearch.search import Limit, check_feasible, least_within, most_probable, sample_within
 from fbsearch.search.finalists import propose_finalists
 
 
@@ -83,6 +83,58 @@ def test_a_budget_below_the_cheapest_is_refused_with_the_range():
     check_feasible([Limit(cost, 14.0)])
 
 
+@settings(max_examples=60, deadline=None)
+@given(problems(), st.sampled_from([0.5, 0.9, 1.0]))
+def test_the_best_that_uses_a_budget_is_the_best_of_all_that_use_one(problem, use):
+    sizes, scores, limits = problem
+    additive = [limit for limit in limits if isinstance(limit.cost, AdditiveCost)]
+    kept = [
+        choices
+        for choices in itertools.product(*map(range, sizes))
+        if all(limit.admits(choices) for limit in limits)
+        and (not additive or any(limit.cost.of(choices) >= use * limit.bound for limit in additive))
+    ]
+    if not kept:
+        with pytest.raises(BudgetError):
+            most_probable(scores, limits, use=use)
+        return
+    choices = most_probable(scores, limits, use=use)
+    assert choices in kept
+    expected = max(sum(scores[s, i] for s, i in enumerate(one)) for one in kept)
+    assert sum(scores[s, i] for s, i in enumerate(choices)) == pytest.approx(expected, abs=1e-5)
+    rng = np.random.default_rng(0)
+    assert set(sample_within(scores, limits, count=2, rng=rng, use=use)) <= set(kept)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems())
+def test_the_least_within_the_other_bounds_is_that_of_brute_force(problem):
+    sizes, _, limits = problem
+    for limit in limits:
+        others = [other for other in limits if other is not limit]
+        values = [
+            limit.cost.of(choices)
+            for choices in itertools.product(*map(range, sizes))
+            if all(other.admits(choices) for other in others)
+        ]
+        if not values:
+            with pytest.raises(BudgetError):
+                least_within(limit.cost, others)
+            continue
+        assert least_within(limit.cost, others) == pytest.approx(min(values), rel=1e-6)
+
+
+def test_bounds_that_exclude_each_other_are_refused_with_what_the_others_leave():
+    first = AdditiveCost("latency_us", 0.0, np.array([[1.0, 5.0], [1.0, 5.0]]))
+    second = AdditiveCost("num_params", 0.0, np.array([[9.0, 2.0], [9.0, 2.0]]))
+    third = PeakCost("peak_bytes", 1.0, np.array([[3.0, 4.0], [3.0, 4.0]]))
+    check_feasible([Limit(first, 6.0), Limit(second, 11.0), Limit(third, 4.0)])
+    with pytest.raises(BudgetError, match=r"latency_us is at least 6 \(its budget is 5\)"):
+        check_feasible([Limit(first, 5.0), Limit(second, 11.0)])
+    with pytest.raises(BudgetError, match=r"peak_bytes is at least 4 \(its budget is 3\)"):
+        check_feasible([Limit(third, 3.0), Limit(second, 11.0)])
+
+
 def test_bounds_that_no_architecture_keeps_together_are_refused():
     first = AdditiveCost("a", 0.0, np.array([[0.0, 1.0]]))
     second = AdditiveCost("b", 0.0, np.array([[1.0, 0.0]]))
@@ -134,7 +186,7 @@ def test_finalists_use_the_budget_where_the_space_lets_them():
     cost = AdditiveCost("latency", 0.0, np.array([[1.0, 10.0], [1.0, 10.0]]))
     log_p = np.log([[0.9, 0.1], [0.8, 0.2]])  # the most probable of all takes 2 of the 11
     rng = np.random.default_rng(0)
-    proposed = propose_finalists(log_p, Limit(cost, 11.0, floor=0.9 * 11.0), count=4, rng=rng)
+    proposed = propose_finalists(log_p, [Limit(cost, 11.0)], count=4, rng=rng, use=0.9)
     assert proposed == [(0, 1), (1, 0)]
-    unreachable = propose_finalists(log_p, Limit(cost, 9.0, floor=0.9 * 9.0), count=4, rng=rng)
+    unreachable = propose_finalists(log_p, [Limit(cost, 9.0)], count=4, rng=rng, use=0.9)
     assert unreachable == [(0, 0)], "none uses 8.1 to 9: the floor is dropped"

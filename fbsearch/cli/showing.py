@@ -1,0 +1,76 @@
+"""``fbsearch table show``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fbsearch.cli.printing import notify, print_fields, print_json
+from fbsearch.cli.tables import space_of
+from fbsearch.costs import AdditiveCost, latency_cost
+from fbsearch.files import write_text
+from fbsearch.latency import LatencyTable
+from fbsearch.pipeline.folder import check_writable
+from fbsearch.reports.formatting import format_ms
+from fbsearch.reports.heat_map_drawing import draw_heat_map
+from fbsearch.reports.heat_maps import Row, latency_grid
+from fbsearch.reports.svg import standalone
+from fbsearch.spaces import LayerwiseSpace
+
+
+def show_table(path: Path, space_fields: Mapping[str, Any], *, plot: Path | None, as_json: bool) -> None:
+    """Print a table's facts, and draw it where a file is given."""
+    table = LatencyTable.load(path)
+    space = space_of(table, space_fields)
+    latency = latency_cost(space, table)
+    rows = _rows(space, latency)
+    if plot is not None:
+        check_writable(plot.parent)
+        title = f"Latency of each candidate, ms ({latency.label})"
+        write_text(plot, standalone(draw_heat_map(latency_grid(rows), title=title, colour="orange")))
+    if as_json:
+        print_json(_record(path, table, latency, rows))
+        return
+    print_fields(str(path), _facts(table, space, latency))
+    if plot is not None:
+        notify(f"figure: {plot}")
+
+
+def _rows(space: LayerwiseSpace, latency: AdditiveCost) -> list[Row]:
+    return [
+        (slot.names, row[: len(slot.names)].tolist())
+        for slot, row in zip(space.slots, latency.coefficients, strict=True)
+    ]
+
+
+def _facts(table: LatencyTable, space: LayerwiseSpace, latency: AdditiveCost) -> list[tuple[str, str]]:
+    least, greatest = latency.range()
+    runtime = table.runtime
+    num_converged = sum(entry.is_converged for entry in table.entries.values())
+    return [
+        ("device", f"{table.device.name} ({table.device.model})"),
+        ("runtime", f"{runtime.identity} ({runtime.package} {runtime.version})"),
+        ("created", table.header.created),
+        ("space", f"{space.name}: {len(space.slots)} layers"),
+        ("operators", f"{len(table.entries)}, {num_converged} of them converged"),
+        ("latencies", latency.label),
+        ("stem and head", format_ms(latency.fixed)),
+        ("architectures", f"{format_ms(least)} to {format_ms(greatest)}"),
+        ("warnings", f"{len(table.warnings)}, in the file"),
+    ]
+
+
+def _record(path: Path, table: LatencyTable, latency: AdditiveCost, rows: list[Row]) -> dict[str, Any]:
+    slots = [{"names": list(names), "latencies_us": list(values)} for names, values in rows]
+    return {
+        "table": str(path),
+        "device": table.device.model_dump(mode="json"),
+        "runtime": table.runtime.model_dump(mode="json"),
+        "space": table.space_name,
+        "num_entries": len(table.entries),
+        "latencies": latency.label,
+        "fixed_us": latency.fixed,
+        "range_us": list(latency.range()),
+        "slots": slots,
+    }

@@ -1,0 +1,75 @@
+"""``pareto.json`` and ``pareto.svg``: the architectures of a sweep, and which of them no other one beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fbsearch.files import write_json, write_text
+from fbsearch.reports.pareto import ParetoPlot, ParetoPoint, find_dominated
+from fbsearch.reports.pareto_drawing import draw_pareto
+from fbsearch.reports.svg import standalone
+
+
+@dataclass(frozen=True)
+class SweptArchitecture:
+    """One architecture of a sweep.
+
+    Args:
+        folder: of the budget that it was chosen for, or None.
+        budget_us: that it was found for.
+        names: of its candidates.
+        accuracy: a share.
+        predicted_us: by the table.
+        measured_us: on the device, or None where that was not done.
+        is_chosen: whether it was chosen for its budget.
+    """
+
+    folder: str | None
+    budget_us: float
+    names: tuple[str, ...]
+    accuracy: float
+    predicted_us: float
+    measured_us: float | None
+    is_chosen: bool
+
+    @property
+    def latency_us(self) -> float:
+        """As measured, or else as predicted."""
+        return self.predicted_us if self.measured_us is None else self.measured_us
+
+
+def write_pareto(
+    folder: Path, architectures: Sequence[SweptArchitecture], *, budgets_us: Sequence[float], accuracy: str
+) -> None:
+    """Write both files.
+
+    Args:
+        folder: of the sweep.
+        architectures: at least one.
+        budgets_us: of the sweep.
+        accuracy: which one it is, in words.
+    """
+    ordered = sorted(architectures, key=lambda one: (one.latency_us, one.accuracy))
+    dominated = find_dominated([one.latency_us for one in ordered], [one.accuracy for one in ordered])
+    rows = [
+        {**one.__dict__, "names": list(one.names), "is_dominated": is_dominated}
+        for one, is_dominated in zip(ordered, dominated, strict=True)
+    ]
+    write_json(
+        folder / "pareto.json",
+        {"budgets_us": sorted(budgets_us), "accuracy": accuracy, "architectures": rows},
+    )
+    points = tuple(
+        ParetoPoint(
+            name=one.folder or f"for {one.budget_us / 1000:.4g} ms",
+            accuracy=one.accuracy,
+            predicted_us=one.predicted_us,
+            measured_us=one.measured_us,
+            is_chosen=one.is_chosen,
+            is_dominated=is_dominated,
+        )
+        for one, is_dominated in zip(ordered, dominated, strict=True)
+    )
+    write_text(folder / "pareto.svg", standalone(draw_pareto(ParetoPlot(points, tuple(sorted(budgets_us))))))
