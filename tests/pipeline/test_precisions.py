@@ -101,7 +101,7 @@ def test_a_verification_from_before_precisions_is_an_fp32_one(tmp_path: Path) ->
     fields = {field.name: None for field in dataclasses.fields(Verification)}
     verification = Verification(
         **{**fields, "precision": "fp32", "torch_test_accuracy": 0.9, "fp32_test_accuracy": 0.9}
-        | {"size_bytes": 10, "file_size_bytes": 10}
+        | {"size_bytes": 10, "file_size_bytes": 10, "budgets": ()}
     )
     paths = RunPaths(tmp_path)
     save_verification(verification, paths)
