@@ -28,9 +28,9 @@ _SHARE = 4
 def large_pages() -> Iterator[None]:
     """Within the block, freed memory is kept, and up to 2 GB of it lie in large pages.
 
-    Afterwards new memory comes in ordinary pages and goes back to the system, so that what is measured in this
-    process next finds what any other process has; but what was allocated within and lives on keeps its pages.
-    Linux with glibc; elsewhere nothing changes.
+    Afterwards new memory comes in ordinary pages and goes back to the system, so that what is measured in
+    this process next finds what any other process has; but what was allocated within and lives on keeps its
+    pages. Linux with glibc; elsewhere nothing changes.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         yield

@@ -29,7 +29,7 @@ torch.ones(8)
 for block in (nullcontext(), large_pages(), nullcontext()):
     with block:
         held = torch.ones(2**24)
-        first = faults()
+        faults()
         print(large_kib(), faults())
         del held
 """
