@@ -113,7 +113,7 @@ def _phone(name: str) -> AdbDevice:
 
 def _needs_adb() -> None:
     try:
-        import fbsearch.devices.adb  # noqa: F401
+        import fbsearch.devices.adb  # noqa: F401  # only whether it can be
     except ModuleNotFoundError as error:
         raise DependencyError(f"{error.name} is not installed: pip install adb-shell adbutils") from None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 try:
     from adb_shell.adb_device import UsbTransport, _AdbIOManager, get_banner
-except Exception:
+except Exception:  # whatever a missing libusb makes the USB transport raise
     blocked: Any = None  # for the import system: no such module
     sys.modules["adb_shell.transport.usb_transport"] = blocked
     from adb_shell.adb_device import UsbTransport, _AdbIOManager, get_banner

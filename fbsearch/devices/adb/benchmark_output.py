@@ -229,7 +229,7 @@ def _refined(figures: LaunchFigures, file: ResultFile) -> LaunchFigures:
                 "it is of another launch; remove it and run again"
             )
     known["mean_us"] = round(file.mean_us, 3)
-    return replace(figures, **known)  # type: ignore[arg-type]
+    return replace(figures, **known)  # type: ignore[arg-type]  # the fields' own types
 
 
 def _whole(value_us: float) -> float:

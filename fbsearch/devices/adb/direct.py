@@ -164,7 +164,7 @@ class DirectLink:
 
         try:
             self._packets.handshake(key, deadline=Deadline(connect_timeout_s), ask=ask)
-        except Exception as error:
+        except Exception as error:  # judged below: adb-shell and libusb raise many kinds
             self._packets.shut()
             known = _handshake_error(error, self._serial, was_asked=was_asked)
             if known is None:
@@ -189,7 +189,7 @@ class DirectLink:
             self._packets.handshake(key, deadline=Deadline(timeout_s), ask=ask)
         except (_KeyUnknownError, DeviceAuthError):
             return False
-        except Exception as error:
+        except Exception as error:  # judged below: adb-shell and libusb raise many kinds
             known = _handshake_error(error, self._serial, was_asked=False)
             if known is None:
                 raise

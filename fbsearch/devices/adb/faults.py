@@ -66,7 +66,7 @@ def as_our_errors(device: str, doing: str) -> Iterator[None]:
         yield
     except FbsearchError:
         raise
-    except Exception as error:
+    except Exception as error:  # judged below: adb-shell and libusb raise many kinds
         translated = translate(error, device, doing)
         if translated is None:
             raise

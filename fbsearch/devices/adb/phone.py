@@ -105,8 +105,7 @@ class Phone:
             ConnectionLostError: if its answer is cut short.
         """
         readings = parse_readings(self.shell(READINGS_SCRIPT).stdout)
-        if not readings.is_complete:
-            raise ConnectionLostError(f"device {self.serial!r} did not finish its answer; run again")
+        self._check_complete(readings.is_complete)
         return readings
 
     def conditions(self) -> Conditions:
@@ -116,9 +115,12 @@ class Phone:
             ConnectionLostError: if its answer is cut short.
         """
         conditions = parse_conditions(self.shell(CONDITIONS_SCRIPT).stdout)
-        if not conditions.is_complete:
-            raise ConnectionLostError(f"device {self.serial!r} did not finish its answer; run again")
+        self._check_complete(conditions.is_complete)
         return conditions
+
+    def _check_complete(self, is_complete: bool) -> None:
+        if not is_complete:
+            raise ConnectionLostError(f"device {self.serial!r} did not finish its answer; run again")
 
     def has(self, name: str) -> bool:
         """Whether a file of that name lies in our folder."""
