@@ -6,28 +6,36 @@ import copy
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fbsearch.errors import ExportError
+from fbsearch.nn import ConvNorm
 
 
 def prepared_copy(module: nn.Module) -> nn.Module:
     """A copy of ``module`` on the CPU, in evaluation mode, contiguous, with batch norms folded.
 
     Both converters fold the norms themselves, but only after tracing each norm's dozen operations
-    several times over: without them a block converts a fifth to a third faster.
+    several times over: without them a block converts a fifth to a third faster, a network in half the time.
     """
     prepared: nn.Module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
     for parameter in prepared.parameters():
         parameter.data = parameter.data.contiguous()  # the network may have been trained in channels_last
     for part in prepared.modules():
-        # A subclass with a forward of its own may not run its children in turn.
-        if isinstance(part, nn.Sequential) and type(part).forward is nn.Sequential.forward:
+        if _is_chain(part):
             _fold_norms(part)
     return prepared
+
+
+def _is_chain(part: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Whether a module runs its children in turn; one with a forward of its own may not."""
+    return isinstance(part, ConvNorm) or (
+        isinstance(part, nn.Sequential) and type(part).forward is nn.Sequential.forward
+    )
 
 
 def _fold_norms(chain: nn.Sequential) -> None:

@@ -1,6 +1,6 @@
 """Operators, architectures and spaces as torch modules."""
 
-from fbsearch.nn.blocks import build
+from fbsearch.nn.blocks import ConvNorm, build
 from fbsearch.nn.distribution import ArchitectureDistribution, ArchitectureSample, SamplingMode
 from fbsearch.nn.network import (
     Network,
@@ -15,6 +15,7 @@ from fbsearch.nn.supernet import MixedOperation, Supernet, recalibrate_norms
 __all__ = [
     "ArchitectureDistribution",
     "ArchitectureSample",
+    "ConvNorm",
     "MixedOperation",
     "Network",
     "SamplingMode",
