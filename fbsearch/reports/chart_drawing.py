@@ -13,8 +13,9 @@ from fbsearch.reports.svg import drawing, line, polyline, tag, text
 from fbsearch.reports.table_figures import Histogram
 from fbsearch.reports.whole_networks import WholeNetworks
 
-WIDTH, HEIGHT = 360, 216
-LEFT, RIGHT, TOP, BOTTOM = 46, 54, 12, 30
+WIDTH, HEIGHT = 360, 222
+LEFT, RIGHT, TOP, BOTTOM = 46, 54, 12, 36
+TICK_LINE, NAME_LINE = HEIGHT - BOTTOM + 15, HEIGHT - 3
 MAX_POINTS = 400
 
 
@@ -42,11 +43,11 @@ def draw_lines(chart: LineChart) -> Markup:
     write = tick_writer(chart.unit, ticks)
     parts = [_warm_up(chart, x), horizontal_grid(ticks, y, write)]
     parts += [
-        text(x(tick), HEIGHT - BOTTOM + 17, f"{tick:.0f}", "tick", anchor="middle")
+        text(x(tick), TICK_LINE, f"{tick:.0f}", "tick", anchor="middle")
         for tick in x_ticks
         if x.low <= tick <= x.high
     ]
-    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 1, chart.x_name, "axis", anchor="middle"))
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, NAME_LINE, chart.x_name, "axis", anchor="middle"))
     if chart.reference:
         parts.append(_reference(chart, chart.reference, y))
     parts += [_series(series, x, y) for series in chart.series]
@@ -56,22 +57,45 @@ def draw_lines(chart: LineChart) -> Markup:
 
 def draw_whole_networks(networks: WholeNetworks) -> Markup:
     """Measured latency over the table's sum, the fitted line, and where both would be equal."""
-    sums, measured = zip(*networks.points, strict=True)
-    low, high = min(*sums, *measured), max(*sums, *measured)
-    ticks = tuple(1000 * tick for tick in nice_ticks(low / 1000, high / 1000, num=4))
-    write = tick_writer("latency", ticks)
-    x = Scale(ticks[0], ticks[-1], LEFT + 8, WIDTH - 24)
-    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 4, TOP + 4)
-    parts = [horizontal_grid(ticks, y, write, right=WIDTH - 8)]
-    parts += [text(x(tick), HEIGHT - BOTTOM + 15, write(tick), "tick", anchor="middle") for tick in ticks]
-    parts.append(text(WIDTH / 2, HEIGHT - 1, "sum of the table, ms", "axis", anchor="middle"))
-    parts.append(line(x(ticks[0]), y(ticks[0]), x(ticks[-1]), y(ticks[-1]), "reference"))
+    values = [value for point in networks.points for value in point]
+    x, y, parts = equal_axes(values, "sum of the table, ms (measured upwards)")
     (left, start), (right, end) = networks.line
     parts.append(polyline([(x(left), y(start)), (x(right), y(end))], "line main"))
     for total, latency in networks.points:
         words = f"sum {format_ms(total)}, measured {format_ms(latency)}"
         parts.append(tag("circle", tag("title", words), cx=x(total), cy=y(latency), r=4, class_="dot main"))
     return drawing(WIDTH, HEIGHT, *parts, label=networks.label)
+
+
+def equal_axes(values_us: Sequence[float], name: str) -> tuple[Scale, Scale, list[Markup]]:
+    """Two axes of latencies with the same ticks, and the line where both are equal.
+
+    Args:
+        values_us: what they must hold, in microseconds.
+        name: of the horizontal axis.
+
+    Returns:
+        The horizontal scale, the vertical one, and what is drawn so far.
+    """
+    ticks = latency_ticks(min(values_us), max(values_us))
+    write = tick_writer("latency", ticks)
+    x = Scale(ticks[0], ticks[-1], LEFT + 8, WIDTH - 24)
+    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 4, TOP + 4)
+    parts = [horizontal_grid(ticks, y, write, right=WIDTH - 8), *latency_axis(ticks, x, name)]
+    parts.append(line(x(ticks[0]), y(ticks[0]), x(ticks[-1]), y(ticks[-1]), "reference"))
+    return x, y, parts
+
+
+def latency_ticks(low_us: float, high_us: float) -> tuple[float, ...]:
+    """Ticks in microseconds that are round in milliseconds."""
+    return tuple(1000 * tick for tick in nice_ticks(low_us / 1000, high_us / 1000, num=4))
+
+
+def latency_axis(ticks: Sequence[float], x: Scale, name: str) -> list[Markup]:
+    """Milliseconds below a chart, and the axis' name below them."""
+    write = tick_writer("latency", ticks)
+    labels = [text(x(tick), TICK_LINE, write(tick), "tick", anchor="middle") for tick in ticks]
+    return [*labels, text(WIDTH / 2, NAME_LINE, name, "axis", anchor="middle")]
 
 
 def draw_histogram(histogram: Histogram) -> Markup:
@@ -85,10 +109,8 @@ def draw_histogram(histogram: Histogram) -> Markup:
     for tick in nice_ticks(0, bins[-1].high, num=5):
         if tick <= bins[-1].high * (1 + 1e-9):
             label = f"{100 * tick:g}\u00a0%"
-            parts.append(text(x(tick), HEIGHT - BOTTOM + 15, label, "tick", anchor="middle"))
-    parts.append(
-        text((LEFT + WIDTH) / 2, HEIGHT - 1, "relative confidence interval", "axis", anchor="middle")
-    )
+            parts.append(text(x(tick), TICK_LINE, label, "tick", anchor="middle"))
+    parts.append(text((LEFT + WIDTH) / 2, NAME_LINE, "relative confidence interval", "axis", anchor="middle"))
     if histogram.target is not None:
         parts.append(_target(histogram.target, x))
     return drawing(WIDTH, HEIGHT, *parts, label=histogram.label)
@@ -143,7 +165,7 @@ def _value_scale(chart: LineChart) -> tuple[tuple[float, ...], Scale]:
     if chart.unit == "accuracy":
         ticks = accuracy_ticks(low, high)
     elif chart.unit == "latency":
-        ticks = tuple(1000 * tick for tick in nice_ticks(low / 1000, high / 1000, num=4))
+        ticks = latency_ticks(low, high)
     else:
         ticks = nice_ticks(low, high, num=4)
     return ticks, Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)

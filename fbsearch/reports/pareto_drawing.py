@@ -12,12 +12,14 @@ from fbsearch.reports.chart_drawing import (
     WIDTH,
     accuracy_ticks,
     horizontal_grid,
+    latency_axis,
+    latency_ticks,
     tick_writer,
 )
 from fbsearch.reports.formatting import format_accuracy, format_ms
 from fbsearch.reports.key_drawing import KEY_HEIGHT, draw_key, mark
 from fbsearch.reports.pareto import ParetoPlot, ParetoPoint
-from fbsearch.reports.scales import Scale, nice_ticks
+from fbsearch.reports.scales import Scale
 from fbsearch.reports.svg import drawing, line, polyline, tag, text
 
 _LABEL_ROOM = 42
@@ -27,16 +29,14 @@ _TOP = TOP + 8  # room for the budgets' names
 def draw_pareto(plot: ParetoPlot) -> Markup:
     """Accuracy over latency: filled points are measured, rings predicted, the steps are the front."""
     values = [point.predicted_us for point in plot.points] + [point.latency_us for point in plot.points]
-    spanned = [value / 1000 for value in (*values, *plot.budgets_us)]
-    x_ticks = tuple(1000 * tick for tick in nice_ticks(min(spanned), max(spanned), num=4))
+    spanned = (*values, *plot.budgets_us)
+    x_ticks = latency_ticks(min(spanned), max(spanned))
     accuracies = [point.accuracy for point in plot.points]
     y_ticks = accuracy_ticks(min(accuracies), max(accuracies))
     x = Scale(x_ticks[0], x_ticks[-1], LEFT + 8, WIDTH - 24)
     y = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM - 8, _TOP + 10)
-    write = tick_writer("latency", x_ticks)
     parts = [horizontal_grid(y_ticks, y, tick_writer("accuracy", y_ticks), right=WIDTH - 8)]
-    parts += [text(x(tick), HEIGHT - BOTTOM + 15, write(tick), "tick", anchor="middle") for tick in x_ticks]
-    parts.append(text(WIDTH / 2, HEIGHT - 3, "latency, ms", "axis", anchor="middle"))
+    parts += latency_axis(x_ticks, x, "latency, ms")
     parts += _budgets(plot, x)
     parts.append(_front(plot, x, y))
     ordered = sorted(plot.points, key=lambda point: (point.is_chosen, not point.is_dominated))

@@ -9,11 +9,11 @@ from pathlib import Path
 from markupsafe import Markup
 
 from fbsearch.files import write_text
-from fbsearch.reports.chart_drawing import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, horizontal_grid, tick_writer
+from fbsearch.reports.chart_drawing import HEIGHT, WIDTH, equal_axes
 from fbsearch.reports.formatting import format_ms
 from fbsearch.reports.key_drawing import KEY_HEIGHT, draw_key, mark
-from fbsearch.reports.scales import Scale, nice_ticks
-from fbsearch.reports.svg import drawing, line, standalone, tag, text
+from fbsearch.reports.scales import Scale
+from fbsearch.reports.svg import drawing, standalone, tag
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,7 @@ def draw_predictions(sets: Sequence[Predictions]) -> Markup:
         sets: the last is drawn on top.
     """
     values = [value for one in sets for point in one.points for value in point]
-    ticks = tuple(1000 * tick for tick in nice_ticks(min(values) / 1000, max(values) / 1000, num=4))
-    write = tick_writer("latency", ticks)
-    x = Scale(ticks[0], ticks[-1], LEFT + 8, WIDTH - 24)
-    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM - 4, TOP + 4)
-    parts = [horizontal_grid(ticks, y, write, right=WIDTH - 8)]
-    parts += [text(x(tick), HEIGHT - BOTTOM + 15, write(tick), "tick", anchor="middle") for tick in ticks]
-    parts.append(text(WIDTH / 2, HEIGHT - 3, "predicted, ms (measured upwards)", "axis", anchor="middle"))
-    parts.append(line(x(ticks[0]), y(ticks[0]), x(ticks[-1]), y(ticks[-1]), "reference"))
+    x, y, parts = equal_axes(values, "predicted, ms (measured upwards)")
     parts += [_point(one, point, x, y) for one in sets for point in one.points]
     entries = [(f"dot {one.role}", one.name) for one in sets]
     parts.append(draw_key(entries, width=WIDTH, y=HEIGHT + 11))
