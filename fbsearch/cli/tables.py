@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
-from fbsearch.devices import MeasurementProtocol, find_device
+from fbsearch.devices import Device, MeasurementProtocol, find_device
 from fbsearch.errors import SpaceError, TableMismatchError
 from fbsearch.latency import Calibration, LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
-from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predictions, fresh_networks
+from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predictions, fresh_measurements
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
 from fbsearch.reports.prediction_drawing import Predictions, write_predictions
@@ -31,16 +32,14 @@ def calibrate_file(
     as_json: bool,
 ) -> None:
     """Calibrate a table in place."""
-    table = LatencyTable.load(path)
-    space = space_of(table, space_fields)
-    check_writable(path.parent)
+    opened = _open(path, space_fields, device_name, overrides)
     calibrated = calibrate_table(
-        table,
-        space,
-        find_device(device_name or table.device.name),
+        opened.table,
+        opened.space,
+        opened.device,
         out=path,
         num_networks=num_networks,
-        protocol=_protocol(table, overrides),
+        protocol=opened.protocol,
         jobs=jobs,
         seed=seed,
         progress=show_progress(quiet),
@@ -66,39 +65,28 @@ def check_file(
     as_json: bool,
 ) -> None:
     """Compare a table with fresh networks."""
-    from fbsearch.latency.networks import measure_architectures
-
-    table = LatencyTable.load(path)
-    space = space_of(table, space_fields)
-    table.check_space(space)
+    opened = _open(path, space_fields, device_name, overrides)
     if plot is not None:
         check_writable(plot.parent)
-    device = find_device(device_name or table.device.name)
-    runtime = table.runtime
-    runner = device.runner(runtime.name, threads=runtime.threads, precision=runtime.precision)
-    for difference in table.check_device(device.describe(), runner.description):
-        notify(f"warning: {difference}")
-    choices = fresh_networks(space, table, num_networks, seed)
-    measurements = measure_architectures(
-        [space.decode(one) for one in choices],
-        device,
-        runtime=runtime.name,
-        threads=runtime.threads,
-        precision=runtime.precision,
-        protocol=_protocol(table, overrides),
+    with fresh_measurements(
+        opened.table,
+        opened.space,
+        opened.device,
+        path=path,
+        num_networks=num_networks,
+        protocol=opened.protocol,
         jobs=jobs,
         seed=seed,
         progress=show_progress(quiet),
-        reference_us=table.sentinel.baseline_us,
-    )
-    checked = check_predictions(space, table, choices, measurements)
-    if plot is not None:
-        write_predictions(plot, _point_sets(checked))
-    if as_json:
-        print_json({"table": str(path), "seed": seed, "verdict": checked.verdict, **checked.to_dict()})
-        return
-    _show(checked)
-    notify(f"{path}: {checked.verdict}")
+    ) as fresh:
+        checked = check_predictions(opened.space, opened.table, fresh.choices, fresh.measurements)
+        if plot is not None:
+            write_predictions(plot, _point_sets(checked))
+        if as_json:
+            print_json({"table": str(path), "seed": seed, "verdict": checked.verdict, **checked.to_dict()})
+        else:
+            _show(checked)
+            notify(f"{path}: {checked.verdict}")
 
 
 def calibration_figures(calibration: Calibration) -> dict[str, Any]:
@@ -140,10 +128,26 @@ def space_of(table: LatencyTable, fields: Mapping[str, Any]) -> LayerwiseSpace:
     return space
 
 
-def _protocol(table: LatencyTable, overrides: Sequence[str]) -> MeasurementProtocol:
-    return validate_settings(
+@dataclass(frozen=True)
+class _Opened:
+    """A table's file with all that measuring whole networks for it takes."""
+
+    table: LatencyTable
+    space: LayerwiseSpace
+    device: Device
+    protocol: MeasurementProtocol
+
+
+def _open(
+    path: Path, space_fields: Mapping[str, Any], device_name: str | None, overrides: Sequence[str]
+) -> _Opened:
+    table = LatencyTable.load(path)
+    space = space_of(table, space_fields)
+    check_writable(path.parent)
+    protocol = validate_settings(
         MeasurementProtocol, apply_overrides(table.protocol.model_dump(), overrides), source="protocol"
     )
+    return _Opened(table, space, find_device(device_name or table.device.name), protocol)
 
 
 def _show(checked: TableCheck) -> None:

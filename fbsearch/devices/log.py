@@ -113,6 +113,15 @@ class MeasurementLog:
         """Rounds of a model, discarded ones included."""
         return len(self._rounds.get(name, ()))
 
+    def is_finished(self, name: str, protocol: MeasurementProtocol) -> bool:
+        """Whether a model needs no further round; later readings may yet tell that it does."""
+        if self.attempts(name) >= protocol.max_attempts:
+            return True
+        measured = self.measurement(name, protocol)
+        if measured is None or len(measured.rounds_us) < protocol.min_rounds:
+            return False
+        return measured.is_converged or len(measured.rounds_us) >= protocol.max_rounds
+
     def excesses(self) -> list[float]:
         """Per window, how far its readings lie above the baseline, as a share: the larger of the two."""
         if self._excesses is None:

@@ -92,7 +92,7 @@ class _Run:
 
     def unfinished(self) -> list[str]:
         """Models that need another round; one may come back when its windows turn out to be slow ones."""
-        return [name for name in self._sessions if not self._is_done(name)]
+        return [name for name in self._sessions if not self._log.is_finished(name, self._protocol)]
 
     def start(self) -> None:
         """Read the sentinel often enough for a first baseline."""
@@ -126,15 +126,6 @@ class _Run:
     def _is_slow(self) -> bool:
         """Whether the last reading would condemn the window that it opens."""
         return self._log.excesses()[-1] > self._protocol.drift_tolerance
-
-    def _is_done(self, name: str) -> bool:
-        protocol = self._protocol
-        if self._log.attempts(name) >= protocol.max_attempts:
-            return True
-        measured = self._log.measurement(name, protocol)
-        if measured is None or len(measured.rounds_us) < protocol.min_rounds:
-            return False
-        return measured.is_converged or len(measured.rounds_us) >= protocol.max_rounds
 
     def _read_sentinel(self, *, is_start: bool = False) -> None:
         values = self._round(_SENTINEL, self._sentinel, self._protocol.sentinel_invocations)

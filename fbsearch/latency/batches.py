@@ -1,9 +1,10 @@
-"""Models measured together: all at once, or in batches while others are still converted."""
+"""Models measured against each other: in batches while others are converted, in groups that fit in memory."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,15 @@ SENTINEL = Operator.from_key("mbconv_k3_e6_s1_relu_c32-32_r28")
 _BATCH = 12
 """Models that are at least measured together, where converting goes on meanwhile."""
 
+_MEMORY_SHARE = 1 / 16
+"""Of this computer's memory, the most that the files of models open at once may amount to.
+
+An open model takes two to five times its file: its content, and its weights as the runtime packs them.
+"""
+
+_ASSUMED_MEMORY_BYTES = 4 * 2**30
+"""Where a system does not tell."""
+
 _Item = TypeVar("_Item")
 
 
@@ -40,6 +50,7 @@ class Bench:
         seed: shuffles the order of measuring.
         launches: where a device that launches a tool records every launch.
         sentinel: makes the sentinel's model.
+        memory_bytes: of the device, or None where it does not tell.
     """
 
     runner: Runner
@@ -47,6 +58,14 @@ class Bench:
     seed: int
     launches: Path
     sentinel: Converter
+    memory_bytes: int | None = None
+
+    @property
+    def max_open_bytes(self) -> float:
+        """How large the files of models open at once may be; models elsewhere take no memory here."""
+        if self.runner.is_elsewhere:
+            return math.inf
+        return _MEMORY_SHARE * (self.memory_bytes or _ASSUMED_MEMORY_BYTES)
 
 
 def measure_in_batches(
@@ -61,7 +80,8 @@ def measure_in_batches(
     """Measure what is converted.
 
     On this computer everything is converted first, so that nothing else runs while it measures; another
-    device measures what is converted while the rest is.
+    device measures what is converted while the rest is. Models that do not fit in memory together are
+    measured in groups, one after the other, watched by the same sentinel and judged by one log.
 
     Args:
         items: what to measure, with their names in the log.
@@ -86,37 +106,97 @@ def measure_in_batches(
         sentinel = bench.runner.open(sentinel_model)
         stack.callback(sentinel.close)
         shown.start_measuring()
-        sessions: dict[str, Session] = {}
+        meter = _Meter(bench, sentinel, log, shown, tuple(items.values()))
+        models: dict[str, Path] = {}
         for batch in batches:
             bench.runner.prepare(list(batch.values()))
-            opened = {items[item]: bench.runner.open(model) for item, model in batch.items()}
-            for session in opened.values():
-                stack.callback(session.close)
-            share = _Share(shown, len(sessions), len(items), len(opened))
-            _measure_batch(opened, sentinel, bench, log, share)
-            sessions |= opened
+            named = {items[item]: model for item, model in batch.items()}
+            meter.measure(named)
+            models |= named
         # Early rounds may turn out slow by what became known of the device later.
-        results = _measure_batch(sessions, sentinel, bench, log, lambda share: None)
+        while meter.unfinished(models):
+            meter.measure(models)
         shown.measured(1.0)
-    return {item: results[name] for item, name in items.items()}
+    return {item: meter.result(name) for item, name in items.items()}
 
 
-def _measure_batch(
-    sessions: Mapping[str, Session],
-    sentinel: Session,
-    bench: Bench,
-    log: MeasurementLog,
-    on_progress: Callable[[float], None],
-) -> dict[str, Measurement]:
-    return measure(
-        sessions,
-        bench.protocol,
-        sentinel=sentinel,
-        rng=np.random.default_rng([bench.seed, len(log.readings)]),
-        log=log,
-        on_progress=on_progress,
-        throttling=bench.runner.throttling,
-    )
+@dataclass(frozen=True)
+class _Meter:
+    """Opens models and measures them against each other, as many at once as may be open.
+
+    Args:
+        bench: where and how.
+        sentinel: watches them all.
+        log: receives every event.
+        shown: progress.
+        names: of all models that there are.
+    """
+
+    bench: Bench
+    sentinel: Session
+    log: MeasurementLog
+    shown: ProfileDisplay
+    names: tuple[str, ...]
+
+    def unfinished(self, names: Iterable[str]) -> list[str]:
+        """Those that need another round."""
+        return [name for name in names if not self.log.is_finished(name, self.bench.protocol)]
+
+    def measure(self, models: Mapping[str, Path]) -> None:
+        """Measure those of the models that need it."""
+        unfinished = {name: models[name] for name in self.unfinished(models)}
+        for group in groups_by_size(unfinished, self.bench.max_open_bytes):
+            self._measure_group(group)
+
+    def result(self, name: str) -> Measurement:
+        """A finished model's measurement."""
+        measured = self.log.measurement(name, self.bench.protocol)
+        assert measured is not None, "a finished model has rounds"
+        return measured
+
+    def _measure_group(self, group: Mapping[str, Path]) -> None:
+        runner = self.bench.runner
+        num_done = len(self.names) - len(self.unfinished(self.names))
+
+        def show(share: float) -> None:
+            self.shown.measured((num_done + share * len(group)) / len(self.names))
+
+        with ExitStack() as stack:
+            sessions: dict[str, Session] = {}
+            for name, model in group.items():
+                sessions[name] = runner.open(model)
+                stack.callback(sessions[name].close)
+            measure(
+                sessions,
+                self.bench.protocol,
+                sentinel=self.sentinel,
+                rng=np.random.default_rng([self.bench.seed, len(self.log.readings)]),
+                log=self.log,
+                on_progress=show,
+                throttling=runner.throttling,
+            )
+
+
+def groups_by_size(models: Mapping[str, Path], max_bytes: float) -> list[dict[str, Path]]:
+    """Model files in their order, in groups of at most so many bytes; a larger file is one by itself."""
+    groups: list[dict[str, Path]] = []
+    room = 0.0
+    for name, model in models.items():
+        size = _size(model)
+        if not groups or size > room:
+            groups.append({})
+            room = max_bytes
+        groups[-1][name] = model
+        room -= size
+    return groups
+
+
+def _size(model: Path) -> int:
+    """Bytes of a model's file; 0 of one that is not there, which opening it tells."""
+    try:
+        return model.stat().st_size
+    except OSError:
+        return 0
 
 
 @contextmanager
@@ -148,16 +228,3 @@ class _Converting(Generic[_Item]):
             self._shown.converted()
             yield item
         self.seconds += time.monotonic() - start
-
-
-@dataclass(frozen=True)
-class _Share:
-    """Progress of a batch as progress of the whole."""
-
-    shown: ProfileDisplay
-    num_before: int
-    num_in_all: int
-    num_in_batch: int
-
-    def __call__(self, share: float) -> None:
-        self.shown.measured((self.num_before + share * self.num_in_batch) / self.num_in_all)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from fbsearch.devices.measurement import Measurement
+from fbsearch.devices.protocol import MeasurementProtocol
+from fbsearch.devices.runner import Device
 from fbsearch.errors import InvalidInputError
 from fbsearch.latency.calibration import WITHIN
 from fbsearch.latency.calibration_records import repeatability
+from fbsearch.latency.conversion import Converter, NetworkConverter
 from fbsearch.latency.design import Choices
 from fbsearch.latency.fitting import FloatArray
+from fbsearch.latency.naming import check_journal_path
 from fbsearch.latency.table import LatencyTable
+from fbsearch.latency.whole_networks import NetworkMeasurements, table_bench
 from fbsearch.spaces import LayerwiseSpace
+
+if TYPE_CHECKING:
+    from fbsearch.export import ConversionCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +131,71 @@ def fresh_networks(space: LayerwiseSpace, table: LatencyTable, count: int, seed:
         if choices not in known:
             fresh.setdefault(choices)
     return tuple(fresh)
+
+
+@contextmanager
+def fresh_measurements(
+    table: LatencyTable,
+    space: LayerwiseSpace,
+    device: Device,
+    *,
+    path: Path,
+    num_networks: int,
+    protocol: MeasurementProtocol | None = None,
+    cache: ConversionCache | None = None,
+    jobs: int | None = None,
+    converter: Converter | None = None,
+    network_converter: NetworkConverter | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Iterator[NetworkMeasurements]:
+    """Measure fresh networks of ``space`` to check the table with.
+
+    They are measured as those of a calibration are. Each round goes to the journal ``PATH.check.partial`` as
+    it ends; after an interruption, the same call goes on from there. The journal is removed when the block
+    ends without error: a kill while the measurements are put to use does not lose them either.
+
+    Args:
+        table: that holds the operators of ``space``.
+        space: whose networks to measure.
+        device: the table's.
+        path: the table's file, beside which the journal lies.
+        num_networks: how many.
+        protocol: how; by default as the table's operators.
+        cache: of converted models; by default the user's.
+        jobs: processes that convert in parallel; by default one per core.
+        converter: where the sentinel's model comes from, in place of ``cache``.
+        network_converter: where the networks' models come from, in place of ``cache`` and ``jobs``.
+        seed: of the choice of networks and the order of measuring.
+        progress: bars on screen; by default where standard error is a terminal.
+
+    Raises:
+        InvalidInputError: if the space holds too few networks that are fresh.
+        TableError: if the table is of another space, device or runtime, or the journal cannot be written.
+        ExportError: if a network cannot be converted.
+        DeviceError: if the device or its runtime cannot be used, or a model does not run there.
+    """
+    choices = fresh_networks(space, table, num_networks, seed)
+    opened = table_bench(
+        table,
+        space,
+        device,
+        path=path,
+        protocol=protocol,
+        cache=cache,
+        jobs=jobs,
+        converter=converter,
+        network_converter=network_converter,
+        seed=seed,
+    )
+    calibrated = table.calibration.header.created if table.calibration else None
+    with opened.measured(
+        lambda: choices,
+        journal=check_journal_path(path),
+        identity={"fresh_networks": num_networks, "calibrated": calibrated},
+        progress=progress,
+    ) as networks:
+        yield networks
 
 
 def check_predictions(

@@ -1,4 +1,4 @@
-"""The journal of a profile: every event on disk as soon as it happened, so that a kill loses none.
+"""The journal of a measurement: every event on disk as soon as it happened, so that a kill loses none.
 
 A text file of one JSON object per line: a header that says what is being measured, then events in
 order. It is only ever appended to. A kill can tear the last line; reading cuts it off.
@@ -45,6 +45,7 @@ class Journal:
     Args:
         path: the file; created where it is absent, continued where it is there.
         identity: everything that must be the same for the events of two runs to belong together.
+        remedy: what a person does to have the file elsewhere.
 
     Raises:
         TableMismatchError: if the file was begun with another identity; the message says what differs.
@@ -52,8 +53,11 @@ class Journal:
         TableError: if it cannot be written, or another process is writing it.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], *, remedy: str = "choose another --out"
+    ) -> None:
         self.path = path
+        self._remedy = remedy
         self.events: list[Event] = []
         self.converting_s = 0.0
         self.networks: PlannedNetworks | None = None
@@ -63,7 +67,7 @@ class Journal:
             self._file = path.open("a+b", buffering=0)
         except OSError as error:
             raise TableError(
-                f"{path}: cannot write the journal: {error.strerror or error}; choose another --out"
+                f"{path}: cannot write the journal: {error.strerror or error}; {remedy}"
             ) from None
         try:
             self._lock()
@@ -117,8 +121,7 @@ class Journal:
     def _lock(self) -> None:
         if not lock(self._file):
             raise TableError(
-                f"{self.path}: another process is profiling into this file; "
-                "wait for it, or choose another --out"
+                f"{self.path}: another process is measuring into this file; wait for it, or {self._remedy}"
             )
 
     def _read_or_begin(self, identity: Mapping[str, Any]) -> None:
@@ -147,7 +150,7 @@ class Journal:
     def _check_header(self, header: dict[str, Any], identity: Mapping[str, Any]) -> None:
         if header.get("format") != FORMAT or header.get("version") != VERSION:
             raise TableFormatError(
-                f"{self.path}: no journal of this fbsearch's version; move it away or choose another --out"
+                f"{self.path}: no journal of this fbsearch's version; move it away or {self._remedy}"
             )
         before, now = _flat(header.get("identity")), _flat(json.loads(json.dumps(identity)))
         names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
@@ -156,8 +159,8 @@ class Journal:
                 f"{name} {before.get(name)!r} then, {now.get(name)!r} now" for name in names
             )
             raise TableMismatchError(
-                f"{self.path} holds an unfinished profile of another kind: {differences}; "
-                "finish it with its own settings, delete it, or choose another --out"
+                f"{self.path} holds an unfinished measurement of another kind: {differences}; "
+                f"finish it with its own settings, delete it, or {self._remedy}"
             )
 
     def _take(self, row: dict[str, Any], number: int) -> None:

@@ -41,6 +41,11 @@ def calibration_journal_path(table: Path) -> Path:
     return table.with_name(table.name + ".calibration.partial")
 
 
+def check_journal_path(table: Path) -> Path:
+    """The journal of a table's check."""
+    return table.with_name(table.name + ".check.partial")
+
+
 def launches_path(table: Path) -> Path:
     """The record of launches beside a table."""
     return table.with_name(table.stem + ".launches.jsonl")

@@ -19,7 +19,8 @@ from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
 from fbsearch.errors import MeasurementError
 from fbsearch.latency.batches import SENTINEL, Bench, measure_in_batches
-from fbsearch.latency.calibrating import NetworkMeasurements, check_count, measure_networks
+from fbsearch.latency.calibrating import check_count, designed
+from fbsearch.latency.calibration import Calibration
 from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
@@ -27,6 +28,7 @@ from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import journal_path, launches_path
 from fbsearch.latency.progress import Display, ProfileProgress
 from fbsearch.latency.table import LatencyTable
+from fbsearch.latency.whole_networks import NetworkMeasurements, measure_networks
 from fbsearch.precision import Precision
 from fbsearch.spaces import LayerwiseSpace
 
@@ -97,15 +99,16 @@ def profile(
     """
     if num_networks:
         check_count(num_networks)
-    runner = device.runner(runtime, threads=threads, precision=precision)
+    runner, description = device.runner(runtime, threads=threads, precision=precision), device.describe()
     bench = Bench(
         runner=runner,
         protocol=protocol if protocol is not None else device.definition.protocol,
         seed=seed,
         launches=launches_path(out),
         sentinel=converter or converting(runtime, precision=precision, cache=cache, jobs=jobs),
+        memory_bytes=description.memory_bytes,
     )
-    job = _Job(space, device.describe(), bench, num_networks)
+    job = _Job(space, description, bench, num_networks)
     with Journal(journal_path(out), job.identity()) as journal:
 
         def keep(event: Event) -> None:
@@ -124,8 +127,12 @@ def profile(
         if num_networks:
             networks = measure_networks(
                 space,
-                lambda operator: 0.0 if operator.is_identity else measured[operator].latency_us,
-                num_networks,
+                lambda: designed(
+                    space,
+                    lambda operator: 0.0 if operator.is_identity else measured[operator].latency_us,
+                    num_networks,
+                    seed,
+                ),
                 network_converter
                 or converting_networks(runtime, precision=precision, cache=cache, jobs=jobs),
                 bench,
@@ -179,7 +186,7 @@ def _finish(
     failure = None
     if networks is not None:
         try:
-            table = table.with_calibration(networks.calibration(table, job.space, job.bench))
+            table = table.with_calibration(_calibration(networks, table, job))
         except MeasurementError as error:
             failure = error
     table.save(out)
@@ -187,6 +194,10 @@ def _finish(
     if failure is not None:
         raise MeasurementError(f"{out} is written without a calibration: {failure}") from None
     return table
+
+
+def _calibration(networks: NetworkMeasurements, table: LatencyTable, job: _Job) -> Calibration:
+    return networks.calibration(table, job.space, protocol=job.bench.protocol, seed=job.bench.seed)
 
 
 def _table(

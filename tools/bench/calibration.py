@@ -4,6 +4,7 @@
 
 Works on a copy of the table: calibrates it (unless it is calibrated and --networks is 0), then checks it with
 networks that it was not calibrated with, all interleaved by the table's protocol on its runtime and threads.
+Interrupted, the same command goes on where it stopped.
 --sizes 9,18,36 also tells the errors of calibrations with the first so many of them; that costs no measuring.
 """
 
@@ -14,13 +15,12 @@ import json
 import time
 from pathlib import Path
 
-from fbsearch.devices import find_device
+from fbsearch.devices import Device, find_device
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.calibration import calibrate
-from fbsearch.latency.checking import check_predictions, fresh_networks
-from fbsearch.latency.networks import measure_architectures
-from fbsearch.spaces import load_space
+from fbsearch.latency.checking import TableCheck, check_predictions, fresh_measurements
+from fbsearch.spaces import LayerwiseSpace, load_space
 
 
 def main() -> None:
@@ -39,42 +39,60 @@ def main() -> None:
     device = find_device(table.device.name)
     started = time.monotonic()
     if args.networks:
-        table = calibrate_table(
-            table, space, device, out=args.out, num_networks=args.networks, seed=args.seed, jobs=args.jobs
-        )
+        table = calibrated_copy(args, table, space, device)
     calibrating_s = time.monotonic() - started
-    choices = fresh_networks(space, table, args.fresh, args.seed + 1)
-    measurements = measure_architectures(
-        [space.decode(one) for one in choices],
+    with fresh_measurements(
+        table,
+        space,
         device,
-        runtime=table.runtime.name,
-        threads=table.runtime.threads,
-        protocol=table.protocol,
+        path=args.out if args.networks else args.table,
+        num_networks=args.fresh,
         jobs=args.jobs,
-        seed=args.seed,
-        reference_us=table.sentinel.baseline_us,
+        seed=args.seed + 1,
+    ) as fresh:
+        checked = check_predictions(space, table, fresh.choices, fresh.measurements)
+        smaller = {}
+        for size in map(int, filter(None, args.sizes.split(","))):
+            fewer = calibrate(
+                space,
+                table.latency_us,
+                table.calibration.measured("design")[:size],
+                protocol=table.protocol,
+                seed=args.seed,
+                seconds=table.calibration.header.seconds,
+            )
+            with_fewer = table.with_calibration(fewer)
+            errors = check_predictions(space, with_fewer, fresh.choices, fresh.measurements).calibrated
+            smaller[size] = {k: v for k, v in errors.to_dict().items() if k != "predicted_us"}
+        result = {
+            "table": str(args.table),
+            "seed": args.seed,
+            "calibration": table.calibration.diagnostics.model_dump(mode="json")
+            if table.calibration
+            else None,
+            "calibrating_s": round(calibrating_s, 1),
+            "check": checked.to_dict(),
+            "with_fewer_networks": smaller,
+        }
+        show(args, table, calibrating_s, checked, smaller, result)
+
+
+def calibrated_copy(args, table: LatencyTable, space: LayerwiseSpace, device: Device) -> LatencyTable:
+    """What an interrupted run has calibrated already, or the table calibrated now."""
+    if args.out.exists():
+        known = LatencyTable.load(args.out)
+        is_ours = known.header == table.header and known.calibration and known.calibration.matches(space)
+        if is_ours and (known.calibration.header.seed, len(known.calibration.networks)) == (
+            args.seed,
+            min(args.networks, space.num_architectures),
+        ):
+            return known
+    return calibrate_table(
+        table, space, device, out=args.out, num_networks=args.networks, seed=args.seed, jobs=args.jobs
     )
-    checked = check_predictions(space, table, choices, measurements)
-    smaller = {}
-    for size in map(int, filter(None, args.sizes.split(","))):
-        fewer = calibrate(
-            space,
-            table.latency_us,
-            table.calibration.measured("design")[:size],
-            protocol=table.protocol,
-            seed=args.seed,
-            seconds=table.calibration.header.seconds,
-        )
-        errors = check_predictions(space, table.with_calibration(fewer), choices, measurements).calibrated
-        smaller[size] = {k: v for k, v in errors.to_dict().items() if k != "predicted_us"}
-    result = {
-        "table": str(args.table),
-        "seed": args.seed,
-        "calibration": table.calibration.diagnostics.model_dump(mode="json") if table.calibration else None,
-        "calibrating_s": round(calibrating_s, 1),
-        "check": checked.to_dict(),
-        "with_fewer_networks": smaller,
-    }
+
+
+def show(args, table: LatencyTable, calibrating_s: float, checked: TableCheck, smaller: dict, result: dict):
     if args.json:
         print(json.dumps(result, indent=1))
         return
@@ -87,13 +105,13 @@ def main() -> None:
         )
     for name, errors in (("plain", checked.plain), ("calibrated", checked.calibrated)):
         if errors is not None:
-            show(name, errors.to_dict())
+            show_errors(name, errors.to_dict())
     for size, figures in smaller.items():
-        show(f"calibrated with {size} of the networks", figures)
-    print(f"{checked.num_converged} of {len(choices)} fresh networks converged; {checked.verdict}")
+        show_errors(f"calibrated with {size} of the networks", figures)
+    print(f"{checked.num_converged} of {len(checked.choices)} fresh networks converged; {checked.verdict}")
 
 
-def show(name: str, figures: dict) -> None:
+def show_errors(name: str, figures: dict) -> None:
     print(
         f"{name}: mean error {figures['mean_error']:+.1%}, mean |error| {figures['mean_abs_error']:.2%}, "
         f"worst {figures['max_abs_error']:.1%}, within 5 % {figures['share_within_5_percent']:.1%}, "
