@@ -8,8 +8,12 @@ import pytest
 import yaml
 
 from fbsearch.cli import main
+from fbsearch.costs import latency_cost
+from fbsearch.errors import CalibrationError
+from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
 from fbsearch.pipeline.folder import RunRecord
+from tests.latency.sample_table import sample_calibration, sample_table
 
 SPACE = {
     "name": "tiny",
@@ -132,3 +136,24 @@ def test_a_failed_stage_is_recorded_and_runs_again(settings, tmp_path, monkeypat
     record = RunRecord(run.paths, seed=0)
     assert not record.is_done("profile")
     assert "the device is on fire" in (run.paths.root / "report.html").read_text()
+
+
+@pytest.mark.parametrize("is_calibrated", [False, True])
+def test_a_poor_calibration_is_left_out_with_a_warning(tmp_path, monkeypatch, is_calibrated):
+    def refuse(*args, **options):
+        raise CalibrationError("whole networks repeat to 16.0% only")
+
+    monkeypatch.setattr("fbsearch.pipeline.run.calibrate_table", refuse)
+    told: list[str] = []
+    recipe = load_recipe("quickstart", ["confirm.num_networks=12"])
+    run = Run(recipe, tmp_path / "run", progress=False, notify=told.append)
+    table = sample_table(run.space)
+    if is_calibrated:
+        table = table.with_calibration(sample_calibration(run.space, table, num_networks=6))
+    table.save(run.paths.table)
+    run._calibrate()
+    saved = LatencyTable.load(run.paths.table)
+    assert saved.calibration == table.calibration and saved.entries == table.entries
+    assert saved.warnings == (*table.warnings, "not calibrated: whole networks repeat to 16.0% only")
+    assert told == ["warning: calibrate: the table stays as it was: whole networks repeat to 16.0% only"]
+    assert latency_cost(run.space, saved).label.startswith("plain sums") is not is_calibrated
