@@ -21,7 +21,7 @@ from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes
 from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
 from fbsearch.pipeline.recipe import DataSettings, VerifySettings, settings_from, validate_settings
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import run_verification, save_verification
+from fbsearch.pipeline.verifying import run_verification, save_verification_of
 from fbsearch.spaces import LayerwiseSpace, load_architecture, load_space
 from fbsearch.train import TrainSettings
 
@@ -212,7 +212,9 @@ def verify_model(
         budget_ms=budget_ms,
         seed=0,
     )
-    save_verification(verification, paths)
+    written = save_verification_of(model, verification, paths)
+    if written != paths.verification:
+        notify(f"{written}: {paths.verification.name} stays that of the run's own model")
     if as_json:
         print_json(verification.to_dict())
     else:
