@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, show_progress
-from fbsearch.cli.tables import calibration_figures, describe_calibration
+from fbsearch.cli.tables import calibration_figures, describe_calibration, networks_estimate
 from fbsearch.devices import find_device
 from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
@@ -83,20 +83,23 @@ def profile_space(
 
 
 def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
-    name = plan.settings.runtime
+    name, definition = plan.settings.runtime, plan.device.definition
     estimate = estimate_profile_seconds(
         space,
         ConversionCache(),
         runtime=name,
         precision=plan.settings.precision,
         jobs=jobs,
-        definition=plan.device.definition,
+        definition=definition,
     )
+    networks = ""
+    if plan.num_networks:
+        more = networks_estimate(space, plan.num_networks, runtime=name, jobs=jobs, definition=definition)
+        networks = f"; then {more} more"
     notify(
-        f"would measure {estimate.num_operators} operators of {space.name} on {plan.device.name} with "
+        f"would measure {estimate.num_models} operators of {space.name} on {plan.device.name} with "
         f"{name} in {plan.settings.precision}, converting {estimate.num_missing} first, in about "
-        f"{estimate.seconds / 60:.1f} minutes, into {plan.path}"
-        + (f"; then {plan.num_networks} whole networks" if plan.num_networks else "")
+        f"{estimate.seconds / 60:.1f} minutes, into {plan.path}{networks}"
     )
 
 
