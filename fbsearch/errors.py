@@ -68,6 +68,10 @@ class MeasurementError(DeviceError):
     """A model could not be measured on a device that is otherwise reachable."""
 
 
+class CalibrationError(MeasurementError):
+    """Whole networks, as measured, make no calibration: quieten the device and measure them again."""
+
+
 class LaunchRefusedError(MeasurementError):
     """The phone, the binary or its delegate does not take a model: another launch would end the same."""
 

@@ -83,12 +83,29 @@ def parse_yaml(text: str) -> Any:
     """The content of a YAML text that a person wrote.
 
     Raises:
-        ValueError: if it is none, on one line: a date of month 13 and nesting thousands deep included.
+        ValueError: if it is none, on one line: a date of month 13, nesting thousands deep and a key that
+            stands twice included.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping: YAML forbids it, and the last would silently count."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            name, line = (key.tag, key.value), key.start_mark.line + 1
+            if name in lines:
+                raise ValueError(f"key {key.value!r} stands twice, in line {lines[name]} and in line {line}")
+            lines[name] = line
+        return node
 
 
 def _dump(data: Any, depth: int, indent: int) -> str:

@@ -180,6 +180,9 @@ def calibrate(
     seed: Seed = 0,
     jobs: Jobs = None,
     settings: Set = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -197,6 +200,7 @@ def calibrate(
         seed=seed,
         jobs=jobs,
         overrides=settings or [],
+        dry_run=dry_run,
         quiet=quiet,
         as_json=as_json,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, show_progress
-from fbsearch.cli.tables import calibration_figures, describe_calibration
+from fbsearch.cli.tables import calibration_figures, describe_calibration, networks_estimate
 from fbsearch.devices import find_device
 from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
@@ -21,7 +21,7 @@ from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes
 from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
 from fbsearch.pipeline.recipe import DataSettings, VerifySettings, settings_from, validate_settings
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import run_verification, save_verification
+from fbsearch.pipeline.verifying import run_verification, save_verification_of
 from fbsearch.spaces import LayerwiseSpace, load_architecture, load_space
 from fbsearch.train import TrainSettings
 
@@ -83,20 +83,23 @@ def profile_space(
 
 
 def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
-    name = plan.settings.runtime
+    name, definition = plan.settings.runtime, plan.device.definition
     estimate = estimate_profile_seconds(
         space,
         ConversionCache(),
         runtime=name,
         precision=plan.settings.precision,
         jobs=jobs,
-        definition=plan.device.definition,
+        definition=definition,
     )
+    networks = ""
+    if plan.num_networks:
+        more = networks_estimate(space, plan.num_networks, runtime=name, jobs=jobs, definition=definition)
+        networks = f"; then {more} more"
     notify(
-        f"would measure {estimate.num_operators} operators of {space.name} on {plan.device.name} with "
+        f"would measure {estimate.num_models} operators of {space.name} on {plan.device.name} with "
         f"{name} in {plan.settings.precision}, converting {estimate.num_missing} first, in about "
-        f"{estimate.seconds / 60:.1f} minutes, into {plan.path}"
-        + (f"; then {plan.num_networks} whole networks" if plan.num_networks else "")
+        f"{estimate.seconds / 60:.1f} minutes, into {plan.path}{networks}"
     )
 
 
@@ -212,7 +215,9 @@ def verify_model(
         budget_ms=budget_ms,
         seed=0,
     )
-    save_verification(verification, paths)
+    written = save_verification_of(model, verification, paths)
+    if written != paths.verification:
+        notify(f"{written}: {paths.verification.name} stays that of the run's own model")
     if as_json:
         print_json(verification.to_dict())
     else:

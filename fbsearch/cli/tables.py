@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
-from fbsearch.devices import Device, MeasurementProtocol, find_device
+from fbsearch.devices import Device, DeviceDefinition, MeasurementProtocol, RuntimeName, find_device
 from fbsearch.errors import SpaceError, TableMismatchError
 from fbsearch.latency import Calibration, LatencyTable
-from fbsearch.latency.calibrating import calibrate_table
+from fbsearch.latency.calibrating import calibrate_table, check_count
 from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predictions, fresh_measurements
+from fbsearch.latency.estimate import estimate_networks_seconds
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
 from fbsearch.reports.prediction_drawing import Predictions, write_predictions
@@ -28,11 +29,23 @@ def calibrate_file(
     seed: int,
     jobs: int | None,
     overrides: Sequence[str],
+    dry_run: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Calibrate a table in place."""
     opened = _open(path, space_fields, device_name, overrides)
+    if dry_run:
+        check_count(num_networks)
+        estimate = networks_estimate(
+            opened.space,
+            num_networks,
+            runtime=opened.table.runtime.name,
+            jobs=jobs,
+            definition=opened.device.definition,
+        )
+        notify(f"would measure {estimate}, and calibrate {path} with them")
+        return
     calibrated = calibrate_table(
         opened.table,
         opened.space,
@@ -100,6 +113,24 @@ def calibration_figures(calibration: Calibration) -> dict[str, Any]:
         "shared": fit.shared,
         "seconds": calibration.header.seconds.model_dump(mode="json"),
     }
+
+
+def networks_estimate(
+    space: LayerwiseSpace,
+    num_networks: int,
+    *,
+    runtime: RuntimeName,
+    jobs: int | None,
+    definition: DeviceDefinition,
+) -> str:
+    """How many whole networks would be measured, and how long that may take."""
+    estimate = estimate_networks_seconds(
+        space, num_networks, runtime=runtime, jobs=jobs, definition=definition
+    )
+    return (
+        f"{estimate.num_models} whole networks, converting them first, in about "
+        f"{estimate.seconds / 60:.1f} minutes"
+    )
 
 
 def describe_calibration(calibration: Calibration) -> str:

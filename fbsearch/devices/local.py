@@ -10,9 +10,8 @@ from pathlib import Path
 from fbsearch.devices.definition import LocalDefinition
 from fbsearch.devices.description import DeviceDescription, RuntimeName
 from fbsearch.devices.onnxruntime import OnnxRuntimeRunner
-from fbsearch.devices.runner import RUNTIME_FORMATS, Runner
+from fbsearch.devices.runner import Runner, check_offered
 from fbsearch.devices.tflite import TFLiteRunner
-from fbsearch.errors import DeviceError
 from fbsearch.precision import Precision
 
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
@@ -57,18 +56,9 @@ class LocalDevice:
             DeviceError: if the runtime is unknown or there are fewer cores than threads.
             DependencyError: if its package is missing.
         """
-        num_cores = os.cpu_count() or 1
-        if not 1 <= threads <= num_cores:
-            raise DeviceError(
-                f"threads={threads}: device {self.name!r} has {num_cores} cores; ask for 1 to {num_cores}"
-            )
-        if runtime == "tflite":
-            return TFLiteRunner(threads=threads, precision=precision)
-        if runtime == "onnxruntime":
-            return OnnxRuntimeRunner(threads=threads, precision=precision)
-        raise DeviceError(
-            f"no runtime {runtime!r} on device {self.name!r}; there are {', '.join(RUNTIME_FORMATS)}"
-        )
+        check_offered(self.name, runtime, threads=threads, num_cores=os.cpu_count() or 1)
+        make = TFLiteRunner if runtime == "tflite" else OnnxRuntimeRunner
+        return make(threads=threads, precision=precision)
 
 
 def _processor() -> str:

@@ -40,6 +40,10 @@ class MeasurementProtocol(BaseModel):
             rounds are used, with a warning.
         cooldown_s: pause between two readings while waiting for the sentinel's pace.
         patience_s: longest time spent waiting, all waits of a run together.
+        max_repeatability: of the whole networks of a calibration, the largest mean difference between their
+            odd and even rounds, as a share; one that repeats worse is refused.
+        max_error_ratio: of a calibration, the largest mean error of networks predicted from the others, as
+            a multiple of that of plain sums; errors of at most 5 % are good whatever the sums'.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -61,6 +65,8 @@ class MeasurementProtocol(BaseModel):
     max_discarded_rounds: Annotated[int, Field(ge=0, le=1_000)] = 40
     cooldown_s: Annotated[float, Field(ge=0, le=3_600)] = 0.02
     patience_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    max_repeatability: Annotated[float, Field(gt=0, le=1_000)] = 0.15
+    max_error_ratio: Annotated[float, Field(gt=0, le=1_000)] = 1.0
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> MeasurementProtocol:

@@ -16,6 +16,7 @@ import numpy as np
 
 from fbsearch.devices.definition import DeviceDefinition
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription, RuntimeName
+from fbsearch.errors import DeviceError
 from fbsearch.precision import Precision
 
 RUNTIME_FORMATS: dict[RuntimeName, Literal["tflite", "onnx"]] = {"tflite": "tflite", "onnxruntime": "onnx"}
@@ -109,6 +110,27 @@ class Runner(Protocol):
             MeasurementError: if the file cannot be read or the runtime does not take it.
         """
         ...
+
+
+def check_offered(device: str, runtime: str, *, threads: int, num_cores: int | None) -> None:
+    """Refuse a runtime that there is not, or more threads than a device has cores.
+
+    Args:
+        device: its name.
+        runtime: asked for.
+        threads: asked for.
+        num_cores: of the device, or None where it does not tell.
+
+    Raises:
+        DeviceError: naming what there is.
+    """
+    if runtime not in RUNTIME_FORMATS:
+        raise DeviceError(
+            f"no runtime {runtime!r} on device {device!r}; there are {', '.join(RUNTIME_FORMATS)}"
+        )
+    if threads < 1 or (num_cores is not None and threads > num_cores):
+        most = f"has {num_cores} cores; ask for 1 to {num_cores}" if num_cores else "needs at least 1"
+        raise DeviceError(f"threads={threads}: device {device!r} {most}")
 
 
 class InProcessRunner:

@@ -31,7 +31,8 @@ _BATCH = 12
 _MEMORY_SHARE = 1 / 16
 """Of this computer's memory, the most that the files of models open at once may amount to.
 
-An open model takes two to five times its file: its content, and its weights as the runtime packs them.
+Open, a model in fp32 takes about three times its file: its content, its weights as the runtime packs them,
+its activations. Weights of other precisions may be unpacked to more.
 """
 
 _ASSUMED_MEMORY_BYTES = 4 * 2**30

@@ -65,7 +65,7 @@ def calibrate_table(
         TableError: if the table is of another space, device or runtime, or cannot be written.
         ExportError: if a network cannot be converted.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
-        MeasurementError: if the networks make no calibration.
+        CalibrationError: if the networks make no calibration, or a poor one; the table stays as it was.
     """
     check_count(num_networks)
     opened = table_bench(

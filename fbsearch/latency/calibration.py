@@ -13,7 +13,7 @@ import numpy as np
 from fbsearch.architecture import Architecture, Operator
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
-from fbsearch.errors import ArchitectureError, MeasurementError, TableFormatError, TableValueError
+from fbsearch.errors import ArchitectureError, CalibrationError, TableFormatError, TableValueError
 from fbsearch.latency.calibration_records import CalibrationHeader, Diagnostics, Fit, MeasuredNetwork, Origin
 from fbsearch.latency.design import Choices, candidate_counts
 from fbsearch.latency.entry import TableEntry, parse_number
@@ -152,7 +152,7 @@ def calibrate(
         seconds: what that took.
 
     Raises:
-        MeasurementError: if the networks are too few, or do not take longer where sums are larger.
+        CalibrationError: if the networks are too few, or do not take longer where sums are larger.
     """
     fixed, slots = _keys_of(space)
     isolated = _isolated(fixed, slots, latency_us, "this table")
@@ -188,6 +188,32 @@ def calibrate(
         diagnostics=_diagnose(isolated, networks, fit),
     )
     return Calibration(header, networks)
+
+
+def check_quality(calibration: Calibration) -> None:
+    """Refuse a calibration that is no better than none, as a busy device makes one.
+
+    The bounds are its protocol's: ``max_repeatability``, and ``max_error_ratio`` where networks, each
+    predicted from the others, are off by more than :data:`WITHIN`.
+
+    Raises:
+        CalibrationError: saying what was seen, and what is allowed.
+    """
+    figures, protocol = calibration.diagnostics, calibration.header.protocol
+    remedy = "quieten the device and measure afresh (these rounds are not kept: they would only fail again)"
+    if figures.repeatability > protocol.max_repeatability:
+        raise CalibrationError(
+            f"whole networks repeat to {figures.repeatability:.1%} only, and at most "
+            f"{protocol.max_repeatability:.1%} is allowed: {remedy}, or raise the protocol's "
+            "max_repeatability"
+        )
+    allowed = max(protocol.max_error_ratio * figures.sum_mean_abs_error, WITHIN)
+    if figures.mean_abs_error > allowed:
+        raise CalibrationError(
+            f"whole networks, each predicted from the others, are off by {figures.mean_abs_error:.1%}, plain "
+            f"sums by {figures.sum_mean_abs_error:.1%}, and at most {allowed:.1%} is allowed: {remedy}, "
+            "measure more networks, or raise the protocol's max_error_ratio"
+        )
 
 
 def isolated_latencies(space: LayerwiseSpace, latency_us: Callable[[Operator], float]) -> IsolatedLatencies:
@@ -297,7 +323,7 @@ def _check_fit(
     stored = header.fit
     try:
         fit = _fitted(isolated, networks, Shrinkage(stored.spread, stored.shared))
-    except MeasurementError as error:
+    except CalibrationError as error:
         raise TableValueError(f"{source}: {error}") from None
     fixed_us, candidates_us = fit.coefficients(isolated)
     # Other processors round otherwise; what matters to a network's latency is seen all the same.

@@ -1,4 +1,4 @@
-"""How long profiling will take, before it starts."""
+"""How long measuring will take, before it starts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
 
 _CONVERSION_S = {"tflite": 1.4, "onnx": 0.9}
+"""Of an operator alone."""
+_FIXED_SHARE = 0.7
+"""Of that, what a model takes however many operators it has."""
 _START_S = 8.0
 _MEASURING_S = 0.4
 _LAUNCH_S = 0.2
@@ -25,17 +28,17 @@ _LAUNCH_S = 0.2
 
 
 @dataclass(frozen=True)
-class ProfileEstimate:
-    """What a profile will take, from experience on a 2-core server; other machines differ by half.
+class Estimate:
+    """What measuring models will take, from experience on a 2-core server; other machines differ by half.
 
     Args:
-        num_operators: to measure.
+        num_models: to measure.
         num_missing: of which so many are to be converted first.
         converting_s: seconds for that, but for what goes on while another device measures.
         measuring_s: seconds for measuring.
     """
 
-    num_operators: int
+    num_models: int
     num_missing: int
     converting_s: float
     measuring_s: float
@@ -54,8 +57,8 @@ def estimate_profile_seconds(
     precision: Precision = "fp32",
     jobs: int | None = None,
     definition: DeviceDefinition | None = None,
-) -> ProfileEstimate:
-    """The estimate for a space.
+) -> Estimate:
+    """The estimate for a space's operators.
 
     Args:
         space: to be profiled.
@@ -68,17 +71,53 @@ def estimate_profile_seconds(
     model_format = RUNTIME_FORMATS[runtime]
     operators = [op for op in space.operators() if not op.is_identity]
     missing = sum(not cache.path(op, model_format, precision).exists() for op in {*operators, SENTINEL})
+    return _estimate(len(operators), missing, _CONVERSION_S[model_format], jobs, definition)
+
+
+def estimate_networks_seconds(
+    space: LayerwiseSpace,
+    num_networks: int,
+    *,
+    runtime: RuntimeName = "tflite",
+    jobs: int | None = None,
+    definition: DeviceDefinition | None = None,
+) -> Estimate:
+    """The estimate for whole networks of a space, all of which are taken to be converted first.
+
+    Which networks it will be, latencies decide that are not measured yet.
+
+    Args:
+        space: of the networks.
+        num_networks: asked for; the space may hold fewer.
+        runtime: with what.
+        jobs: conversions side by side.
+        definition: of the device; None for this computer.
+    """
+    count = min(num_networks, space.num_architectures)
+    num_operators = len(space.stem) + space.num_slots + len(space.head)
+    alone_s = _CONVERSION_S[RUNTIME_FORMATS[runtime]]
+    conversion_s = alone_s * (_FIXED_SHARE + (1 - _FIXED_SHARE) * num_operators)
+    return _estimate(count, count, conversion_s, jobs, definition)
+
+
+def _estimate(
+    num_models: int,
+    num_missing: int,
+    conversion_s: float,
+    jobs: int | None,
+    definition: DeviceDefinition | None,
+) -> Estimate:
     processes = jobs or os.cpu_count() or 1
-    converting_s = _START_S + math.ceil(missing / processes) * _CONVERSION_S[model_format] if missing else 0.0
-    measuring_s = _MEASURING_S * len(operators)
+    converting_s = _START_S + math.ceil(num_missing / processes) * conversion_s if num_missing else 0.0
+    measuring_s = _MEASURING_S * num_models
     if isinstance(definition, AdbDefinition):
-        measuring_s = _launching_s(definition) * len(operators)
+        measuring_s = _launching_s(definition) * num_models
         converting_s = max(0.0, converting_s - measuring_s)  # goes on beside measuring
-    return ProfileEstimate(len(operators), missing, converting_s, measuring_s)
+    return Estimate(num_models, num_missing, converting_s, measuring_s)
 
 
 def _launching_s(definition: AdbDefinition) -> float:
-    """Seconds per operator where a round is a launch: one to learn the pace, then as many as it takes."""
+    """Seconds per model where a round is a launch: one to learn the pace, then as many as it takes."""
     protocol = definition.protocol
     launch_s = (definition.warmup_ms + protocol.round_ms) / 1000 + _LAUNCH_S
     return (

@@ -27,7 +27,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fbsearch.errors import MeasurementError
+from fbsearch.errors import CalibrationError
 
 FloatArray = NDArray[np.float64]
 
@@ -126,11 +126,11 @@ def fit_in_context(
         shrinkage: None chooses it by cross-validation.
 
     Raises:
-        MeasurementError: if there are too few networks, or they do not take longer where sums are larger.
+        CalibrationError: if there are too few networks, or they do not take longer where sums are larger.
     """
     sums = isolated.sums_us(networks)
     if len(sums) < 3 or np.ptp(sums) == 0:
-        raise MeasurementError(
+        raise CalibrationError(
             "a calibration needs whole networks of at least two different table sums, "
             f"at least three in all; there are {len(sums)}: measure more"
         )
@@ -139,7 +139,7 @@ def fit_in_context(
         return problem.solve(shrinkage)
     fits = [problem.solve(Shrinkage())]
     if not fits[0].slope > 0:
-        raise MeasurementError(
+        raise CalibrationError(
             "whole networks do not take longer where the table's sums are larger "
             f"(slope {fits[0].slope:.3g}): the device is too busy to measure on; quieten it and measure again"
         )

@@ -17,7 +17,7 @@ from fbsearch.devices.log import Event, MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
-from fbsearch.errors import MeasurementError
+from fbsearch.errors import CalibrationError
 from fbsearch.latency.batches import SENTINEL, Bench, measure_in_batches
 from fbsearch.latency.calibrating import check_count, designed
 from fbsearch.latency.calibration import Calibration
@@ -95,7 +95,8 @@ def profile(
         ExportError: if an operator cannot be converted.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
         KeyboardInterrupt: once ``stop`` is set; what is measured is kept.
-        MeasurementError: if the networks make no calibration; the table is written without one.
+        CalibrationError: if the networks make no calibration, or a poor one; the table is written without
+            one.
     """
     if num_networks:
         check_count(num_networks)
@@ -187,12 +188,15 @@ def _finish(
     if networks is not None:
         try:
             table = table.with_calibration(_calibration(networks, table, job))
-        except MeasurementError as error:
+        except CalibrationError as error:
             failure = error
     table.save(out)
     journal.delete()
     if failure is not None:
-        raise MeasurementError(f"{out} is written without a calibration: {failure}") from None
+        raise CalibrationError(
+            f"{out} is written without a calibration: {failure}; "
+            f"'fbsearch calibrate {out}' measures networks alone"
+        ) from None
     return table
 
 

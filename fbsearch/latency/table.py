@@ -116,6 +116,11 @@ class LatencyTable:
         """The same table with another calibration."""
         return replace(self, calibration=calibration)
 
+    def with_warning(self, warning: str) -> LatencyTable:
+        """The same table with one more warning."""
+        header = self.header.model_copy(update={"warnings": (*self.warnings, warning)})
+        return replace(self, header=header)
+
     def check_space(self, space: LayerwiseSpace) -> None:
         """Refuse a space that this table cannot price.
 

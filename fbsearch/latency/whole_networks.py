@@ -14,9 +14,9 @@ from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
-from fbsearch.errors import MeasurementError
+from fbsearch.errors import CalibrationError
 from fbsearch.latency.batches import SENTINEL, Bench, measure_in_batches
-from fbsearch.latency.calibration import Calibration, calibrate
+from fbsearch.latency.calibration import Calibration, calibrate, check_quality
 from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
 from fbsearch.latency.design import Choices
 from fbsearch.latency.header import TableSeconds
@@ -54,7 +54,7 @@ class NetworkMeasurements:
     def calibration(
         self, table: LatencyTable, space: LayerwiseSpace, *, protocol: MeasurementProtocol, seed: int
     ) -> Calibration:
-        """The calibration of ``table`` that they make.
+        """The calibration of ``table`` that they make, if it is better than none.
 
         Args:
             table: with the operators of ``space``.
@@ -63,10 +63,10 @@ class NetworkMeasurements:
             seed: of their design and the order of measuring.
 
         Raises:
-            MeasurementError: if they make none.
+            CalibrationError: if they make none, or a poor one.
         """
         measured = zip(self.choices, self.measurements, strict=True)
-        return calibrate(
+        calibration = calibrate(
             space,
             table.latency_us,
             [(choices, "design", measurement) for choices, measurement in measured],
@@ -74,6 +74,8 @@ class NetworkMeasurements:
             seed=seed,
             seconds=self.seconds,
         )
+        check_quality(calibration)
+        return calibration
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class TableBench:
         """The networks as measured, against each other, watched by the sentinel whose pace the table tells.
 
         Each round goes to the journal as it ends; after an interruption the same call goes on from there. The
-        journal is removed when the block ends without error, or with a :class:`MeasurementError`, since the
+        journal is removed when the block ends without error, or with a :class:`CalibrationError`, since the
         same rounds would only fail again.
 
         Args:
@@ -127,7 +129,7 @@ class TableBench:
             )
             try:
                 yield networks
-            except MeasurementError:
+            except CalibrationError:
                 file.delete()
                 raise
             file.delete()

@@ -98,6 +98,10 @@ class RunPaths:
         """The check of the exported model on the device."""
         return self.root / "verification.json"
 
+    def other_verification(self, model: str) -> Path:
+        """The check of another model file than the run's own, by the file's name."""
+        return self.root / f"verification.{model}.json"
+
     @property
     def attempts(self) -> Path:
         """Exported models that were over the budget, each in a folder with its number."""

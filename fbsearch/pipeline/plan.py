@@ -9,7 +9,8 @@ from pathlib import Path
 from fbsearch.data import DataSplits
 from fbsearch.devices import DeviceDefinition
 from fbsearch.export import ConversionCache
-from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.latency import LatencyTable
+from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.spaces import LayerwiseSpace
@@ -58,7 +59,7 @@ def plan_run(
     searched = f"{recipe.search.epochs} epochs over {space.num_architectures:.3g} architectures"
     return [
         _profile(recipe, space, device, definition),
-        _calibrate(recipe, space),
+        _calibrate(recipe, space, definition),
         PlannedStage(
             "search",
             f"{searched}, {images}, budget {recipe.budget_ms}{unit}{budgets}",
@@ -84,13 +85,25 @@ def _profile(
         jobs=recipe.profile.jobs,
         definition=definition,
     )
-    action = f"measure {estimate.num_operators} operators of {space.name} on {device}"
+    action = f"measure {estimate.num_models} operators of {space.name} on {device}"
     if estimate.num_missing:
         action += f", converting {estimate.num_missing} first"
     return PlannedStage("profile", action, ("table.json",), estimate.seconds)
 
 
-def _calibrate(recipe: Recipe, space: LayerwiseSpace) -> PlannedStage:
-    count = min(recipe.confirm.num_networks, space.num_architectures)
-    action = f"measure {count} whole networks, unless the table comes with them"
-    return PlannedStage("calibrate", action if count else "nothing: plain sums", ("table.json",))
+def _calibrate(recipe: Recipe, space: LayerwiseSpace, definition: DeviceDefinition) -> PlannedStage:
+    wanted = min(recipe.confirm.num_networks, space.num_architectures)
+    if not wanted:
+        return PlannedStage("calibrate", "nothing: plain sums", ("table.json",))
+    known = LatencyTable.load(Path(recipe.profile.table)).calibration if recipe.profile.table else None
+    if known is not None and known.matches(space) and len(known.networks) >= wanted:
+        return PlannedStage("calibrate", "nothing: the table comes with whole networks", ("table.json",))
+    estimate = estimate_networks_seconds(
+        space,
+        wanted,
+        runtime=recipe.device.runtime,
+        jobs=recipe.profile.jobs,
+        definition=definition,
+    )
+    action = f"measure {wanted} whole networks, converting them first"
+    return PlannedStage("calibrate", action, ("table.json",), estimate.seconds)

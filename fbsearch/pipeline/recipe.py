@@ -275,8 +275,8 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
             raise RecipeError(f"--set {override!r}: write NAME=VALUE, such as search.epochs=5")
         try:
             value = parse_yaml(text)
-        except ValueError:
-            raise RecipeError(f"--set {override!r}: {text!r} is no YAML value") from None
+        except ValueError as error:
+            raise RecipeError(f"--set {override!r}: {text!r} is no YAML value: {error}") from None
         _assign(changed, path.split("."), value, override)
     return changed
 

@@ -12,7 +12,7 @@ from fbsearch.architecture import Architecture
 from fbsearch.costs import latency_cost
 from fbsearch.data import DataSplits
 from fbsearch.devices import RUNTIME_FORMATS, find_device
-from fbsearch.errors import BudgetError, CheckpointError, FbsearchError
+from fbsearch.errors import BudgetError, CalibrationError, CheckpointError, FbsearchError
 from fbsearch.files import parse_yaml, write_text
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
@@ -269,7 +269,11 @@ class Run:
         )
 
     def _calibrate(self) -> None:
-        """Tie the table to whole networks, unless it comes with as many as are asked for."""
+        """Tie the table to whole networks, unless it comes with as many as are asked for.
+
+        A poor calibration is worse than none, and no reason to end a run of hours: the finalists and the
+        exported model are measured in any case.
+        """
         recipe = self.recipe
         wanted = min(recipe.confirm.num_networks, self.space.num_architectures)
         if wanted == 0:
@@ -277,19 +281,28 @@ class Run:
         table = LatencyTable.load(self.paths.table)
         known = table.calibration
         if known is None or not known.matches(self.space) or len(known.networks) < wanted:
-            known = calibrate_table(
-                table,
-                self.space,
-                self._device,
-                out=self.paths.table,
-                num_networks=recipe.confirm.num_networks,
-                protocol=recipe.profile.protocol,
-                jobs=recipe.profile.jobs,
-                seed=recipe.seed,
-                progress=self._progress,
-            ).calibration
+            try:
+                known = self._calibrated(table).calibration
+            except CalibrationError as error:
+                self._notify(f"warning: calibrate: the table stays as it was: {error}")
+                table.with_warning(f"not calibrated: {error}").save(self.paths.table)
+                return
         assert known is not None
         self._notify(f"calibrate: {known.summary}")
+
+    def _calibrated(self, table: LatencyTable) -> LatencyTable:
+        recipe = self.recipe
+        return calibrate_table(
+            table,
+            self.space,
+            self._device,
+            out=self.paths.table,
+            num_networks=recipe.confirm.num_networks,
+            protocol=recipe.profile.protocol,
+            jobs=recipe.profile.jobs,
+            seed=recipe.seed,
+            progress=self._progress,
+        )
 
     def _search(self) -> None:
         recipe = self.recipe

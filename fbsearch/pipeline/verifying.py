@@ -218,6 +218,28 @@ def save_verification(verification: Verification, paths: RunPaths) -> None:
     write_json(paths.verification, verification.to_dict())
 
 
+def save_verification_of(model: Path, verification: Verification, paths: RunPaths) -> Path:
+    """Write the verification of any model of a run's network; ``verification.json`` stays its own model's.
+
+    The run's own model is the one that ``verification.json`` names: a run's last stage writes it, and without
+    a run the first model that is verified takes its place. Another's goes to ``verification.MODEL.json``.
+
+    Returns:
+        The file.
+    """
+    path = paths.verification if _is_own(model, paths) else paths.other_verification(model.name)
+    write_json(path, verification.to_dict())
+    return path
+
+
+def _is_own(model: Path, paths: RunPaths) -> bool:
+    try:
+        own = paths.root / load_verification(paths).model
+    except CheckpointError:  # there is none, or a damaged one, which verifying again puts right
+        return True
+    return model.name == own.name and (not own.exists() or own.samefile(model))
+
+
 def load_verification(paths: RunPaths) -> Verification:
     """The verification of a run.
 

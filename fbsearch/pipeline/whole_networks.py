@@ -10,7 +10,7 @@ from pathlib import Path
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.devices import Device, Measurement, RuntimeName
-from fbsearch.errors import MeasurementError
+from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.calibration_records import Origin
@@ -85,7 +85,7 @@ class Recalibration:
             for choices, measurement in measured.items()
         ]
         table = self.table
-        with suppress(MeasurementError):
+        with suppress(CalibrationError):
             table = table.with_calibration(
                 calibrate(
                     self.space,

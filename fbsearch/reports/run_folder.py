@@ -9,12 +9,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from fbsearch.architecture import Architecture
 from fbsearch.errors import CheckpointError
-from fbsearch.files import read_json
+from fbsearch.files import parse_yaml, read_json
 from fbsearch.latency import LatencyTable
 from fbsearch.reports.records import RunRecord, SearchResult, TrainResult, Verification
 
@@ -115,8 +114,8 @@ def _read_recipe(path: Path) -> str | None:
         return None
     try:
         text = path.read_text("utf-8")
-        recipe = yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        recipe = parse_yaml(text)
+    except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from None
     if not isinstance(recipe, dict):
         raise _damaged(path, "a recipe is a mapping")

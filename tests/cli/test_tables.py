@@ -72,6 +72,21 @@ def test_a_check_whose_figures_cannot_be_written_is_kept_for_the_next(table, tmp
     assert b"network" in before and "fresh networks" in capsys.readouterr().err
 
 
+def test_a_dry_run_of_a_calibration_leaves_the_table(table, capsys):
+    before = table.read_bytes()
+    told = run(capsys, "calibrate", table, "--networks", 8, "--dry-run").err
+    assert "would measure 8 whole networks, converting them first, in about " in told
+    assert table.read_bytes() == before and list(table.parent.iterdir()) == [table]
+
+
+def test_a_dry_run_estimates_whole_networks_too(tmp_path, capsys):
+    out = tmp_path / "t.json"
+    told = run(capsys, "profile", "--space", "digits", "--calibrate", 12, "--out", out, "--dry-run").err
+    assert "then 12 whole networks, converting them first, in about " in told and "minutes more" in told
+    assert "networks" not in run(capsys, "profile", "--space", "digits", "--out", out, "--dry-run").err
+    assert not out.exists()
+
+
 def test_a_table_is_shown_and_drawn(table, tmp_path, capsys):
     plot = tmp_path / "plots" / "heat.svg"
     shown = json.loads(run(capsys, "table", "show", table, "--plot", plot, "--json").out)
@@ -99,6 +114,7 @@ def test_an_architecture_is_described_with_both_latencies(table, tmp_path, capsy
     ("arguments", "named"),
     [
         (("calibrate", "{table}", "--networks", "3"), "at least 4"),
+        (("calibrate", "{table}", "--networks", "3", "--dry-run"), "at least 4"),
         (("calibrate", "{table}", "--space", "cifar"), "cifar"),
         (("calibrate", "{table}", "--set", "max_rounds=2"), "min_rounds"),
         (("calibrate", "none.json"), "cannot read a latency table"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fbsearch.devices import LocalDevice, MeasurementProtocol, measure
+from fbsearch.devices.runner import check_offered
 from fbsearch.devices.timing import time_invocations
 from fbsearch.errors import DependencyError, DeviceError, MeasurementError
 
@@ -178,6 +179,12 @@ def test_threads_beyond_the_cores_are_refused(threads):
 def test_an_unknown_runtime_is_refused():
     with pytest.raises(DeviceError, match="tflite, onnxruntime"):
         LocalDevice().runner("tensorrt", threads=1)
+
+
+def test_a_device_that_tells_no_cores_takes_any_number_of_threads_but_none():
+    check_offered("board", "tflite", threads=64, num_cores=None)
+    with pytest.raises(DeviceError, match="threads=0: device 'board' needs at least 1"):
+        check_offered("board", "tflite", threads=0, num_cores=None)
 
 
 def test_the_collector_pauses_while_timing_and_runs_again_afterwards():

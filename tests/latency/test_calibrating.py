@@ -8,7 +8,8 @@ import logging
 import numpy as np
 import pytest
 
-from fbsearch.errors import InvalidInputError, MeasurementError, TableMismatchError
+from fbsearch.devices import MeasurementProtocol
+from fbsearch.errors import CalibrationError, InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.design import candidate_counts
@@ -185,20 +186,42 @@ def test_an_unfinished_calibration_of_another_kind_is_refused(out, options, name
 
 
 def test_networks_that_make_no_calibration_leave_a_plain_table(out):
-    with pytest.raises(MeasurementError, match=r"written without a calibration.*do not take longer"):
+    with pytest.raises(CalibrationError, match=r"written without a calibration.*do not take longer"):
         profiled(out, NetworkDevice(slope=-0.5, machine=Machine()), num_networks=4)
     plain = LatencyTable.load(out)
     assert plain.calibration is None and not journal_path(out).exists()
-    with pytest.raises(MeasurementError, match="do not take longer"):
+    with pytest.raises(CalibrationError, match="do not take longer"):
         calibrated(plain, out, NetworkDevice(slope=-0.5), num_networks=4)
     assert not calibration_journal_path(out).exists()
+
+
+BUSY = MeasurementProtocol(patience_s=0, max_discarded_rounds=4)
 
 
 def test_what_did_not_converge_is_one_line(out, caplog):
     plain = profiled(out, num_networks=0)
     with caplog.at_level(logging.WARNING):
-        calibrated(plain, out, NetworkDevice(Machine(noise=0.4)), num_networks=6)
+        calibrated(plain, out, NetworkDevice(Machine(noise=0.2)), num_networks=6, protocol=BUSY)
     assert [r.message for r in caplog.records if "whole networks did not converge" in r.message]
+
+
+def test_networks_that_do_not_repeat_are_refused_and_may_be_accepted(out):
+    plain = profiled(out, num_networks=0)
+    before = out.read_bytes()
+    busy = NetworkDevice(Machine(noise=1.2))
+    with pytest.raises(CalibrationError, match=r"repeat to \d+\.\d% only, and at most 15\.0% is allowed"):
+        calibrated(plain, out, busy, num_networks=8, protocol=BUSY)
+    assert out.read_bytes() == before and list(out.parent.iterdir()) == [out]
+    accepting = BUSY.model_copy(update={"max_repeatability": 10.0, "max_error_ratio": 10.0})
+    table = calibrated(plain, out, NetworkDevice(Machine(noise=1.2)), num_networks=8, protocol=accepting)
+    assert LatencyTable.load(out).calibration == table.calibration is not None
+
+
+def test_a_profile_whose_networks_do_not_repeat_is_a_plain_table(out):
+    protocol = BUSY.model_copy(update={"max_repeatability": 1e-9})
+    with pytest.raises(CalibrationError, match=r"written without a calibration: .*'fbsearch calibrate "):
+        profiled(out, num_networks=4, protocol=protocol)
+    assert LatencyTable.load(out).calibration is None and list(out.parent.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("count", [1, 3, -4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fbsearch.costs import latency_cost
-from fbsearch.errors import MissingOperatorError, TableError, TableFormatError, TableValueError
+from fbsearch.errors import (
+    CalibrationError,
+    MissingOperatorError,
+    TableError,
+    TableFormatError,
+    TableValueError,
+)
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibration import calibrate
+from fbsearch.latency.calibration import calibrate, check_quality
 from fbsearch.latency.calibration_records import repeatability
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_calibration, sample_table
@@ -94,6 +101,37 @@ def test_more_networks_change_the_fit():
 def test_repeatability_compares_odd_and_even_rounds():
     assert repeatability([(1.0, 2.0, 9.0)]) == 0.0
     assert repeatability([(10.0,), (11.0,), (10.0,), (11.0,)]) == pytest.approx(1 / 11)
+
+
+@pytest.mark.parametrize(
+    ("repeatability", "error", "sums", "named"),
+    [
+        (0.15, 0.10, 0.10, None),
+        (0.16, 0.01, 0.10, r"repeat to 16\.0% only, and at most 15\.0% is allowed"),
+        (0.01, 0.11, 0.10, r"off by 11\.0%, plain sums by 10\.0%, and at most 10\.0% is allowed"),
+        (0.03, 0.05, 0.01, None),
+        (0.03, 0.06, 0.01, r"at most 5\.0% is allowed"),
+    ],
+)
+def test_what_is_no_better_than_no_calibration_is_refused(repeatability, error, sums, named):
+    figures = {
+        "repeatability": repeatability,
+        "mean_abs_error": error,
+        "sum_mean_abs_error": sums,
+    }
+    diagnostics = CALIBRATION.diagnostics.model_copy(update=figures)
+
+    def calibration(**bounds):
+        protocol = CALIBRATION.header.protocol.model_copy(update=bounds)
+        header = CALIBRATION.header.model_copy(update={"diagnostics": diagnostics, "protocol": protocol})
+        return replace(CALIBRATION, header=header)
+
+    if named is None:
+        check_quality(calibration())
+        return
+    with pytest.raises(CalibrationError, match=named):
+        check_quality(calibration())
+    check_quality(calibration(max_repeatability=0.2, max_error_ratio=10.0))
 
 
 NETWORK = ("calibration", "networks", 0)

@@ -14,7 +14,7 @@ from fbsearch.errors import ExportError, MeasurementError, TableError, TableMism
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.conversion import converted_in
-from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import default_table_path, journal_path
 from fbsearch.latency.profiling import profile
@@ -276,7 +276,7 @@ def test_the_estimate_counts_what_is_to_be_converted(tmp_path):
             return folder / f"{operator.key}.{model_format}"
 
     cold = estimate_profile_seconds(SPACE, Cache(), jobs=2)
-    assert cold.num_operators == len(KEYS) and cold.num_missing == len(KEYS) + 1
+    assert cold.num_models == len(KEYS) and cold.num_missing == len(KEYS) + 1
     for key in [*KEYS, SENTINEL.key]:
         (tmp_path / f"{key}.tflite").touch()
     warm = estimate_profile_seconds(SPACE, Cache(), jobs=2)
@@ -286,3 +286,16 @@ def test_the_estimate_counts_what_is_to_be_converted(tmp_path):
     assert estimate_profile_seconds(SPACE, Cache(), precision="int8").num_missing == len(KEYS) + 1
     phone = estimate_profile_seconds(SPACE, Cache(), jobs=2, definition=AdbDefinition(name="phone"))
     assert phone.measuring_s > 5 * warm.measuring_s, "a launch takes longer than a few invocations"
+
+
+def test_the_estimate_of_networks_grows_with_them_and_their_operators():
+    few, many = (estimate_networks_seconds(SPACE, count, jobs=2) for count in (8, 16))
+    assert few.num_models == few.num_missing == 8
+    assert 0 < few.measuring_s < many.measuring_s and 0 < few.converting_s < many.converting_s
+    deep = estimate_networks_seconds(load_space("fbnet"), 8, jobs=2)
+    assert deep.converting_s > few.converting_s and deep.measuring_s == few.measuring_s
+    assert estimate_networks_seconds(SPACE, 8, jobs=1).converting_s > few.converting_s
+    assert estimate_networks_seconds(SPACE, 8, runtime="onnxruntime", jobs=2).seconds < few.seconds
+    assert estimate_networks_seconds(SPACE, 10**9).num_models == SPACE.num_architectures
+    phone = estimate_networks_seconds(SPACE, 8, jobs=2, definition=AdbDefinition(name="phone"))
+    assert phone.measuring_s > 5 * few.measuring_s and phone.converting_s == 0, "beside measuring"

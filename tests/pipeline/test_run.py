@@ -8,8 +8,12 @@ import pytest
 import yaml
 
 from fbsearch.cli import main
+from fbsearch.costs import latency_cost
+from fbsearch.errors import CalibrationError
+from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
 from fbsearch.pipeline.folder import RunRecord
+from tests.latency.sample_table import sample_calibration, sample_table
 
 SPACE = {
     "name": "tiny",
@@ -70,7 +74,10 @@ def test_a_run_from_nothing_to_a_verified_model(settings, tmp_path, capsys, monk
     # Each stage again, alone, on the files of the run.
     onnx = ["verify", str(out / "model.onnx"), "--json", "--set", "num_samples=50", "--budget-ms", "100"]
     assert main(onnx) == 0
-    assert json.loads(capsys.readouterr().out)["runtime"] == "onnxruntime"
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["runtime"] == "onnxruntime" and "stays that of" in printed.err
+    assert json.loads((out / "verification.model.onnx.json").read_text())["model"] == "model.onnx"
+    assert json.loads((out / "verification.json").read_text()) == verification
     assert main(["verify", str(out / "model.tflite"), "--budget-ms", "0.0001", "--quiet"]) == 2
     assert "over its budget" in capsys.readouterr().err
     assert main(["describe", str(out), "--table", str(out / "table.json"), "--json"]) == 0
@@ -115,7 +122,23 @@ def test_a_dry_run_measures_and_writes_nothing(settings, tmp_path, capsys):
     assert [stage["name"] for stage in stages] == [
         *("profile", "calibrate", "search", "train", "export", "verify", "report"),
     ]
+    calibrate = stages[1]
+    assert "4 whole networks" in calibrate["action"] and calibrate["seconds"] > 0
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("num_networks", "action", "is_estimated"),
+    [(0, "plain sums", False), (12, "the table comes with", False), (13, "13 whole networks", True)],
+)
+def test_a_dry_run_looks_whether_the_table_is_calibrated(tmp_path, num_networks, action, is_estimated):
+    path = tmp_path / "table.json"
+    settings = [f"profile.table={path}", f"confirm.num_networks={num_networks}"]
+    run = Run(load_recipe("quickstart", settings), tmp_path / "run", progress=False, notify=lambda line: None)
+    table = sample_table(run.space)
+    table.with_calibration(sample_calibration(run.space, table, num_networks=12)).save(path)
+    [stage] = [stage for stage in run.plan() if stage.name == "calibrate"]
+    assert action in stage.action and (stage.seconds is not None) == is_estimated
 
 
 def test_a_failed_stage_is_recorded_and_runs_again(settings, tmp_path, monkeypatch):
@@ -132,3 +155,24 @@ def test_a_failed_stage_is_recorded_and_runs_again(settings, tmp_path, monkeypat
     record = RunRecord(run.paths, seed=0)
     assert not record.is_done("profile")
     assert "the device is on fire" in (run.paths.root / "report.html").read_text()
+
+
+@pytest.mark.parametrize("is_calibrated", [False, True])
+def test_a_poor_calibration_is_left_out_with_a_warning(tmp_path, monkeypatch, is_calibrated):
+    def refuse(*args, **options):
+        raise CalibrationError("whole networks repeat to 16.0% only")
+
+    monkeypatch.setattr("fbsearch.pipeline.run.calibrate_table", refuse)
+    told: list[str] = []
+    recipe = load_recipe("quickstart", ["confirm.num_networks=12"])
+    run = Run(recipe, tmp_path / "run", progress=False, notify=told.append)
+    table = sample_table(run.space)
+    if is_calibrated:
+        table = table.with_calibration(sample_calibration(run.space, table, num_networks=6))
+    table.save(run.paths.table)
+    run._calibrate()
+    saved = LatencyTable.load(run.paths.table)
+    assert saved.calibration == table.calibration and saved.entries == table.entries
+    assert saved.warnings == (*table.warnings, "not calibrated: whole networks repeat to 16.0% only")
+    assert told == ["warning: calibrate: the table stays as it was: whole networks repeat to 16.0% only"]
+    assert latency_cost(run.space, saved).label.startswith("plain sums") is not is_calibrated

@@ -17,7 +17,7 @@ from fbsearch.devices.adb.reconnecting import ReconnectingConnection
 from fbsearch.devices.adb.runner import PhoneRunner
 from fbsearch.devices.definition import ADB_PORT, SERVER_PORT, AdbDefinition, split_address
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription, RuntimeName
-from fbsearch.devices.runner import RUNTIME_FORMATS
+from fbsearch.devices.runner import check_offered
 from fbsearch.errors import DeviceError
 from fbsearch.precision import Precision
 
@@ -130,18 +130,11 @@ class AdbDevice:
         """The runtime's benchmark binary on the phone.
 
         Raises:
-            DeviceError: if the phone cannot be reached, or there is no binary for it.
+            DeviceError: if the phone cannot be reached or does not offer it as asked, or there is no binary
+                for it.
         """
-        if runtime not in RUNTIME_FORMATS:
-            raise DeviceError(
-                f"no runtime {runtime!r} on device {self.name!r}; there are {', '.join(RUNTIME_FORMATS)}"
-            )
         readings = self.readings()
-        num_cores = readings.num_cores
-        if num_cores is not None and not 1 <= threads <= num_cores:
-            raise DeviceError(
-                f"threads={threads}: device {self.name!r} has {num_cores} cores; ask for 1 to {num_cores}"
-            )
+        check_offered(self.name, runtime, threads=threads, num_cores=readings.num_cores)
         binary = self.binary(runtime)
         mask = self._mask(readings)
         definition = self._definition
