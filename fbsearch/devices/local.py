@@ -15,6 +15,10 @@ from fbsearch.devices.tflite import TFLiteRunner
 from fbsearch.precision import Precision
 
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),  # a number, or "max" without a limit
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # of cgroups' first version
+)
 
 
 class LocalDevice:
@@ -76,10 +80,13 @@ def _processor() -> str:
 
 
 def _memory_bytes() -> int | None:
+    """Main memory, or as much of it as this process's container may use."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):  # not every system names them, Windows has no sysconf
         return None
+    limits = [int(text) for path in _MEMORY_LIMITS if (text := _read(path)) and text.isdigit()]
+    return min([physical, *(limit for limit in limits if limit > 0)])
 
 
 def _read(path: Path) -> str | None:

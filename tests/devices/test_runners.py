@@ -181,6 +181,18 @@ def test_an_unknown_runtime_is_refused():
         LocalDevice().runner("tensorrt", threads=1)
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"), [("max", None), ("1048576", 2**20), (str(2**63), None), ("0", None)]
+)
+def test_a_containers_limit_is_its_memory(tmp_path, monkeypatch, told, expected):
+    monkeypatch.setattr("fbsearch.devices.local._MEMORY_LIMITS", ())
+    physical = LocalDevice().describe().memory_bytes
+    (tmp_path / "limit").write_text(told + "\n")
+    limits = (tmp_path / "none", tmp_path / "limit")
+    monkeypatch.setattr("fbsearch.devices.local._MEMORY_LIMITS", limits)
+    assert LocalDevice().describe().memory_bytes == (expected or physical)
+
+
 def test_a_device_that_tells_no_cores_takes_any_number_of_threads_but_none():
     check_offered("board", "tflite", threads=64, num_cores=None)
     with pytest.raises(DeviceError, match="threads=0: device 'board' needs at least 1"):
