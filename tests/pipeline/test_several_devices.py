@@ -13,10 +13,11 @@ from fbsearch.spaces import load_space
 
 SPACE = load_space("digits")
 SMALL = (
-    "data.limit=200",
+    "data.limit=100",
     "search.batch_size=16",
-    "search.epochs=2",
-    "search.warmup_epochs=1",
+    "search.epochs=1",
+    "search.warmup_epochs=0",
+    "search.calibration_batches=1",
     "search.num_finalists=2",
     "confirm.num_networks=0",
     "confirm.exports=3",
