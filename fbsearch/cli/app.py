@@ -7,7 +7,36 @@ from typing import Annotated
 
 import typer
 
-from fbsearch.cli.phones import Json, devices_app
+from fbsearch.cli.options import (
+    Data,
+    DeviceName,
+    DeviceNames,
+    HeadChannels,
+    Jobs,
+    Json,
+    Keep,
+    Limit,
+    Networks,
+    NumClasses,
+    Out,
+    PrecisionName,
+    Quiet,
+    Resolution,
+    Resume,
+    Runtime,
+    Seed,
+    Set,
+    SkipCorrupt,
+    Space,
+    TableDevice,
+    TableSpace,
+    Threads,
+    WidthMultiplier,
+    data_fields,
+    space_fields,
+)
+from fbsearch.cli.phones import devices_app
+from fbsearch.cli.table_commands import table_app
 
 app = typer.Typer(
     name="fbsearch",
@@ -20,67 +49,7 @@ app = typer.Typer(
     epilog="--debug with any command shows the traceback of an error.",
 )
 
-table_app = typer.Typer(
-    help="Look at a latency table.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 app.add_typer(table_app, name="table")
-
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
-DeviceName = Annotated[
-    str, typer.Option("--device", help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT.")
-]
-DeviceNames = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--device",
-        help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT; repeatable for phones.",
-    ),
-]
-Keep = Annotated[bool, typer.Option("--keep", help="Leave our folder on the phone at the end.")]
-Runtime = Annotated[
-    str | None,
-    typer.Option("--runtime", help="tflite or onnxruntime; by default as the device file says."),
-]
-Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Of the runtime; by default as the device file says.")
-]
-PrecisionName = Annotated[
-    str | None,
-    typer.Option("--precision", help="fp32, fp16, dynamic_int8 or int8; by default as the device file says."),
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting; may be repeated.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")]
-Data = Annotated[
-    str,
-    typer.Option("--data", help="'digits', a folder or zip of class folders, or CIFAR-10's binary files."),
-]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many images per split.")]
-SkipCorrupt = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that cannot be read.")]
-Space = Annotated[str, typer.Option("--space", help="A preset (fbnet, cifar, digits) or a YAML file.")]
-Resolution = Annotated[int | None, typer.Option("--resolution", min=1, help="Another input size in pixels.")]
-NumClasses = Annotated[int | None, typer.Option("--num-classes", min=2, help="Another number of classes.")]
-WidthMultiplier = Annotated[float | None, typer.Option("--width-multiplier", help="Scale the channels.")]
-HeadChannels = Annotated[
-    int | None, typer.Option("--head-channels", min=0, help="Another width of the head.")
-]
-BudgetMs = Annotated[float | None, typer.Option("--budget-ms", help="Latency budget in milliseconds.")]
-
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Conversions side by side.")]
-Networks = Annotated[int, typer.Option("--networks", "-n", min=1, help="Whole networks to measure.")]
-TableDevice = Annotated[
-    str | None, typer.Option("--device", help="Where to measure; by default the table's device, by its name.")
-]
-TableSpace = Annotated[
-    str | None, typer.Option("--space", help="The table's space; by default the preset of its name.")
-]
-
-
 app.add_typer(devices_app, name="devices")
 
 
@@ -145,12 +114,7 @@ def profile(
 
     profile_space(
         space,
-        {
-            "resolution": resolution,
-            "num_classes": num_classes,
-            "width_multiplier": width_multiplier,
-            "head_channels": head_channels,
-        },
+        space_fields(resolution, num_classes, width_multiplier, head_channels),
         device_names=device or ["local"],
         runtime=runtime,
         threads=threads,
@@ -194,7 +158,7 @@ def calibrate(
 
     calibrate_file(
         table,
-        _space_fields(space, resolution, num_classes, width_multiplier, head_channels),
+        {"source": space, **space_fields(resolution, num_classes, width_multiplier, head_channels)},
         device_name=device,
         num_networks=networks,
         seed=seed,
@@ -202,66 +166,6 @@ def calibrate(
         overrides=settings or [],
         dry_run=dry_run,
         quiet=quiet,
-        as_json=as_json,
-    )
-
-
-@table_app.command(epilog="Example: fbsearch table check T.json --networks 100 --seed 1 --plot check.svg")
-def check(
-    table: Annotated[Path, typer.Argument(help="The table.")],
-    networks: Networks = 24,
-    device: TableDevice = None,
-    space: TableSpace = None,
-    resolution: Resolution = None,
-    num_classes: NumClasses = None,
-    width_multiplier: WidthMultiplier = None,
-    head_channels: HeadChannels = None,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw predicted against measured here, as SVG.")
-    ] = None,
-    settings: Set = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Measure fresh random networks and compare them with what the table predicts, plain and calibrated."""
-    from fbsearch.cli.tables import check_file
-
-    check_file(
-        table,
-        _space_fields(space, resolution, num_classes, width_multiplier, head_channels),
-        device_name=device,
-        num_networks=networks,
-        seed=seed,
-        jobs=jobs,
-        overrides=settings or [],
-        plot=plot,
-        quiet=quiet,
-        as_json=as_json,
-    )
-
-
-@table_app.command(epilog="Example: fbsearch table show T.json --plot heatmap.svg")
-def show(
-    table: Annotated[Path, typer.Argument(help="The table.")],
-    space: TableSpace = None,
-    resolution: Resolution = None,
-    num_classes: NumClasses = None,
-    width_multiplier: WidthMultiplier = None,
-    head_channels: HeadChannels = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw layer x candidate as a heat map here, as SVG.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Tell what a table was measured with, and what each candidate of each layer costs."""
-    from fbsearch.cli.showing import show_table
-
-    show_table(
-        table,
-        _space_fields(space, resolution, num_classes, width_multiplier, head_channels),
-        plot=plot,
         as_json=as_json,
     )
 
@@ -323,14 +227,9 @@ def search(
 
     search_space(
         space,
-        {
-            "resolution": resolution,
-            "num_classes": num_classes,
-            "width_multiplier": width_multiplier,
-            "head_channels": head_channels,
-        },
+        space_fields(resolution, num_classes, width_multiplier, head_channels),
         table_paths=table,
-        data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
+        data=data_fields(data, limit, skip_corrupt),
         budgets_ms=budget_ms or [],
         sweep=sweep,
         budgets={
@@ -373,7 +272,7 @@ def train(
 
     train_architecture(
         architecture,
-        data={"source": data, "limit": limit, "skip_corrupt": skip_corrupt},
+        data=data_fields(data, limit, skip_corrupt),
         out=out,
         init=init,
         seed=seed,
@@ -417,7 +316,9 @@ def verify(
     model: Annotated[Path, typer.Argument(help="A model that fbsearch exported.")],
     device: DeviceName = "local",
     threads: Threads = None,
-    budget_ms: BudgetMs = None,
+    budget_ms: Annotated[
+        float | None, typer.Option("--budget-ms", help="Latency budget in milliseconds.")
+    ] = None,
     run: Annotated[
         Path | None, typer.Option("--run", help="The run with the network, if the model lies elsewhere.")
     ] = None,
@@ -509,22 +410,6 @@ def report(
     from fbsearch.cli.running import write_page
 
     write_page(run, figures=figures, as_json=as_json)
-
-
-def _space_fields(
-    source: str | None,
-    resolution: int | None,
-    num_classes: int | None,
-    width_multiplier: float | None,
-    head_channels: int | None,
-) -> dict[str, object]:
-    return {
-        "source": source,
-        "resolution": resolution,
-        "num_classes": num_classes,
-        "width_multiplier": width_multiplier,
-        "head_channels": head_channels,
-    }
 
 
 @app.callback(invoke_without_command=True)

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
+from fbsearch.cli.options import Json
+
 devices_app = typer.Typer(
     invoke_without_command=True,
     no_args_is_help=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @devices_app.callback(

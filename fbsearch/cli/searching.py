@@ -129,7 +129,7 @@ def _search(prepared: _Prepared, budget_ms: float, *, resume: bool, quiet: bool,
         return
     prepared.tables[0].save(paths.table)
     for number, other in enumerate(prepared.tables[1:], start=2):
-        other.save(paths.other_table(number))
+        other.save(paths.table_of(number))
     if as_json:
         print_json(result.to_dict())
         return

@@ -1,7 +1,8 @@
-"""Exported models that turned out to be over the budget: put aside, so that the next best takes their place.
+"""Exported models that turned out to break a budget: put aside, so that the next best takes their place.
 
-They lie in ``attempts/1``, ``attempts/2``, … of a run's folder. What they took on the device goes to the
-calibration, and the search chooses again, with the supernet that it has, among all other architectures.
+They lie in ``attempts/1``, ``attempts/2``, … of a run's folder. What they took on each device goes to its
+calibration, what their files hold to the estimate of sizes, and the search chooses again, with the supernet
+that it has, among all other architectures.
 """
 
 from __future__ import annotations
@@ -15,33 +16,38 @@ from fbsearch.devices import Measurement, MeasurementProtocol
 from fbsearch.pipeline.folder import RunPaths, RunRecord
 from fbsearch.pipeline.verifying import Verification, load_verification
 
-_STAGES = ("search", "train", "export", "verify")
-"""They run again for the next best."""
+_MEASURING = ("profile", "calibrate")
+"""What their names begin with, of the stages that do not run again for the next best."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """An exported model over the budget.
+    """An exported model that broke a budget.
 
     Args:
         folder: where its files lie.
         architecture: of the model.
-        verification: what it took on the device.
+        verification: what it took on the first device, and which budgets it kept.
     """
 
     folder: Path
     architecture: Architecture
     verification: Verification
 
-    def measurement(self, protocol: MeasurementProtocol) -> Measurement:
+    def measurement(self, protocol: MeasurementProtocol, number: int = 1) -> Measurement:
         """Of the exported model.
 
         Args:
             protocol: under which it was measured.
+            number: of the device, from 1.
+
+        Raises:
+            CheckpointError: if its file is missing or damaged.
         """
+        verification = load_verification(RunPaths(self.folder), number)
         return Measurement(
-            self.verification.rounds_us,
-            is_steady=self.verification.is_steady,
+            verification.rounds_us,
+            is_steady=verification.is_steady,
             confidence=protocol.confidence,
             target_relative_ci=protocol.target_relative_ci,
         )
@@ -69,7 +75,7 @@ def put_aside(paths: RunPaths, record: RunRecord, *, writes: bool) -> None:
         (paths.attempts / str(len(_folders(paths)) + 1)).mkdir(parents=True)
         finish_putting_aside(paths, record)
     else:
-        record.forget(_STAGES, writes=False)
+        record.forget(_repeated(record), writes=False)
 
 
 def finish_putting_aside(paths: RunPaths, record: RunRecord) -> None:
@@ -77,14 +83,19 @@ def finish_putting_aside(paths: RunPaths, record: RunRecord) -> None:
     folders = _folders(paths)
     if not folders or RunPaths(folders[-1]).verification.exists():
         return
-    record.forget(_STAGES)
+    record.forget(_repeated(record))
     aside = RunPaths(folders[-1])
     aside.search.mkdir(exist_ok=True)
     for name in ("search_result", "inherited_weights", "architecture", "inputs", "weights", "train"):
         _move(getattr(paths, name), getattr(aside, name))
-    for model in sorted(paths.root.glob("model.*")):
-        _move(model, aside.root / model.name)
+    for path in sorted([*paths.root.glob("model.*"), *paths.root.glob("verification-*.json")]):
+        _move(path, aside.root / path.name)
     _move(paths.verification, aside.verification)
+
+
+def _repeated(record: RunRecord) -> list[str]:
+    """The stages that run again for the next best."""
+    return [name for name in record.stages if not name.startswith(_MEASURING)]
 
 
 def _move(path: Path, to: Path) -> None:

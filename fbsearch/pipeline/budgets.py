@@ -8,21 +8,31 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import count_architecture, file_size_cost, mac_cost, parameter_cost, peak_memory_cost
+from fbsearch.costs import (
+    AdditiveCost,
+    count_architecture,
+    file_size_cost,
+    mac_cost,
+    parameter_cost,
+    peak_memory_cost,
+)
 from fbsearch.errors import CheckpointError
 from fbsearch.export import ModelFormat
 from fbsearch.files import read_json
+from fbsearch.latency.design import Choices
+from fbsearch.pipeline.several_devices import OTHER_LATENCY
 from fbsearch.search import Limit
 from fbsearch.spaces import LayerwiseSpace
 
+_FILE_SIZE = "file_bytes"
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _BYTES = {
@@ -56,6 +66,9 @@ def _reader(units: Mapping[str, int], example: str) -> Callable[[Any], Any]:
 
 Count = Annotated[int, BeforeValidator(_reader(_COUNTS, "300k, 1.2M or 1G")), Field(ge=1)]
 Bytes = Annotated[int, BeforeValidator(_reader(_BYTES, "300kB, 4MB or 4MiB")), Field(ge=1)]
+
+
+Source = Literal["counted", "read", "measured", "predicted"]
 
 
 class BudgetSettings(BaseModel):
@@ -98,6 +111,24 @@ class BudgetSettings(BaseModel):
         return tuple(limits)
 
 
+def correct_file_size(limits: Sequence[Limit], exported: Mapping[Choices, int]) -> tuple[Limit, ...]:
+    """The limits with the largest excess of an exported file over its estimate added to the size's cost.
+
+    Args:
+        limits: on anything.
+        exported: bytes of the files of architectures.
+    """
+    return tuple(_corrected(limit, exported) for limit in limits)
+
+
+def _corrected(limit: Limit, exported: Mapping[Choices, int]) -> Limit:
+    cost = limit.cost
+    if cost.name != _FILE_SIZE or not isinstance(cost, AdditiveCost):
+        return limit
+    excess = max((size - cost.of(choices) for choices, size in exported.items()), default=0.0)
+    return replace(limit, cost=replace(cost, fixed=cost.fixed + max(excess, 0.0)))
+
+
 @dataclass(frozen=True)
 class BudgetCheck:
     """One budget of an exported model.
@@ -106,24 +137,30 @@ class BudgetCheck:
         cost: name of the quantity, with its unit.
         bound: the most allowed.
         value: what the model takes.
-        source: how that is known; ``predicted`` of a device that is not the one verified on.
+        source: how that is known; ``predicted`` of another device that the model was not verified on.
         is_kept: whether the value is at most the bound.
     """
 
     cost: str
     bound: float
     value: float
-    source: Literal["counted", "read", "predicted"]
+    source: Source
     is_kept: bool
 
 
-def check_budgets(search_result: Path, architecture: Architecture, model: Path) -> tuple[BudgetCheck, ...]:
+def check_budgets(
+    search_result: Path,
+    architecture: Architecture,
+    model: Path,
+    elsewhere_us: Sequence[float] = (),
+) -> tuple[BudgetCheck, ...]:
     """The budgets beside the latency's that a run was searched for, and what its exported model takes.
 
     Args:
         search_result: ``search/result.json``, or where none is, as without a search.
         architecture: of the model.
         model: the exported file.
+        elsewhere_us: what the model took on the other devices, in their order, where that was measured.
 
     Raises:
         CheckpointError: if the search's result is damaged.
@@ -138,20 +175,29 @@ def check_budgets(search_result: Path, architecture: Architecture, model: Path) 
     except (OSError, json.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise CheckpointError(f"{search_result}: damaged ({error!r}); search again") from None
     counts = count_architecture(architecture)
+    others = [name for name in bounds if name.startswith(OTHER_LATENCY)]
+    measured_us = dict(zip(others, elsewhere_us, strict=False))
     checks = []
     for name, bound in bounds.items():
-        source: Literal["counted", "read", "predicted"] = "predicted"
+        source: Source = "predicted"
         value = predicted[name]
-        if name == "file_bytes":
+        if name == _FILE_SIZE:
             source, value = "read", float(model.stat().st_size)
         elif name in ("num_params", "num_macs", "peak_bytes"):
             source, value = "counted", float(getattr(counts, name))
+        elif name in measured_us:
+            source, value = "measured", measured_us[name]
         checks.append(BudgetCheck(name, bound, value, source, value <= bound))
     return tuple(checks)
 
 
 def describe_broken(checks: tuple[BudgetCheck, ...]) -> str:
     """The budgets that are not kept, in words; empty where all are."""
-    return " and ".join(
-        f"{check.cost} is {check.value:,.10g} of {check.bound:,.10g}" for check in checks if not check.is_kept
-    )
+    return " and ".join(_describe(check) for check in checks if not check.is_kept)
+
+
+def _describe(check: BudgetCheck) -> str:
+    if check.cost.startswith(OTHER_LATENCY):
+        device = check.cost.removeprefix(OTHER_LATENCY)
+        return f"latency on {device} is {check.value / 1000:.4g} of {check.bound / 1000:.4g} ms"
+    return f"{check.cost} is {check.value:,.10g} of {check.bound:,.10g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import sys
 import time
@@ -21,6 +22,8 @@ from fbsearch.errors import CheckpointError, FbsearchError
 from fbsearch.export import precision_path
 from fbsearch.files import read_json, write_json
 from fbsearch.precision import Precision
+
+_VERIFICATION = re.compile(r"verification(?:-(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,15 @@ class RunPaths:
     @property
     def table(self) -> Path:
         """The latency table."""
-        return self.root / "table.json"
+        return self.table_of(1)
 
-    def other_table(self, number: int) -> Path:
-        """The latency table of another device, the second being number 2."""
-        return self.root / f"table-{number}.json"
+    def table_of(self, device: int) -> Path:
+        """The latency table of a device, the first being number 1."""
+        return self._of_device("table", device, ".json")
 
-    @property
-    def launches(self) -> Path:
+    def launches_of(self, device: int) -> Path:
         """Every launch of a benchmark tool on a phone, but those of profiling."""
-        return self.root / "launches.jsonl"
+        return self._of_device("launches", device, ".jsonl")
 
     @property
     def search(self) -> Path:
@@ -96,7 +98,17 @@ class RunPaths:
     @property
     def verification(self) -> Path:
         """The check of the exported model on the device."""
-        return self.root / "verification.json"
+        return self.verification_of(1)
+
+    def verification_of(self, device: int) -> Path:
+        """The check of the exported model on a device, the first being number 1."""
+        return self._of_device("verification", device, ".json")
+
+    def verified_devices(self) -> list[int]:
+        """The numbers of the devices whose checks there are."""
+        stems = [path.stem for path in self.root.glob("verification*.json")]
+        numbers = [int(match[1] or 1) for match in map(_VERIFICATION.fullmatch, stems) if match]
+        return sorted(numbers)
 
     def other_verification(self, model: str) -> Path:
         """The check of another model file than the run's own, by the file's name."""
@@ -110,6 +122,9 @@ class RunPaths:
     def model(self, model_format: str, precision: Precision = "fp32") -> Path:
         """A model file."""
         return precision_path(self.root / f"model.{model_format}", precision)
+
+    def _of_device(self, name: str, device: int, suffix: str) -> Path:
+        return self.root / f"{name if device == 1 else f'{name}-{device}'}{suffix}"
 
 
 def require(path: Path, made_by: str) -> Path:
@@ -143,6 +158,11 @@ class RunRecord:
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "stages": {},
         }
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Those that have run, in their order."""
+        return tuple(self._data["stages"])
 
     def is_done(self, stage: str) -> bool:
         """Whether a stage has ended without an error."""

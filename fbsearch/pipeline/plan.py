@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbsearch.data import DataSplits
-from fbsearch.devices import DeviceDefinition
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
-from fbsearch.pipeline.folder import RunPaths
-from fbsearch.pipeline.recipe import Recipe
+from fbsearch.pipeline.run_device import RunDevice
 from fbsearch.spaces import LayerwiseSpace
 
 
@@ -34,76 +32,88 @@ class PlannedStage:
 
 
 def plan_run(
-    recipe: Recipe,
-    space: LayerwiseSpace,
-    data: DataSplits,
-    formats: Sequence[str],
-    definition: DeviceDefinition,
+    devices: Sequence[RunDevice], space: LayerwiseSpace, data: DataSplits, models: Sequence[Path]
 ) -> list[PlannedStage]:
     """The stages of a run, in order.
 
     Args:
-        recipe: every setting.
+        devices: of the run.
         space: of the recipe.
         data: of the recipe.
-        formats: of the model files.
-        definition: of the device.
+        models: the files to export.
     """
-    settings = recipe.device
-    device = f"{settings.name} ({settings.runtime}, {settings.threads} thread(s), {settings.precision})"
-    models = tuple(RunPaths(Path()).model(name, settings.precision).name for name in formats)
+    recipe = devices[0].recipe
     images = f"{len(data.train)} images of {recipe.data.source}"
-    unit = "" if isinstance(recipe.budget_ms, str) else " ms"
     given = recipe.budgets.model_dump(exclude_none=True)
     budgets = "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
+    latencies = " and ".join(map(_budget, devices))
     searched = f"{recipe.search.epochs} epochs over {space.num_architectures:.3g} architectures"
     return [
-        _profile(recipe, space, device, definition),
-        _calibrate(recipe, space, definition),
+        *(_profile(device, space) for device in devices),
+        *(_calibrate(device, space) for device in devices),
         PlannedStage(
-            "search",
-            f"{searched}, {images}, budget {recipe.budget_ms}{unit}{budgets}",
-            ("search/", "architecture.json"),
+            "search", f"{searched}, {images}, budget {latencies}{budgets}", ("search/", "architecture.json")
         ),
         PlannedStage("train", f"{recipe.train.epochs} epochs, {images}", ("train/", "weights.safetensors")),
-        PlannedStage("export", f"to {' and '.join(formats)}", models),
-        PlannedStage("verify", f"on {len(data.test)} test images and {device}", ("verification.json",)),
+        PlannedStage(
+            "export",
+            f"to {' and '.join(dict.fromkeys(model.suffix[1:] for model in models))}",
+            tuple(model.name for model in models),
+        ),
+        *(_verify(device, data) for device in devices[::-1]),
         PlannedStage("report", "one page", ("report.html",)),
     ]
 
 
-def _profile(
-    recipe: Recipe, space: LayerwiseSpace, device: str, definition: DeviceDefinition
-) -> PlannedStage:
-    if recipe.profile.table is not None:
-        return PlannedStage("profile", f"use {recipe.profile.table}", ("table.json",))
+def _describe(device: RunDevice) -> str:
+    how = device.settings.device
+    return f"{how.name} ({how.runtime}, {how.threads} thread(s), {how.precision})"
+
+
+def _budget(device: RunDevice) -> str:
+    budget = device.settings.budget_ms
+    text = budget if isinstance(budget, str) else f"{budget} ms"
+    return text if device.number == 1 else f"{text} on {_describe(device)}"
+
+
+def _profile(device: RunDevice, space: LayerwiseSpace) -> PlannedStage:
+    name, writes, settings = device.stage("profile"), (device.table.name,), device.settings
+    if settings.profile.table is not None:
+        return PlannedStage(name, f"use {settings.profile.table}", writes)
     estimate = estimate_profile_seconds(
         space,
         ConversionCache(),
-        runtime=recipe.device.runtime,
-        precision=recipe.device.precision,
-        jobs=recipe.profile.jobs,
-        definition=definition,
+        runtime=settings.device.runtime,
+        precision=settings.device.precision,
+        jobs=settings.profile.jobs,
+        definition=device.device.definition,
     )
-    action = f"measure {estimate.num_models} operators of {space.name} on {device}"
+    action = f"measure {estimate.num_models} operators of {space.name} on {_describe(device)}"
     if estimate.num_missing:
         action += f", converting {estimate.num_missing} first"
-    return PlannedStage("profile", action, ("table.json",), estimate.seconds)
+    return PlannedStage(name, action, writes, estimate.seconds)
 
 
-def _calibrate(recipe: Recipe, space: LayerwiseSpace, definition: DeviceDefinition) -> PlannedStage:
-    wanted = min(recipe.confirm.num_networks, space.num_architectures)
+def _calibrate(device: RunDevice, space: LayerwiseSpace) -> PlannedStage:
+    name, writes, settings = device.stage("calibrate"), (device.table.name,), device.settings
+    wanted = min(device.recipe.confirm.num_networks, space.num_architectures)
     if not wanted:
-        return PlannedStage("calibrate", "nothing: plain sums", ("table.json",))
-    known = LatencyTable.load(Path(recipe.profile.table)).calibration if recipe.profile.table else None
+        return PlannedStage(name, "nothing: plain sums", writes)
+    known = LatencyTable.load(Path(settings.profile.table)).calibration if settings.profile.table else None
     if known is not None and known.matches(space) and len(known.networks) >= wanted:
-        return PlannedStage("calibrate", "nothing: the table comes with whole networks", ("table.json",))
+        return PlannedStage(name, "nothing: the table comes with whole networks", writes)
     estimate = estimate_networks_seconds(
         space,
         wanted,
-        runtime=recipe.device.runtime,
-        jobs=recipe.profile.jobs,
-        definition=definition,
+        runtime=settings.device.runtime,
+        jobs=settings.profile.jobs,
+        definition=device.device.definition,
     )
     action = f"measure {wanted} whole networks, converting them first"
-    return PlannedStage("calibrate", action, ("table.json",), estimate.seconds)
+    return PlannedStage(name, action, writes, estimate.seconds)
+
+
+def _verify(device: RunDevice, data: DataSplits) -> PlannedStage:
+    writes = (device.paths.verification_of(device.number).name,)
+    action = f"on {len(data.test)} test images and {_describe(device)}"
+    return PlannedStage(device.stage("verify"), action, writes)

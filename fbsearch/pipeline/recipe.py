@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fbsearch.devices import MeasurementProtocol
 from fbsearch.errors import RecipeError
@@ -96,6 +96,49 @@ class ProfileSettings(_Model):
     protocol: MeasurementProtocol = MeasurementProtocol()
 
 
+def _share_of_range(value: float | str) -> float | str:
+    if isinstance(value, str):
+        match = _PERCENT.fullmatch(value)
+        if match is None or not 0 <= float(match[1]) <= 100:
+            raise ValueError(f"{value!r} is neither milliseconds nor a percentage of the space's range")
+    return value
+
+
+LatencyBudget = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | str, AfterValidator(_share_of_range)
+]
+"""Milliseconds, or a percentage such as ``50%`` of the way from the space's least to its greatest latency."""
+
+
+def latency_budget_us(budget: float | str, range_us: tuple[float, float]) -> float:
+    """A latency budget in microseconds.
+
+    Args:
+        budget: milliseconds or a percentage, as a recipe says it.
+        range_us: latencies of the space's fastest and slowest architecture.
+    """
+    if not isinstance(budget, str):
+        return budget * 1000
+    match = _PERCENT.fullmatch(budget)
+    assert match is not None
+    least, greatest = range_us
+    return least + (greatest - least) * float(match[1]) / 100
+
+
+class TargetSettings(_Model):
+    """A device that has to keep a latency budget of its own.
+
+    Args:
+        device: where the model will run.
+        budget_ms: the latency budget there: milliseconds, or a percentage of the space's range there.
+        profile: the latency table of this device.
+    """
+
+    device: DeviceSettings
+    budget_ms: LatencyBudget
+    profile: ProfileSettings = ProfileSettings()
+
+
 class ConfirmSettings(_Model):
     """How the table's sums are tied to whole networks.
 
@@ -163,6 +206,7 @@ class Recipe(_Model):
         space: what may be chosen.
         device: where the model will run.
         profile: the latency table.
+        other_devices: where it will run too, each with a budget and a table of its own.
         confirm: whole-network measurements.
         search: the supernet's schedule.
         train: the found network's training.
@@ -172,39 +216,24 @@ class Recipe(_Model):
 
     name: str
     seed: Annotated[int, Field(ge=0)] = 0
-    budget_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | str
+    budget_ms: LatencyBudget
     budgets: BudgetSettings = BudgetSettings()
     data: DataSettings
     space: SpaceSettings
     device: DeviceSettings = DeviceSettings()
     profile: ProfileSettings = ProfileSettings()
+    other_devices: tuple[TargetSettings, ...] = ()
     confirm: ConfirmSettings = ConfirmSettings()
     search: SearchSettings = SearchSettings()
     train: TrainSettings = TrainSettings()
     export: ExportSettings = ExportSettings()
     verify: VerifySettings = VerifySettings()
 
-    @field_validator("budget_ms")
-    @classmethod
-    def _share_of_range(cls, value: float | str) -> float | str:
-        if isinstance(value, str):
-            match = _PERCENT.fullmatch(value)
-            if match is None or not 0 <= float(match[1]) <= 100:
-                raise ValueError(f"{value!r} is neither milliseconds nor a percentage of the space's range")
-        return value
-
-    def budget_us(self, range_us: tuple[float, float]) -> float:
-        """The budget in microseconds.
-
-        Args:
-            range_us: latencies of the space's fastest and slowest architecture.
-        """
-        if not isinstance(self.budget_ms, str):
-            return self.budget_ms * 1000
-        match = _PERCENT.fullmatch(self.budget_ms)
-        assert match is not None
-        least, greatest = range_us
-        return least + (greatest - least) * float(match[1]) / 100
+    @property
+    def targets(self) -> tuple[TargetSettings, ...]:
+        """All devices, the recipe's own first."""
+        own = TargetSettings(device=self.device, budget_ms=self.budget_ms, profile=self.profile)
+        return (own, *self.other_devices)
 
     def to_yaml(self) -> str:
         """The recipe with every default written out."""
@@ -282,14 +311,27 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
 
 
 def _assign(data: dict[str, Any], path: Sequence[str], value: Any, override: str) -> None:
-    """Set ``data[path[0]][path[1]]…``, copying every mapping on the way."""
+    """Set ``data[path[0]][path[1]]…``, copying every mapping and list on the way."""
+    group: Any = data
     for name in path[:-1]:
-        inner = data.get(name)
-        if inner is not None and not isinstance(inner, Mapping):
+        key: Any = _key(group, name, override)
+        inner = group[key] if isinstance(group, list) else group.get(key)
+        if inner is not None and not isinstance(inner, (Mapping, list)):
             raise RecipeError(f"--set {override!r}: {name!r} is a value, not a group of settings")
-        data[name] = dict(inner or {})
-        data = data[name]
-    data[path[-1]] = value
+        group[key] = list(inner) if isinstance(inner, list) else dict(inner or {})
+        group = group[key]
+    group[_key(group, path[-1], override)] = value
+
+
+def _key(group: Any, name: str, override: str) -> str | int:
+    """The key that ``name`` is in a group of settings: in a list, a number from 0."""
+    if not isinstance(group, list):
+        return name
+    if not name.isdecimal() or int(name) >= len(group):
+        raise RecipeError(
+            f"--set {override!r}: {name!r} is none of the list's {len(group)} entries, which count from 0"
+        )
+    return int(name)
 
 
 def _read(source: str) -> dict[str, Any]:

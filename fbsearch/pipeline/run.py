@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from pathlib import Path
 
 from accelerate import PartialState
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import latency_cost
 from fbsearch.data import DataSplits
-from fbsearch.devices import RUNTIME_FORMATS, find_device
-from fbsearch.errors import BudgetError, CalibrationError, CheckpointError, FbsearchError
+from fbsearch.errors import CheckpointError, FbsearchError
 from fbsearch.files import parse_yaml, write_text
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibrating import calibrate_table
-from fbsearch.latency.profiling import profile
 from fbsearch.pipeline.attempts import finish_putting_aside, load_attempts, put_aside
-from fbsearch.pipeline.budgets import describe_broken
-from fbsearch.pipeline.device_settings import measured_on, on_device
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
+from fbsearch.pipeline.judging import describe_excess, is_kept, judge
 from fbsearch.pipeline.plan import PlannedStage, plan_run
 from fbsearch.pipeline.recipe import Recipe, parse_recipe
+from fbsearch.pipeline.run_device import Notify, RunDevice, run_devices
 from fbsearch.pipeline.searching import SharedSupernet, run_search
+from fbsearch.pipeline.several_devices import check_distinct
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import Verification, load_verification, run_verification, save_verification
-from fbsearch.pipeline.whole_networks import Recalibration, WholeNetworkMeter, designed_table
+from fbsearch.pipeline.verifying import Verification, load_verification
 from fbsearch.reports import write_report
-from fbsearch.search import Limit, check_feasible
+from fbsearch.search import SearchResult, check_feasible
 from fbsearch.spaces import LayerwiseSpace, load_definition
 
-Notify = Callable[[str], None]
-
 _SHARED_STAGES = ("search", "train")
+_TABLE_STAGES = ("profile", "calibrate")
 
 
 class Run:
@@ -60,15 +55,9 @@ class Run:
         keep: bool = False,
         supernet: SharedSupernet | None = None,
     ) -> None:
-        device = find_device(recipe.device.name, keep=keep)
-        self.recipe = recipe.model_copy(
-            update={
-                "device": on_device(recipe.device, device.definition),
-                "profile": measured_on(recipe.profile, device.definition),
-            }
-        )
-        self._device = device
         self.paths = RunPaths(out)
+        self._devices = run_devices(recipe, self.paths, progress=progress, notify=notify, keep=keep)
+        self.recipe = self._devices[0].recipe
         self._progress = progress
         self._notify = notify
         self._supernet = supernet
@@ -76,17 +65,17 @@ class Run:
     def execute(self, *, resume: bool) -> Verification | None:
         """Run every stage that has not ended yet.
 
-        An exported model that is over the budget as measured is put aside, and the next best is trained and
-        exported, until one keeps it.
+        An exported model that breaks a budget as measured, on any device, is put aside, and the next best is
+        trained and exported, until one keeps them all.
 
         Several processes (torchrun) search and train together; the main one does the rest.
 
         Returns:
-            The verification, which keeps the budget; None in the other processes.
+            The verification on the first device, which keeps all budgets; None in the other processes.
 
         Raises:
             CheckpointError: if the folder holds another run, or one and ``resume`` is false.
-            BudgetError: if no exported model, as measured, keeps the budget; the report is written.
+            BudgetError: if no exported model, as measured, keeps the budgets; the report is written.
             FbsearchError: as the stages raise them.
         """
         processes = PartialState()
@@ -96,35 +85,36 @@ class Run:
         processes.wait_for_everyone()
         record = RunRecord(self.paths, seed=self.recipe.seed)
         try:
-            self._run_stages(record, processes)
+            self._run_stages(self._stages(), record, processes)
             while self._makes_way():
-                processes.wait_for_everyone()  # all have seen that it is over the budget
+                processes.wait_for_everyone()  # all have seen that it breaks a budget
                 put_aside(self.paths, record, writes=processes.is_main_process)
                 processes.wait_for_everyone()
-                self._run_stages(record, processes)
+                self._run_stages(self._stages(), record, processes)
         except FbsearchError:
             if processes.is_main_process:
                 self._report_failure()
             raise
         return self._conclude() if processes.is_main_process else None
 
-    def _run_stages(self, record: RunRecord, processes: PartialState) -> None:
-        for name, stage in self._stages().items():
+    def _run_stages(self, names: Iterable[str], record: RunRecord, processes: PartialState) -> None:
+        stages = self._stages()
+        for name in names:
             if record.is_done(name):
                 self._notify(f"{name}: done before")
             elif processes.is_main_process or name in _SHARED_STAGES:
                 with record.stage(name, writes=processes.is_main_process):
-                    stage()
+                    stages[name]()
             processes.wait_for_everyone()
 
     def _makes_way(self) -> bool:
-        """Whether the exported model is over the budget, and another may still be tried."""
+        """Whether the exported model breaks a budget, and another may still be tried."""
         verification = load_verification(self.paths)
         num_exported = len(load_attempts(self.paths)) + 1
-        if verification.keeps_budget or num_exported >= self.recipe.confirm.exports:
+        if is_kept(verification) or num_exported >= self.recipe.confirm.exports:
             return False
         self._notify(
-            f"verify: over the budget by {_excess(verification):.1%}; it goes to {self.paths.attempts}, and "
+            f"verify: {describe_excess(verification)}; it goes to {self.paths.attempts}, and "
             f"the next best takes its place: model {num_exported + 1} of {self.recipe.confirm.exports}"
         )
         return True
@@ -141,25 +131,12 @@ class Run:
         report = write_report(self.paths.root)
         self._notify(f"report: {report}")
         verification = load_verification(self.paths)
-        if not verification.keeps_budget:
-            tried = [*(attempt.verification for attempt in load_attempts(self.paths)), verification]
-            models = (
-                "the exported model takes" if len(tried) == 1 else f"all {len(tried)} exported models take"
-            )
-            raise BudgetError(
-                f"{models} {', '.join(f'{one.measured_ms:.4g}' for one in tried)} ms, over the budget of "
-                f"{verification.budget_ms:.4g} ms: raise confirm.margin, or quieten the device, and run again"
-            )
-        broken = describe_broken(verification.budgets)
-        if broken:
-            raise BudgetError(
-                f"the exported model does not keep its budgets: {broken}; raise or tighten them"
-            )
+        judge([*(attempt.verification for attempt in load_attempts(self.paths)), verification])
         return verification
 
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
-        return plan_run(self.recipe, self.space, self.data, self._formats, self._device.definition)
+        return plan_run(self._devices, self.space, self.data, self._models)
 
     def measure_table(self, *, resume: bool) -> None:
         """Run the stages before the search alone.
@@ -170,30 +147,12 @@ class Run:
         processes = PartialState()
         if processes.is_main_process:
             self._prepare(resume)
-            record = RunRecord(self.paths, seed=self.recipe.seed)
-            for name, stage in (("profile", self._profile), ("calibrate", self._calibrate)):
-                if record.is_done(name):
-                    self._notify(f"{name}: done before")
-                    continue
-                with record.stage(name):
-                    stage()
         processes.wait_for_everyone()
+        self._run_stages(_TABLE_STAGES, RunRecord(self.paths, seed=self.recipe.seed), processes)
 
     def profile_into(self, path: Path) -> LatencyTable:
-        """Measure the space on the device into a table at ``path``."""
-        recipe = self.recipe
-        return profile(
-            self.space,
-            self._device,
-            out=path,
-            runtime=recipe.device.runtime,
-            threads=recipe.device.threads,
-            precision=recipe.device.precision,
-            protocol=recipe.profile.protocol,
-            jobs=recipe.profile.jobs,
-            seed=recipe.seed,
-            progress=self._progress,
-        )
+        """Measure the space on the first device into a table at ``path``."""
+        return self._devices[0].profile_into(self.space, path)
 
     @cached_property
     def data(self) -> DataSplits:
@@ -216,20 +175,21 @@ class Run:
         return space_for(self.data.num_classes, fields.pop("source"), **fields)
 
     @property
-    def _formats(self) -> tuple[str, ...]:
-        """The formats to export: the device's own first."""
-        return tuple(
-            dict.fromkeys([RUNTIME_FORMATS[self.recipe.device.runtime], *self.recipe.export.formats])
-        )
+    def _models(self) -> tuple[Path, ...]:
+        """The model files to export: those that the devices run first."""
+        precision = self.recipe.device.precision
+        asked_for = [self.paths.model(model_format, precision) for model_format in self.recipe.export.formats]
+        return tuple(dict.fromkeys([*(device.model for device in self._devices), *asked_for]))
 
     def _stages(self) -> dict[str, Callable[[], None]]:
+        """By their names; on the first device a model is verified last, since that tells of all budgets."""
         return {
-            "profile": self._profile,
-            "calibrate": self._calibrate,
+            **{device.stage("profile"): partial(self._profile, device) for device in self._devices},
+            **{device.stage("calibrate"): partial(self._calibrate, device) for device in self._devices},
             "search": self._search,
             "train": self._train,
             "export": self._export,
-            "verify": self._verify,
+            **{device.stage("verify"): partial(self._verify, device) for device in self._devices[::-1]},
         }
 
     def _prepare(self, resume: bool) -> None:
@@ -249,88 +209,28 @@ class Run:
                 "resume with the same settings, or choose another --out"
             )
 
-    def _profile(self) -> None:
-        recipe = self.recipe
-        self.space  # noqa: B018  # loads data and space: what is wrong there is said before hours of measuring
-        if recipe.profile.table is not None:
-            table = LatencyTable.load(Path(recipe.profile.table))
-            table.check_space(self.space)
-            runner = self._device.runner(
-                recipe.device.runtime, threads=recipe.device.threads, precision=recipe.device.precision
-            )
-            for difference in table.check_device(self._device.describe(), runner.description):
-                self._notify(f"warning: {difference}")
-            table.save(self.paths.table)
-            return
-        table = self.profile_into(self.paths.table)
-        self._notify(
-            f"profile: {len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
-            f"measuring {table.seconds.measuring:.0f} s"
-        )
+    def _profile(self, device: RunDevice) -> None:
+        device.profile(self.space)
 
-    def _calibrate(self) -> None:
-        """Tie the table to whole networks, unless it comes with as many as are asked for.
-
-        A poor calibration is worse than none, and no reason to end a run of hours: the finalists and the
-        exported model are measured in any case.
-        """
-        recipe = self.recipe
-        wanted = min(recipe.confirm.num_networks, self.space.num_architectures)
-        if wanted == 0:
-            return
-        table = LatencyTable.load(self.paths.table)
-        known = table.calibration
-        if known is None or not known.matches(self.space) or len(known.networks) < wanted:
-            try:
-                known = self._calibrated(table).calibration
-            except CalibrationError as error:
-                self._notify(f"warning: calibrate: the table stays as it was: {error}")
-                table.with_warning(f"not calibrated: {error}").save(self.paths.table)
-                return
-        assert known is not None
-        self._notify(f"calibrate: {known.summary}")
-
-    def _calibrated(self, table: LatencyTable) -> LatencyTable:
-        recipe = self.recipe
-        return calibrate_table(
-            table,
-            self.space,
-            self._device,
-            out=self.paths.table,
-            num_networks=recipe.confirm.num_networks,
-            protocol=recipe.profile.protocol,
-            jobs=recipe.profile.jobs,
-            seed=recipe.seed,
-            progress=self._progress,
-        )
+    def _calibrate(self, device: RunDevice) -> None:
+        device.calibrate(self.space)
 
     def _search(self) -> None:
-        recipe = self.recipe
-        table = designed_table(LatencyTable.load(self.paths.table), self.space)
-        latency = latency_cost(self.space, table, plain=recipe.confirm.num_networks == 0)
-        calibration = None if recipe.confirm.num_networks == 0 else table.calibration
-        is_calibrated = calibration is not None and calibration.matches(self.space)
-        budget_us = recipe.budget_us(latency.range())
-        limits = recipe.budgets.limits(
-            self.space,
-            model_format=RUNTIME_FORMATS[recipe.device.runtime],
-            precision=recipe.device.precision,
+        recipe, space = self.recipe, self.space
+        check_distinct([LatencyTable.load(device.table) for device in self._devices])
+        latencies = [device.latency(space) for device in self._devices]
+        own, *others = (
+            device.limit(latency) for device, latency in zip(self._devices, latencies, strict=True)
         )
-        check_feasible([Limit(latency, budget_us), *limits])
-        least, greatest = (value / 1000 for value in latency.range())
-        self._notify(
-            f"search: budget {budget_us / 1000:.4g} ms; the space offers {least:.4g} to {greatest:.4g} ms "
-            f"({latency.label})"
+        counted = recipe.budgets.limits(
+            space, model_format=self._devices[0].model_format, precision=recipe.device.precision
         )
-        exported = {
-            self.space.encode(attempt.architecture): attempt.measurement(recipe.profile.protocol)
-            for attempt in load_attempts(self.paths)
-        }
-        recalibrate = Recalibration(self.space, table, self.paths.table, exported=frozenset(exported))
+        check_feasible([own, *others, *counted])
+        attempts = load_attempts(self.paths)
         result = run_search(
-            self.space,
-            latency=latency,
-            budget_us=budget_us,
+            space,
+            latency=latencies[0],
+            budget_us=own.bound,
             data=self.data,
             augmentation=augmentation_of(recipe.data, self.data),
             settings=recipe.search,
@@ -338,15 +238,18 @@ class Run:
             paths=self.paths,
             resume=True,
             progress=self._progress,
-            limits=limits,
+            limits=[*others, *counted],
             supernet=self._supernet,
-            measure=self._meter,
+            meters=[device.meter(space, attempts) for device in self._devices],
             confirm=recipe.confirm,
-            recalibrate=recalibrate if is_calibrated else None,
-            exported=exported,
+            exported_bytes={
+                space.encode(one.architecture): one.verification.file_size_bytes for one in attempts
+            },
         )
-        if result is None:
-            return
+        if result is not None:
+            self._tell_choice(result)
+
+    def _tell_choice(self, result: SearchResult) -> None:
         if result.collapse:
             self._notify(f"warning: {result.collapse}")
         winner = result.finalists[result.chosen]
@@ -372,55 +275,19 @@ class Run:
         self._notify(f"train: test accuracy {result.test.top1:.2%}")
 
     def _export(self) -> None:
-        for model_format in self._formats:
-            precision = self.recipe.device.precision
-            model = self.paths.model(model_format, precision)
+        precisions = {device.model: device.settings.device.precision for device in self._devices}
+        for model in self._models:
             run_export(
                 self.paths.root,
                 model,
-                precision=precision,
+                precision=precisions.get(model, self.recipe.device.precision),
                 calibration_images=self.recipe.export.calibration_images,
                 data=self.data,
             )
             self._notify(f"export: {model} ({model.stat().st_size / 1024:.0f} KiB)")
 
-    def _verify(self) -> None:
-        verification = self._verification(self.recipe.seed)
-        if not (verification.keeps_budget or verification.is_steady):
-            self._notify("verify: over the budget, but the device was busy throughout: measured once more")
-            verification = self._verification(self.recipe.seed + 1)
-        save_verification(verification, self.paths)
-        self._notify(
-            f"verify: {verification.measured_ms:.4g} ms measured, {verification.predicted_ms:.4g} ms "
-            f"predicted, budget {verification.budget_ms:.4g} ms; accuracy {verification.test_accuracy:.2%}"
-        )
-
-    def _verification(self, seed: int) -> Verification:
-        recipe = self.recipe
-        return run_verification(
-            self.paths.model(self._formats[0], recipe.device.precision),
-            paths=self.paths,
-            device=self._device,
-            device_settings=recipe.device,
-            protocol=recipe.profile.protocol,
-            settings=recipe.verify,
-            data=self.data,
-            budget_ms=None,
-            seed=seed,
-        )
-
-    @cached_property
-    def _meter(self) -> WholeNetworkMeter:
-        recipe = self.recipe
-        return WholeNetworkMeter(
-            self._device,
-            recipe.device,
-            recipe.profile,
-            seed=recipe.seed,
-            progress=self._progress,
-            launches=self.paths.launches,
-            reference_us=lambda: LatencyTable.load(self.paths.table).sentinel.baseline_us,
-        )
+    def _verify(self, device: RunDevice) -> None:
+        device.verify(self.data)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -451,9 +318,3 @@ def _difference(stored: Recipe, given: Recipe) -> str:
         else:
             parts.append(f"{name} was {old[name]!r}, is {new[name]!r}")
     return "; ".join(parts)
-
-
-def _excess(verification: Verification) -> float:
-    """By what share of its budget a model is over it."""
-    assert verification.budget_ms is not None
-    return verification.measured_ms / verification.budget_ms - 1

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fbsearch.costs import latency_cost
+from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.errors import InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
 from fbsearch.search import Limit
 from fbsearch.spaces import LayerwiseSpace
+
+OTHER_LATENCY = "latency_us on "
+"""What the names of costs begin with that are latencies of other devices than the first."""
 
 
 def load_tables(paths: Sequence[Path], budgets_ms: Sequence[float]) -> list[LatencyTable]:
@@ -28,16 +31,26 @@ def load_tables(paths: Sequence[Path], budgets_ms: Sequence[float]) -> list[Late
     for budget_ms in budgets_ms:
         if not budget_ms > 0:
             raise InvalidInputError(f"--budget-ms must be a positive number of milliseconds, not {budget_ms}")
-    tables: dict[str, LatencyTable] = {}
-    for path in paths:
-        table = LatencyTable.load(path)
+    tables = [LatencyTable.load(path) for path in paths]
+    check_distinct(tables)
+    return tables
+
+
+def check_distinct(tables: Sequence[LatencyTable]) -> None:
+    """Make sure that every table is of another device and runtime.
+
+    Raises:
+        TableMismatchError: if two are of the same.
+    """
+    sources: dict[str, str] = {}
+    for table in tables:
         name = _name(table)
-        if name in tables:
+        if name in sources:
             raise TableMismatchError(
-                f"{path} and {tables[name].source} are both of {name}: give one table per device and runtime"
+                f"{table.source} and {sources[name]} are both of {name}: "
+                "give one table per device and runtime"
             )
-        tables[name] = table
-    return list(tables.values())
+        sources[name] = table.source
 
 
 def other_devices(
@@ -49,9 +62,23 @@ def other_devices(
         TableError: if a table is of another space or lacks an operator.
     """
     return tuple(
-        Limit(replace(latency_cost(space, table), name=f"latency_us on {_name(table)}"), 1000 * budget_ms)
+        Limit(named_by_device(latency_cost(space, table), table), 1000 * budget_ms)
         for table, budget_ms in list(zip(tables, budgets_ms, strict=True))[1:]
     )
+
+
+def named_by_device(latency: AdditiveCost, table: LatencyTable) -> AdditiveCost:
+    """The latency of a device that is not the first, under a name of its own."""
+    return replace(latency, name=f"{OTHER_LATENCY}{_name(table)}")
+
+
+def device_of(cost_name: str) -> str:
+    """ " on " and the device of a latency's name; nothing for the first device's.
+
+    >>> device_of("latency_us on tablet (tflite, 2 threads, fp32)")
+    ' on tablet (tflite, 2 threads, fp32)'
+    """
+    return cost_name.removeprefix("latency_us")
 
 
 def _name(table: LatencyTable) -> str:

@@ -10,14 +10,15 @@ from accelerate import PartialState
 
 from fbsearch.costs import latency_cost
 from fbsearch.devices import RUNTIME_FORMATS
-from fbsearch.errors import BudgetError
+from fbsearch.errors import BudgetError, InvalidInputError
 from fbsearch.files import read_json
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
 from fbsearch.pipeline.plan import PlannedStage
 from fbsearch.pipeline.recipe import Recipe
-from fbsearch.pipeline.run import Notify, Run
+from fbsearch.pipeline.run import Run
+from fbsearch.pipeline.run_device import Notify
 from fbsearch.pipeline.searching import SharedSupernet
 from fbsearch.pipeline.sweeping import SweepBudget, middle_us
 from fbsearch.pipeline.verifying import Verification, load_verification
@@ -35,6 +36,9 @@ class SweepRun:
         progress: show progress.
         notify: told in one line what happens.
         keep: leave our folder on the phone.
+
+    Raises:
+        InvalidInputError: if the recipe names several devices.
     """
 
     def __init__(
@@ -47,6 +51,11 @@ class SweepRun:
         notify: Notify,
         keep: bool = False,
     ) -> None:
+        if recipe.other_devices:
+            raise InvalidInputError(
+                "--budgets sweeps one device's latency, and the recipe has other_devices: leave them out "
+                "(--set other_devices=[]), or run one budget at a time"
+            )
         self._recipe = recipe
         self._budgets = budgets
         self._progress = progress

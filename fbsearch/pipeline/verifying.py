@@ -41,6 +41,7 @@ from fbsearch.pipeline.budgets import BudgetCheck, check_budgets
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, check_classes
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
+from fbsearch.pipeline.several_devices import OTHER_LATENCY
 from fbsearch.precision import Precision
 
 _RUNTIMES: dict[str, RuntimeName] = {"tflite": "tflite", "onnx": "onnxruntime"}
@@ -122,6 +123,7 @@ def run_verification(
     data: DataSplits | None,
     budget_ms: float | None,
     seed: int,
+    number: int = 1,
 ) -> Verification:
     """Check ``model`` against the network of its run, and measure it.
 
@@ -135,6 +137,7 @@ def run_verification(
         data: test images; None loads those that the run was trained on.
         budget_ms: the budget; None takes the run's.
         seed: of the measurement's order.
+        number: of the run's device that this is, from 1: whose table, prediction and budget count.
 
     Raises:
         ExportError: if the model is not its sidecar's, or disagrees with its network.
@@ -163,11 +166,11 @@ def run_verification(
         sentinel=sentinel,
         protocol=protocol,
         rng=np.random.default_rng(seed),
-        launches=paths.launches,
-        log=MeasurementLog(reference_us=_reference_us(paths, device, runner)),
+        launches=paths.launches_of(number),
+        log=MeasurementLog(reference_us=_reference_us(paths.table_of(number), device, runner)),
     )
-    known = run_latencies(paths)
-    is_of_this_precision = _table_precision(paths) in (None, sidecar.precision)
+    known = run_latencies(paths, number)
+    is_of_this_precision = _table_precision(paths.table_of(number)) in (None, sidecar.precision)
     return _verification(
         model,
         device,
@@ -176,20 +179,27 @@ def run_verification(
         compared,
         budget_ms=known["budget_ms"] if budget_ms is None else budget_ms,
         predicted_ms=known["predicted_ms"] if is_of_this_precision else None,
-        budgets=check_budgets(paths.search_result, network.architecture, model),
+        budgets=_other_budgets(paths, network, model) if number == 1 else (),
     )
 
 
-def _table_precision(paths: RunPaths) -> Precision | None:
+def _other_budgets(paths: RunPaths, network: Network, model: Path) -> tuple[BudgetCheck, ...]:
+    """Those beside the first device's latency; what the model took on the others where it ran there."""
+    others = [load_verification(paths, number) for number in paths.verified_devices() if number != 1]
+    elsewhere_us = [1000 * one.measured_ms for one in others]
+    return check_budgets(paths.search_result, network.architecture, model, elsewhere_us)
+
+
+def _table_precision(table: Path) -> Precision | None:
     """What the run's predictions are of; None where it has no table."""
-    return LatencyTable.load(paths.table).runtime.precision if paths.table.exists() else None
+    return LatencyTable.load(table).runtime.precision if table.exists() else None
 
 
-def _reference_us(paths: RunPaths, device: Device, runner: Runner) -> float | None:
+def _reference_us(path: Path, device: Device, runner: Runner) -> float | None:
     """The sentinel's latency when the run's table was measured, where that speaks for this device."""
-    if not paths.table.exists():
+    if not path.exists():
         return None
-    table = LatencyTable.load(paths.table)
+    table = LatencyTable.load(path)
     try:
         table.check_device(device.describe(), runner.description)
     except TableMismatchError:
@@ -197,8 +207,12 @@ def _reference_us(paths: RunPaths, device: Device, runner: Runner) -> float | No
     return table.sentinel.baseline_us
 
 
-def run_latencies(paths: RunPaths) -> dict[str, float | None]:
+def run_latencies(paths: RunPaths, number: int = 1) -> dict[str, float | None]:
     """``budget_ms`` and ``predicted_ms`` of a run's search, None where it had none.
+
+    Args:
+        paths: of the run.
+        number: of the device, from 1.
 
     Raises:
         CheckpointError: if the search's result is damaged.
@@ -208,14 +222,24 @@ def run_latencies(paths: RunPaths) -> dict[str, float | None]:
     try:
         result = read_json(paths.search_result)
         winner = result["finalists"][result["chosen"]]
-        return {"budget_ms": result["budget_us"] / 1000, "predicted_ms": winner["predicted_us"] / 1000}
+        if number == 1:
+            return {"budget_ms": result["budget_us"] / 1000, "predicted_ms": winner["predicted_us"] / 1000}
+        name, bound_us = list(_latency_bounds(result).items())[number - 2]
+        return {"budget_ms": bound_us / 1000, "predicted_ms": winner["costs"][name] / 1000}
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise CheckpointError(f"{paths.search_result}: damaged ({error!r}); search again") from None
 
 
-def save_verification(verification: Verification, paths: RunPaths) -> None:
-    """Write ``verification.json``."""
-    write_json(paths.verification, verification.to_dict())
+def _latency_bounds(result: dict[str, Any]) -> dict[str, float]:
+    """The budgets in a search's result on other devices' latencies, in the devices' order."""
+    return {
+        one["cost"]: float(one["bound"]) for one in result["budgets"] if one["cost"].startswith(OTHER_LATENCY)
+    }
+
+
+def save_verification(verification: Verification, paths: RunPaths, number: int = 1) -> None:
+    """Write ``verification.json``, or that of another device by its number."""
+    write_json(paths.verification_of(number), verification.to_dict())
 
 
 def save_verification_of(model: Path, verification: Verification, paths: RunPaths) -> Path:
@@ -240,13 +264,17 @@ def _is_own(model: Path, paths: RunPaths) -> bool:
     return model.name == own.name and (not own.exists() or own.samefile(model))
 
 
-def load_verification(paths: RunPaths) -> Verification:
+def load_verification(paths: RunPaths, number: int = 1) -> Verification:
     """The verification of a run.
+
+    Args:
+        paths: of the run.
+        number: of the device, from 1.
 
     Raises:
         CheckpointError: if it is missing or damaged.
     """
-    path = require(paths.verification, "fbsearch verify")
+    path = require(paths.verification_of(number), "fbsearch verify")
     try:
         data = read_json(path)
         budgets = tuple(BudgetCheck(**check) for check in data.pop("budgets", ()))

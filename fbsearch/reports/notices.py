@@ -79,14 +79,13 @@ def _verification_notices(verification: Verification) -> Iterator[Notice]:
 def _attempt_notices(run: RunFolder) -> Iterator[Notice]:
     if run.put_aside:
         number = len(run.put_aside)
-        latencies = ", ".join(format_ms(1000 * one.measured_ms) for one in run.put_aside)
         yield Notice(
             "warn",
             "One exported model was over its budget and made way"
             if number == 1
             else f"{number} exported models were over their budget and made way",
-            f"Measured {latencies}; the folder \u2018attempts\u2019 keeps them. What they took went to the "
-            "calibration, and the next best architecture was trained.",
+            f"{' '.join(map(_over_budget, run.put_aside))} The folder \u2018attempts\u2019 keeps them. What "
+            "they took went to the calibration, and the next best architecture was trained.",
         )
 
 

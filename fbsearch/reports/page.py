@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fbsearch.files import write_text
 from fbsearch.reports import formatting
 from fbsearch.reports.block_drawing import draw_block, kernel_class
-from fbsearch.reports.budgets import budget_rows
+from fbsearch.reports.budgets import budget_rows, device_rows
 from fbsearch.reports.chart_drawing import draw_histogram, draw_lines, draw_whole_networks
 from fbsearch.reports.classes import NUM_SHOWN, class_rows, confusion_matrix
 from fbsearch.reports.curves import search_charts, training_charts
@@ -85,6 +85,8 @@ def render_page(run: RunFolder) -> str:
 
 def page_content(run: RunFolder) -> dict[str, Any]:
     """Everything that the template shows, section by section; None where a stage is missing."""
+    devices = device_rows(run)
+    budgets = [row for row in budget_rows(run.verification) if not (devices and row.source == "measured")]
     networks = compare_whole_networks(run.table)
     table = make_table_figures(run.table) if run.table else None
     return {
@@ -94,7 +96,8 @@ def page_content(run: RunFolder) -> dict[str, Any]:
         "verdict_decimals": verdict_decimals(run.verification) if run.verification else 3,
         "notices": find_notices(run),
         "tiles": verdict_tiles(run),
-        "budgets": budget_rows(run.verification),
+        "budgets": budgets,
+        "devices": devices,
         "layers": _layers(run),
         "search": _search(run),
         "training": _training(run),

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +53,7 @@ class RunFolder:
     training_metrics: tuple[MetricsRow, ...]
     verification: Verification | None
     put_aside: tuple[Verification, ...] = ()
+    verified_elsewhere: tuple[Verification, ...] = ()
 
 
 def read_run(path: Path) -> RunFolder:
@@ -77,6 +79,7 @@ def read_run(path: Path) -> RunFolder:
         training_metrics=_read_metrics(path / "train" / "metrics.jsonl"),
         verification=_read_record(path / "verification.json", Verification),
         put_aside=tuple(_put_aside(path / "attempts")),
+        verified_elsewhere=tuple(_verified_elsewhere(path)),
     )
     contents = [getattr(run, field.name) for field in fields(run) if field.name != "path"]
     if all(content is None or content == () for content in contents):
@@ -90,6 +93,15 @@ def _put_aside(folder: Path) -> Iterator[Verification]:
         verification = _read_record(attempt / "verification.json", Verification)
         if verification is not None:
             yield verification
+
+
+def _verified_elsewhere(folder: Path) -> Iterator[Verification]:
+    """Of the exported model on the devices from the second on."""
+    for number in count(2):
+        verification = _read_record(folder / f"verification-{number}.json", Verification)
+        if verification is None:
+            return
+        yield verification
 
 
 def _read_architecture(path: Path) -> Architecture | None:

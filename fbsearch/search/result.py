@@ -24,6 +24,7 @@ class Finalist:
         val_accuracy: with the supernet's weights, norms recalibrated.
         source: how it was found.
         measured_us: on the device as a whole network, where that was done.
+        measured_elsewhere_us: on the other devices, in the order of their limits.
     """
 
     choices: tuple[int, ...]
@@ -32,6 +33,7 @@ class Finalist:
     val_accuracy: float
     source: Literal["most probable", "sampled"]
     measured_us: float | None = None
+    measured_elsewhere_us: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class SearchResult:
         }
 
     def _finalist(self, finalist: Finalist) -> Mapping[str, Any]:
+        names = [limit.cost.name for limit in self.limits]
         return {
             "choices": list(finalist.choices),
             "names": list(self.space.choice_names(finalist.choices)),
@@ -94,6 +97,7 @@ class SearchResult:
             "measured_us": finalist.measured_us,
             "val_accuracy": finalist.val_accuracy,
             "log_probability": finalist.log_probability,
+            "measured_elsewhere_us": dict(zip(names, finalist.measured_elsewhere_us, strict=False)),
             "source": finalist.source,
             "costs": {limit.cost.name: limit.cost.of(finalist.choices) for limit in self.limits},
         }

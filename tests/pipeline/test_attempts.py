@@ -174,9 +174,11 @@ def test_a_busy_device_is_measured_once_more(tmp_path, monkeypatch):
     told: list[str] = []
     run = Run(load_recipe("quickstart"), tmp_path / "run", progress=False, notify=told.append)
     answers = iter([verification(1.2, is_steady=False), verification(0.9)])
-    monkeypatch.setattr("fbsearch.pipeline.run.run_verification", lambda *args, **kwargs: next(answers))
+    monkeypatch.setattr(
+        "fbsearch.pipeline.run_device.run_verification", lambda *args, **kwargs: next(answers)
+    )
     monkeypatch.setattr(Run, "data", None)
     run.paths.root.mkdir()
-    run._verify()
+    run._stages()["verify"]()
     assert load_verification(run.paths).measured_ms == 0.9
     assert any("measured once more" in line for line in told)

@@ -9,12 +9,10 @@ import pytest
 from fbsearch.architecture import Architecture
 from fbsearch.cli import main
 from fbsearch.costs import count_architecture, file_size_cost, latency_cost, parameter_cost
-from fbsearch.devices import Measurement
 from fbsearch.errors import CheckpointError
-from fbsearch.latency import LatencyTable, TableEntry
+from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.budgets import BudgetSettings, check_budgets, describe_broken
 from fbsearch.spaces import load_space
-from tests.latency.sample_table import sample_table
 
 SPACE = load_space("digits")
 QUICK = [
@@ -30,32 +28,9 @@ QUICK = [
 ]
 
 
-@pytest.fixture
-def table(tmp_path):
-    path = tmp_path / "table.json"
-    sample_table().save(path)
-    return path
-
-
 def search(table, out, *options, budget_ms=10):
     arguments = ["search", "--space", "digits", "--data", "digits", "--limit", 200, "--table", table]
     return [str(part) for part in (*arguments, "--budget-ms", budget_ms, "--out", out, *options, *QUICK)]
-
-
-@pytest.fixture
-def tablet(tmp_path):
-    """A device that is fast where the other one is slow."""
-    table = sample_table()
-    latencies = {key: entry.latency_us for key, entry in table.entries.items()}
-    total = min(latencies.values()) + max(latencies.values())
-    entries = {
-        key: TableEntry.of(Measurement(((round(total - latency, 2),) * 5,) * 8))
-        for key, latency in latencies.items()
-    }
-    device = table.device.model_copy(update={"name": "tablet"})
-    path = tmp_path / "tablet.json"
-    LatencyTable(table.header.model_copy(update={"device": device}), entries).save(path)
-    return path
 
 
 def test_every_finalist_keeps_all_budgets(table, tmp_path, capsys):

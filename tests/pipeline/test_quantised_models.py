@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from fbsearch.cli import main
 from fbsearch.data import load_data
@@ -29,20 +28,9 @@ PREPROCESSING = Preprocessing(16, 1, (0.3,), (0.4,), "NHWC", tuple(map(str, rang
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    space = folder / "space.yaml"
-    fields = {
-        "name": "tiny",
-        "resolution": 8,
-        "in_channels": 1,
-        "num_classes": 10,
-        "stem": {"channels": 8, "stride": 1},
-        "stages": [{"channels": 16, "layers": 2, "stride": 2}],
-        "candidates": ["k3_e3", "skip"],
-    }
-    space.write_text(yaml.safe_dump(fields))
-    load_space(str(space)).decode((0, 0)).save(folder / "tiny.json")
+    load_space(str(tiny_space)).decode((0, 0)).save(folder / "tiny.json")
     train = ["train", str(folder / "tiny.json"), "--data", "digits", "--out", str(folder), "--quiet"]
     settings = ("epochs=12", "batch_size=64", "learning_rate=0.2")
     assert main([*train, *(part for setting in settings for part in ("--set", setting))]) == 0

@@ -7,7 +7,7 @@ import yaml
 
 from fbsearch.errors import RecipeError
 from fbsearch.pipeline import load_recipe, recipe_names
-from fbsearch.pipeline.recipe import apply_overrides, parse_recipe
+from fbsearch.pipeline.recipe import apply_overrides, latency_budget_us, parse_recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -29,26 +29,43 @@ def test_the_imagenet_recipe_is_the_published_schedule():
 
 
 def test_overrides_nest_and_leave_their_source_alone():
-    data = {"a": {"b": 1}, "c": 2}
-    assert apply_overrides(data, ["a.b=[1, 2]", "a.d=x", "e.f=true"]) == {
+    data = {"a": {"b": 1}, "c": 2, "g": [{"h": 1}, 2]}
+    assert apply_overrides(data, ["a.b=[1, 2]", "a.d=x", "e.f=true", "g.0.h=3", "g.1=4"]) == {
         "a": {"b": [1, 2], "d": "x"},
         "c": 2,
         "e": {"f": True},
+        "g": [{"h": 3}, 4],
     }
-    assert data == {"a": {"b": 1}, "c": 2}
+    assert data == {"a": {"b": 1}, "c": 2, "g": [{"h": 1}, 2]}
 
 
-@pytest.mark.parametrize("override", ["a", "=1", "a..b=1", "a=[", "c.d=1"])
+@pytest.mark.parametrize("override", ["a", "=1", "a..b=1", "a=[", "c.d=1", "e.1.f=1", "e.x=1", "e.-1=1"])
 def test_malformed_overrides_are_refused(override):
     with pytest.raises(RecipeError, match="--set"):
-        apply_overrides({"c": 2}, [override])
+        apply_overrides({"c": 2, "e": [{"f": 3}]}, [override])
 
 
 def test_a_budget_is_milliseconds_or_a_share_of_the_range():
-    recipe = load_recipe("quickstart", ["budget_ms=2.5"])
-    assert recipe.budget_us((100.0, 300.0)) == 2500.0
-    recipe = load_recipe("quickstart", ["budget_ms=25%"])
-    assert recipe.budget_us((100.0, 300.0)) == 150.0
+    for given, budget_us in (("2.5", 2500.0), ("25%", 150.0)):
+        budget_ms = load_recipe("quickstart", [f"budget_ms={given}"]).budget_ms
+        assert latency_budget_us(budget_ms, (100.0, 300.0)) == budget_us
+    for refused in ("101%", "five", "-1", "0"):
+        with pytest.raises(RecipeError, match="budget_ms"):
+            load_recipe("quickstart", [f"budget_ms={refused}"])
+
+
+def test_other_devices_have_a_budget_and_a_profile_of_their_own():
+    phone = "{device: {name: phone, threads: 2}, budget_ms: 5, profile: {table: T.json}}"
+    recipe = load_recipe(
+        "quickstart", [f"other_devices=[{phone}]", "other_devices.0.budget_ms=40%", "device.threads=4"]
+    )
+    own, other = recipe.targets
+    assert (own.device.name, own.device.threads, own.budget_ms) == ("local", 4, "45%")
+    assert (other.device.name, other.device.threads, other.budget_ms) == ("phone", 2, "40%")
+    assert other.profile.table == "T.json" and own.profile.table is None
+    assert parse_recipe(yaml.safe_load(recipe.to_yaml()), source="test") == recipe
+    with pytest.raises(RecipeError, match=r"other_devices\.0\.budget_ms"):
+        load_recipe("quickstart", ["other_devices=[{device: {name: phone}}]"])
 
 
 def test_further_budgets_are_quantities_with_units():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-import yaml
 
 from fbsearch.cli import main
 from fbsearch.costs import latency_cost
@@ -14,16 +14,13 @@ from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
 from fbsearch.pipeline.folder import RunRecord
 from tests.latency.sample_table import sample_calibration, sample_table
+from tools import simulated_phone
 
-SPACE = {
-    "name": "tiny",
-    "resolution": 8,
-    "in_channels": 1,
-    "num_classes": 10,
-    "stem": {"channels": 8, "stride": 1},
-    "stages": [{"channels": 16, "layers": 2, "stride": 2}],
-    "candidates": ["k3_e3", "k5_e6", "skip"],
-}
+QUICK = {
+    "confidence": 0.5, "min_rounds": 2, "max_rounds": 2, "round_ms": 5, "target_relative_ci": 0.9,
+    "drift_tolerance": 9.0, "patience_s": 0, "cooldown_s": 0, "initial_sentinel_readings": 1,
+}  # fmt: skip
+
 SMALL = (
     "search.epochs=4",
     "search.warmup_epochs=1",
@@ -38,10 +35,8 @@ SMALL = (
 
 
 @pytest.fixture
-def settings(tmp_path):
-    space = tmp_path / "space.yaml"
-    space.write_text(yaml.safe_dump(SPACE))
-    return [f"space.source={space}", *SMALL]
+def settings(tiny_space):
+    return [f"space.source={tiny_space}", *SMALL]
 
 
 def arguments(settings):
@@ -116,6 +111,33 @@ def test_a_run_is_of_one_precision_throughout(settings, tmp_path, capsys):
     assert {path.name for path in out.glob("model.*")} == {"model.int8.onnx", "model.int8.onnx.json"}
 
 
+@pytest.mark.ci
+def test_a_run_for_two_runtimes_and_a_phone(settings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # for the phone's key
+    out, binary = tmp_path / "run", Path(simulated_phone.__file__).parent / "benchmark_model"
+    definition = {"name": "sim", "kind": "adb", "transport": "tcp", "binary": str(binary), "protocol": QUICK}
+    with simulated_phone.SimulatedPhone(tmp_path / "phone") as phone:
+        phone_file = tmp_path / "sim.yaml"
+        phone_file.write_text(json.dumps(definition | {"address": f"127.0.0.1:{phone.port}"}))
+        others = [
+            {"device": {"name": "local", "runtime": "onnxruntime"}, "budget_ms": 100},
+            {"device": {"name": str(phone_file)}, "budget_ms": 1000},
+        ]
+        settings = [*settings, "export.formats=[]", f"other_devices={json.dumps(others)}"]
+        assert main(["run", "quickstart", "--out", str(out), "--quiet", *arguments(settings)]) == 0
+    capsys.readouterr()
+    first, *checks = (json.loads((out / f"verification{x}.json").read_text()) for x in ("", "-2", "-3"))
+    assert [check["model"] for check in checks] == ["model.onnx", "model.tflite"]
+    assert [check["runtime"] for check in checks] == ["onnxruntime", "tflite"]
+    assert checks[1]["device"] == "Google Pixel 7 Pro" and checks[1]["num_device_samples"] == 4
+    for check, budget in zip(checks, first["budgets"], strict=True):
+        assert check["keeps_budget"] and check["predicted_ms"] > 0 and check["max_abs_diff"] < 1e-3
+        assert budget["source"] == "measured" and budget["value"] == 1000 * check["measured_ms"]
+    assert (out / "launches-3.jsonl").exists() and not (out / "launches.jsonl").exists()
+    page = (out / "report.html").read_text()
+    assert "Google Pixel 7 Pro" in page and "onnxruntime, 1 thread" in page
+
+
 def test_a_dry_run_measures_and_writes_nothing(settings, tmp_path, capsys):
     out = tmp_path / "run"
     command = ["run", "quickstart", "--out", str(out), "--dry-run", "--json", *arguments(settings)]
@@ -148,7 +170,7 @@ def test_a_failed_stage_is_recorded_and_runs_again(settings, tmp_path, monkeypat
 
     run = Run(load_recipe("quickstart", settings), tmp_path / "run", progress=False, notify=lambda line: None)
 
-    def fail() -> None:
+    def fail(device) -> None:
         raise MeasurementError("the device is on fire")
 
     monkeypatch.setattr(run, "_profile", fail)
@@ -164,7 +186,7 @@ def test_a_poor_calibration_is_left_out_with_a_warning(tmp_path, monkeypatch, is
     def refuse(*args, **options):
         raise CalibrationError("whole networks repeat to 16.0% only")
 
-    monkeypatch.setattr("fbsearch.pipeline.run.calibrate_table", refuse)
+    monkeypatch.setattr("fbsearch.pipeline.run_device.calibrate_table", refuse)
     told: list[str] = []
     recipe = load_recipe("quickstart", ["confirm.num_networks=12"])
     run = Run(recipe, tmp_path / "run", progress=False, notify=told.append)
@@ -172,7 +194,7 @@ def test_a_poor_calibration_is_left_out_with_a_warning(tmp_path, monkeypatch, is
     if is_calibrated:
         table = table.with_calibration(sample_calibration(run.space, table, num_networks=6))
     table.save(run.paths.table)
-    run._calibrate()
+    run._stages()["calibrate"]()
     saved = LatencyTable.load(run.paths.table)
     assert saved.calibration == table.calibration and saved.entries == table.entries
     assert saved.warnings == (*table.warnings, "not calibrated: whole networks repeat to 16.0% only")

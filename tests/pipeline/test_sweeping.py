@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -10,11 +9,9 @@ import pytest
 from fbsearch.architecture import Architecture
 from fbsearch.cli import main
 from fbsearch.costs import latency_cost
-from fbsearch.devices import Measurement
 from fbsearch.errors import BudgetError, InvalidInputError
 from fbsearch.pipeline import Run
 from fbsearch.pipeline.sweeping import middle_us, parse_budgets
-from fbsearch.pipeline.verifying import Verification, save_verification
 from fbsearch.reports.pareto import find_dominated
 from fbsearch.search import DnasTask
 from fbsearch.spaces import load_space
@@ -32,13 +29,6 @@ QUICK = [
     "200",
     "--quiet",
 ]
-
-
-@pytest.fixture
-def table(tmp_path):
-    path = tmp_path / "table.json"
-    sample_table().save(path)
-    return path
 
 
 def arguments(table, out, *options):
@@ -126,40 +116,13 @@ def test_bad_input_is_refused_before_anything_is_written(table, tmp_path, capsys
 SMALL = ("search.epochs=3", "search.num_finalists=2", "search.warmup_epochs=1", "confirm.num_networks=0")
 
 
-@pytest.fixture
-def without_device(monkeypatch):
-    """Whole networks take what their tables say and a little more; models are not exported."""
-    latency = latency_cost(SPACE, sample_table())
-
-    def measure(self, architectures):
-        return [Measurement(((1.01 * latency.of(SPACE.encode(one)),) * 5,) * 8) for one in architectures]
-
-    def verify(run):
-        result = json.loads(run.paths.search_result.read_text())
-        winner = result["finalists"][result["chosen"]]
-        fields = {field.name: 0 for field in dataclasses.fields(Verification)}
-        fields |= {
-            "budget_ms": result["budget_us"] / 1000, "predicted_ms": winner["predicted_us"] / 1000,
-            "measured_ms": winner["measured_us"] / 1000, "keeps_budget": True,
-            "test_accuracy": 0.5 + winner["predicted_us"] / 1e5, "rounds_us": (), "budgets": (),
-        }  # fmt: skip
-        save_verification(Verification(**fields), run.paths)
-
-    monkeypatch.setattr("fbsearch.pipeline.whole_networks.WholeNetworkMeter.__call__", measure)
-    monkeypatch.setattr("fbsearch.latency.LatencyTable.check_device", lambda *args: ())
-    monkeypatch.setattr(Run, "_train", lambda run: None)
-    monkeypatch.setattr(Run, "_export", lambda run: None)
-    monkeypatch.setattr(Run, "_verify", verify)
-    monkeypatch.setattr("fbsearch.pipeline.run.write_report", lambda folder: folder / "report.html")
-
-
 def run_arguments(table, out, *options):
     settings = [f"profile.table={table}", "data.limit=200", "search.batch_size=16", *SMALL]
     parts = ["run", "quickstart", "--out", out, "--quiet", *options]
     return [str(part) for part in (*parts, *(x for one in settings for x in ("--set", one)))]
 
 
-def test_a_run_over_several_budgets_searches_once(table, tmp_path, capsys, monkeypatch, without_device):
+def test_a_run_over_several_budgets_searches_once(table, tmp_path, capsys, monkeypatch, untrained):
     out = tmp_path / "sweep"
     command = run_arguments(table, out, "--budgets", "40,80%")
     epochs = []
@@ -189,9 +152,7 @@ def test_a_run_over_several_budgets_searches_once(table, tmp_path, capsys, monke
     assert "verify: done before" in capsys.readouterr().err
 
 
-def test_a_budget_that_is_not_kept_does_not_stop_the_others(
-    table, tmp_path, capsys, monkeypatch, without_device
-):
+def test_a_budget_that_is_not_kept_does_not_stop_the_others(table, tmp_path, capsys, monkeypatch, untrained):
     execute = Run.execute
 
     def failing(run, *, resume):
@@ -207,7 +168,7 @@ def test_a_budget_that_is_not_kept_does_not_stop_the_others(
     assert len(json.loads((out / "pareto.json").read_text())["architectures"]) == 2
 
 
-def test_a_budget_below_the_space_is_refused_before_the_search(table, tmp_path, capsys, without_device):
+def test_a_budget_below_the_space_is_refused_before_the_search(table, tmp_path, capsys, untrained):
     out = tmp_path / "sweep"
     assert main(run_arguments(table, out, "--budgets", "0.00001,5ms")) == 2
     assert "below the cheapest" in capsys.readouterr().err

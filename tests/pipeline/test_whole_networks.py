@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fbsearch.costs import latency_cost
+from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.devices import Measurement
 from fbsearch.errors import BudgetError
 from fbsearch.latency import LatencyTable
+from fbsearch.pipeline.choosing import FinalistMeter, choose_measured
 from fbsearch.pipeline.recipe import ConfirmSettings
-from fbsearch.pipeline.searching import choose_measured
 from fbsearch.pipeline.whole_networks import Recalibration, designed_table
-from fbsearch.search import Finalist
+from fbsearch.search import Finalist, Limit
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_calibration, sample_table
 
@@ -75,11 +75,16 @@ class FakeSearch:
     factor: float
     latency: float = 1.0
     measured: list[tuple[int, ...]] = field(default_factory=list)
+    limits: tuple[Limit, ...] = ()
     task = SimpleNamespace(space=SimpleNamespace(decode=lambda choices: choices))
 
     def finalists(self, bound_us, *, excluded=()) -> list[Finalist]:
         predicted = [one * self.latency for one in self.predicted_us]
-        within = [i for i, one in enumerate(predicted) if one <= bound_us and (i,) not in excluded]
+        within = [
+            i
+            for i, one in enumerate(predicted)
+            if one <= bound_us and (i,) not in excluded and all(limit.admits((i,)) for limit in self.limits)
+        ]
         if not within:
             raise BudgetError("below the cheapest")
         slowest_first = sorted(within, key=lambda i: -predicted[i])[:2]
@@ -101,7 +106,9 @@ class FakeSearch:
 
 def test_measured_finalists_over_the_budget_give_way_to_faster_ones():
     search = FakeSearch([50.0, 70.0, 80.0, 90.0, 95.0], factor=1.3)
-    winner = choose_measured(search, 100.0, measure=search.measure, settings=ConfirmSettings(margin=0.03))
+    winner = choose_measured(
+        search, 100.0, meters=[FinalistMeter(search.measure)], settings=ConfirmSettings(margin=0.03)
+    )
     assert winner.measured_us == pytest.approx(91.0)  # 70 predicted: the slowest that keeps 97
     assert len(set(search.measured)) == len(search.measured)  # nothing is measured twice
 
@@ -109,7 +116,7 @@ def test_measured_finalists_over_the_budget_give_way_to_faster_ones():
 def test_no_finalist_within_the_budget_is_an_error_with_what_was_measured():
     search = FakeSearch([99.0, 100.0], factor=2.0)
     with pytest.raises(BudgetError):
-        choose_measured(search, 100.0, measure=search.measure, settings=ConfirmSettings())
+        choose_measured(search, 100.0, meters=[FinalistMeter(search.measure)], settings=ConfirmSettings())
 
 
 def test_what_was_measured_moves_the_predictions_and_what_was_over_is_put_aside():
@@ -120,7 +127,10 @@ def test_what_was_measured_moves_the_predictions_and_what_was_over_is_put_aside(
         return search.factor
 
     winner = choose_measured(
-        search, 100.0, measure=search.measure, settings=ConfirmSettings(margin=0.03), recalibrate=recalibrate
+        search,
+        100.0,
+        meters=[FinalistMeter(search.measure, recalibrate)],
+        settings=ConfirmSettings(margin=0.03),
     )
     assert winner.measured_us == pytest.approx(91.0) == winner.predicted_us
     assert [set(known) for known in told] == [{(5,), (4,)}, {(5,), (4,), (2,), (1,)}]
@@ -129,7 +139,7 @@ def test_what_was_measured_moves_the_predictions_and_what_was_over_is_put_aside(
 def test_a_calibration_that_learns_nothing_still_takes_the_next_best():
     search = FakeSearch([60.0, 70.0, 80.0, 90.0, 95.0], factor=1.3)
     winner = choose_measured(
-        search, 100.0, measure=search.measure, settings=ConfirmSettings(), recalibrate=lambda known: 1.0
+        search, 100.0, meters=[FinalistMeter(search.measure, lambda known: 1.0)], settings=ConfirmSettings()
     )
     assert winner.measured_us == pytest.approx(91.0)
     assert len(set(search.measured)) == len(search.measured) == 4
@@ -139,20 +149,52 @@ def test_a_space_without_a_network_in_the_budget_is_exhausted_and_said_so():
     search = FakeSearch([90.0, 95.0, 99.0], factor=1.3)
     with pytest.raises(BudgetError, match=r"none of 3 finalists keeps.*the fastest took 0\.117 ms"):
         choose_measured(
-            search, 100.0, measure=search.measure, settings=ConfirmSettings(), recalibrate=lambda known: 1.0
+            search,
+            100.0,
+            meters=[FinalistMeter(search.measure, lambda known: 1.0)],
+            settings=ConfirmSettings(),
         )
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_finalists_keep_the_budget_of_every_device(learns):
+    latencies_us = [50.0, 60.0, 70.0, 80.0, 90.0]
+    tablet = AdditiveCost("latency_us on tablet", 0.0, np.array([latencies_us]))
+    slower = AdditiveCost("latency_us on tablet", 0.0, 1.3 * np.array([latencies_us]))
+    search = FakeSearch(latencies_us, factor=1.0, limits=(Limit(tablet, 92.0),))
+    meters = [
+        FinalistMeter(search.measure),
+        FinalistMeter(
+            lambda networks: [measured_as(slower.of(choices)) for choices in networks],
+            (lambda known: slower) if learns else None,
+        ),
+    ]
+    winner = choose_measured(search, 100.0, meters=meters, settings=ConfirmSettings(margin=0.0))
+    assert winner.choices == (2,) and winner.measured_us == pytest.approx(70.0)
+    assert winner.measured_elsewhere_us == (pytest.approx(91.0),)
+    assert set(search.measured) == {(4,), (3,), (2,), (1,)}
+
+
+def test_the_device_that_no_finalist_keeps_up_with_is_named():
+    tablet = AdditiveCost("latency_us on tablet", 0.0, np.array([[50.0, 60.0]]))
+    search = FakeSearch([50.0, 60.0], factor=1.0, limits=(Limit(tablet, 100.0),))
+    meters = [
+        FinalistMeter(search.measure),
+        FinalistMeter(lambda networks: [measured_as(2e3)] * len(networks)),
+    ]
+    with pytest.raises(BudgetError, match=r"0\.1 ms \(the .* and 0\.1 ms on tablet \(the fastest took 2 ms"):
+        choose_measured(search, 100.0, meters=meters, settings=ConfirmSettings())
 
 
 @pytest.mark.parametrize("learns", [True, False])
 def test_an_exported_model_over_the_budget_makes_way(learns):
     search = FakeSearch([50.0, 60.0, 70.0, 80.0, 90.0], factor=1.05)
+    recalibrate = (lambda known: search.factor) if learns else None
     winner = choose_measured(
         search,
         90.0,
-        measure=search.measure,
+        meters=[FinalistMeter(search.measure, recalibrate, {(3,): measured_as(95.0)})],
         settings=ConfirmSettings(margin=0.0),
-        recalibrate=(lambda known: search.factor) if learns else None,
-        exported={(3,): measured_as(95.0)},
     )
     assert winner.measured_us == pytest.approx(73.5)
     assert (3,) not in search.measured

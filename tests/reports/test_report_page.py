@@ -114,6 +114,24 @@ def test_shows_every_part(run: Path, whole: SampleRun) -> None:
     assert "missing" not in page.text
 
 
+def test_several_devices_stand_side_by_side(run: Path) -> None:
+    tablet = "latency_us on tablet (onnxruntime, 2 threads, fp32)"
+    first = json.loads((run / "verification.json").read_text())
+    changes = {"device": "tablet", "runtime": "onnxruntime", "threads": 2, "precision": "fp32"}
+    edit(run / "verification.json", budgets=[
+        {"cost": tablet, "bound": 90.0, "value": 80.0, "source": "measured", "is_kept": True},
+        {"cost": "num_params", "bound": 50_000, "value": 41_234, "source": "counted", "is_kept": True},
+    ])  # fmt: skip
+    second = first | changes | {"budget_ms": 0.09, "predicted_ms": 0.085, "measured_ms": 0.08}
+    (run / "verification-2.json").write_text(json.dumps(second))
+    text = report(run).text
+    devices = text[text.index("Devices") :]
+    assert "AMD EPYC" in devices and "tflite, 1 thread" in devices
+    assert "onnxruntime, 2 threads, fp32" in devices
+    assert "0.090 ms 0.085 ms 0.080 ms yes" in devices
+    assert "Parameters" in text and tablet.removeprefix("latency_us on ") not in text
+
+
 def test_needs_nothing_from_outside(run: Path) -> None:
     page = report(run)
     text = (run / "report.html").read_text()

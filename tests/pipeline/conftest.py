@@ -1,0 +1,125 @@
+"""A tiny space, tables of invented numbers, and runs that need no device."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fbsearch.architecture import Architecture
+from fbsearch.costs import latency_cost
+from fbsearch.devices import Measurement
+from fbsearch.latency import LatencyTable, TableEntry
+from fbsearch.pipeline import Run
+from fbsearch.pipeline.attempts import load_attempts
+from fbsearch.pipeline.budgets import check_budgets
+from fbsearch.pipeline.run_device import RunDevice
+from fbsearch.pipeline.verifying import Verification, load_verification, run_latencies
+from fbsearch.spaces import load_space
+from tests.latency.sample_table import sample_table
+
+TINY = {
+    "name": "tiny",
+    "resolution": 8,
+    "in_channels": 1,
+    "num_classes": 10,
+    "stem": {"channels": 8, "stride": 1},
+    "stages": [{"channels": 16, "layers": 2, "stride": 2}],
+    "candidates": ["k3_e3", "k5_e6", "skip"],
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_space(tmp_path_factory) -> Path:
+    """The definition of a space of two layers, three candidates each."""
+    path = tmp_path_factory.mktemp("space") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    """Of the digits space."""
+    path = tmp_path / "table.json"
+    sample_table().save(path)
+    return path
+
+
+@pytest.fixture
+def tablet(tmp_path) -> Path:
+    """Of a device that is fast where the other one is slow."""
+    table = sample_table()
+    latencies = {key: entry.latency_us for key, entry in table.entries.items()}
+    total = min(latencies.values()) + max(latencies.values())
+    entries = {
+        key: TableEntry.of(Measurement(((round(total - latency, 2),) * 5,) * 8))
+        for key, latency in latencies.items()
+    }
+    device = table.device.model_copy(update={"name": "tablet"})
+    path = tmp_path / "tablet.json"
+    LatencyTable(table.header.model_copy(update={"device": device}), entries).save(path)
+    return path
+
+
+@dataclass
+class FakeVerifications:
+    """In place of exporting a model and measuring it: it takes a little more than its table says.
+
+    Args:
+        shares: of its budget that the n-th exported model (from 0) takes on the device of a number instead.
+        sizes: bytes of the n-th exported model's file.
+    """
+
+    shares: dict[tuple[int, int], float] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)
+
+    def __call__(self, model, *, paths, number=1, **kwargs) -> Verification:
+        index = len(load_attempts(paths))
+        model.write_bytes(b"0" * self.sizes.get(index, 1000))
+        known = run_latencies(paths, number)
+        measured_ms = 1.01 * known["predicted_ms"]
+        if (index, number) in self.shares:
+            measured_ms = self.shares[index, number] * known["budget_ms"]
+        others = [load_verification(paths, other) for other in paths.verified_devices() if other != 1]
+        checks = check_budgets(
+            paths.search_result,
+            Architecture.load(paths.architecture),
+            model,
+            [1000 * one.measured_ms for one in others],
+        )
+        fields = {one.name: 0 for one in dataclasses.fields(Verification)}
+        fields |= known | {
+            "measured_ms": measured_ms,
+            "rounds_us": ((1000 * measured_ms,) * 5,) * 8,
+            "keeps_budget": measured_ms <= known["budget_ms"],
+            "is_steady": True,
+            "test_accuracy": 0.5 + known["predicted_ms"] / 100,
+            "file_size_bytes": model.stat().st_size,
+            "budgets": checks if number == 1 else (),
+        }
+        return Verification(**fields)
+
+
+@pytest.fixture
+def untrained(monkeypatch) -> FakeVerifications:
+    """Runs whose networks take on each device what its table says and a little more, and are not trained."""
+    space = load_space("digits")
+
+    def measuring(device):
+        def measure(architectures):
+            latency = latency_cost(space, LatencyTable.load(device.table), plain=True)
+            return [Measurement(((1.01 * latency.of(space.encode(one)),) * 5,) * 8) for one in architectures]
+
+        return measure
+
+    fake = FakeVerifications()
+    monkeypatch.setattr(RunDevice, "_measure", property(measuring))
+    monkeypatch.setattr("fbsearch.latency.LatencyTable.check_device", lambda *args: ())
+    monkeypatch.setattr(Run, "_train", lambda run: None)
+    monkeypatch.setattr(Run, "_export", lambda run: None)
+    monkeypatch.setattr("fbsearch.pipeline.run_device.run_verification", fake)
+    monkeypatch.setattr("fbsearch.pipeline.run.write_report", lambda folder: folder / "report.html")
+    return fake
