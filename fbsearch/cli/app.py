@@ -11,6 +11,7 @@ from fbsearch.cli.options import (
     Data,
     DeviceName,
     DeviceNames,
+    DryRun,
     HeadChannels,
     Jobs,
     Json,
@@ -98,9 +99,7 @@ def profile(
     ] = 0,
     settings: Set = None,
     keep: Keep = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")
-    ] = False,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -144,9 +143,7 @@ def calibrate(
     seed: Seed = 0,
     jobs: Jobs = None,
     settings: Set = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")
-    ] = False,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

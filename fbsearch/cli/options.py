@@ -50,6 +50,7 @@ WidthMultiplier = Annotated[float | None, typer.Option("--width-multiplier", hel
 HeadChannels = Annotated[
     int | None, typer.Option("--head-channels", min=0, help="Another width of the head.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and how long it may take.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Conversions side by side.")]
 Networks = Annotated[int, typer.Option("--networks", "-n", min=1, help="Whole networks to measure.")]
 TableFile = Annotated[Path, typer.Argument(help="The table.")]

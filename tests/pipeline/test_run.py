@@ -120,10 +120,15 @@ def test_a_run_for_two_runtimes_and_a_phone(settings, tmp_path, capsys, monkeypa
         phone_file = tmp_path / "sim.yaml"
         phone_file.write_text(json.dumps(definition | {"address": f"127.0.0.1:{phone.port}"}))
         others = [
-            {"device": {"name": "local", "runtime": "onnxruntime"}, "budget_ms": 100},
+            {
+                "device": {"name": "local", "runtime": "onnxruntime"},
+                "budget_ms": 100,
+                "profile": {"protocol": QUICK},
+            },
             {"device": {"name": str(phone_file)}, "budget_ms": 1000},
         ]
-        settings = [*settings, "export.formats=[]", f"other_devices={json.dumps(others)}"]
+        quick = ["export.formats=[]", "budget_ms=100", f"profile.protocol={json.dumps(QUICK)}"]
+        settings = [*settings, *quick, f"other_devices={json.dumps(others)}"]
         assert main(["run", "quickstart", "--out", str(out), "--quiet", *arguments(settings)]) == 0
     capsys.readouterr()
     first, *checks = (json.loads((out / f"verification{x}.json").read_text()) for x in ("", "-2", "-3"))
