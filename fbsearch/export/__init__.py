@@ -6,13 +6,23 @@ from fbsearch.export.formats import ModelFormat, export_model, format_of
 from fbsearch.export.onnx import export_onnx
 from fbsearch.export.operators import conversions, convert_operators
 from fbsearch.export.parallel import in_processes
-from fbsearch.export.precisions import convert_precision, precision_path, random_inputs
-from fbsearch.export.sidecar import Preprocessing, Sidecar, read_sidecar, sidecar_path, write_sidecar
+from fbsearch.export.precisions import WEIGHT_LEVELS, convert_precision, precision_path, random_inputs
+from fbsearch.export.sidecar import (
+    FineTuning,
+    Preprocessing,
+    Sidecar,
+    read_sidecar,
+    sha256_of,
+    sidecar_path,
+    write_sidecar,
+)
 from fbsearch.export.tflite import export_tflite
 
 __all__ = [
+    "WEIGHT_LEVELS",
     "Agreement",
     "ConversionCache",
+    "FineTuning",
     "ModelFormat",
     "Preprocessing",
     "Sidecar",
@@ -28,6 +38,7 @@ __all__ = [
     "precision_path",
     "random_inputs",
     "read_sidecar",
+    "sha256_of",
     "sidecar_path",
     "write_sidecar",
 ]

@@ -21,6 +21,10 @@ _QUANTISERS: dict[ModelFormat, Callable[[Path, Precision, FloatArray, Path], Non
     "onnx": quantise_onnx,
 }
 
+WEIGHT_LEVELS: dict[ModelFormat, int] = {"tflite": 127, "onnx": 64}
+"""Steps from 0 to a channel's largest weight in int8; 7 bits in ONNX, see
+:mod:`fbsearch.export.onnx_precisions`."""
+
 _RANDOM_INPUTS = 4
 """What latency takes: it does not depend on the values, so a few suffice to set every scale."""
 

@@ -54,6 +54,31 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class FineTuning:
+    """What a fine-tuning with fake quantisation came to; accuracies are on the same validation images.
+
+    Args:
+        epochs: of the fine-tuning.
+        fp32_accuracy: of the trained network, in fp32.
+        before: of the file made from it.
+        after: of the file made from the fine-tuned network.
+        num_samples: validation images.
+        is_kept: whether the second file is the better one, and so the model; else the first is.
+        weights: of the fine-tuned network, beside the model, as a relative path.
+        weights_sha256: of that file.
+    """
+
+    epochs: int
+    fp32_accuracy: float
+    before: float
+    after: float
+    num_samples: int
+    is_kept: bool
+    weights: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
 class Sidecar:
     """The content of a model's sidecar.
 
@@ -65,6 +90,7 @@ class Sidecar:
         precision: of the model; its inputs and outputs are float32 in any.
         size_bytes: of the model file.
         num_calibration_images: training images that set the ranges of int8's activations.
+        finetuning: None where there was none.
     """
 
     architecture: str
@@ -74,6 +100,7 @@ class Sidecar:
     precision: Precision
     size_bytes: int
     num_calibration_images: int
+    finetuning: FineTuning | None = None
 
 
 def sidecar_path(model: Path) -> Path:
@@ -92,6 +119,7 @@ def write_sidecar(
     architecture: str,
     precision: Precision = "fp32",
     num_calibration_images: int = 0,
+    finetuning: FineTuning | None = None,
 ) -> Sidecar:
     """Write the sidecar of an existing model file beside it, atomically.
 
@@ -102,11 +130,12 @@ def write_sidecar(
         sidecar = Sidecar(
             architecture,
             preprocessing,
-            _sha256(model),
+            sha256_of(model),
             fbsearch.__version__,
             precision,
             model.stat().st_size,
             num_calibration_images,
+            finetuning,
         )
         write_json(sidecar_path(model), {"format": FORMAT, "version": VERSION, **asdict(sidecar)})
     except OSError as error:
@@ -122,7 +151,7 @@ def read_sidecar(model: Path) -> Sidecar:
     """
     path = sidecar_path(model)
     try:
-        data, sha256 = read_json(path), _sha256(model)
+        data, sha256 = read_json(path), sha256_of(model)
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ExportError(
             f"{model}: cannot read the model with its sidecar {path.name} ({error}); "
@@ -160,6 +189,7 @@ def _parse(data: Any, path: Path, model: Path) -> Sidecar:
             precision=_precision(data.get("precision", "fp32")),
             size_bytes=int(data.get("size_bytes", model.stat().st_size)),
             num_calibration_images=int(data.get("num_calibration_images", 0)),
+            finetuning=_finetuning(data.get("finetuning")),
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ExportError(f"{path}: the sidecar is damaged ({error!r}); export the model again") from error
@@ -172,5 +202,21 @@ def _precision(name: Any) -> Precision:
     raise ValueError(f"precision {name!r}")
 
 
-def _sha256(path: Path) -> str:
+def _finetuning(fields: Any) -> FineTuning | None:
+    if fields is None:
+        return None
+    return FineTuning(
+        epochs=int(fields["epochs"]),
+        fp32_accuracy=float(fields["fp32_accuracy"]),
+        before=float(fields["before"]),
+        after=float(fields["after"]),
+        num_samples=int(fields["num_samples"]),
+        is_kept=bool(fields["is_kept"]),
+        weights=str(fields["weights"]),
+        weights_sha256=str(fields["weights_sha256"]),
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -4,13 +4,17 @@ from fbsearch.train.acceleration import Precision, make_accelerator, seeded
 from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.checkpoint import load_state, save_state
 from fbsearch.train.child import TrainResult, make_optimizer, train_network
-from fbsearch.train.loop import Report, Task, read_metrics, run_epochs
+from fbsearch.train.fake_quantisation import FakeQuantisation
+from fbsearch.train.finetuning import finetune_network, finetuning_settings
+from fbsearch.train.loop import CHECKPOINT, Report, Task, read_metrics, run_epochs
 from fbsearch.train.memory import large_pages
 from fbsearch.train.metrics import Metrics, evaluate
 from fbsearch.train.schedule import cosine_rate
 from fbsearch.train.settings import TrainSettings
 
 __all__ = [
+    "CHECKPOINT",
+    "FakeQuantisation",
     "Metrics",
     "Precision",
     "Report",
@@ -20,6 +24,8 @@ __all__ = [
     "WeightAverage",
     "cosine_rate",
     "evaluate",
+    "finetune_network",
+    "finetuning_settings",
     "large_pages",
     "load_state",
     "make_accelerator",
