@@ -282,7 +282,8 @@ def train(
 
 @app.command(
     epilog="Examples: fbsearch export RUN --to model.tflite; "
-    "fbsearch export RUN --to RUN/model.tflite --precision int8"
+    "fbsearch export RUN --to RUN/model.tflite --precision int8; "
+    "fbsearch export RUN --to RUN/model.tflite --precision int8 --finetune-epochs 3"
 )
 def export(
     source: Annotated[Path, typer.Argument(help="A run's folder, or a weights file within one.")],
@@ -293,16 +294,35 @@ def export(
     calibration_images: Annotated[
         int, typer.Option("--calibration-images", min=1, help="Training images that set int8's ranges.")
     ] = 128,
+    finetune_epochs: Annotated[
+        int,
+        typer.Option(
+            "--finetune-epochs", min=0, help="Of an integer model that loses over a point; 0: never."
+        ),
+    ] = 0,
+    settings: Set = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Convert a trained network to TFLite or ONNX, with its preprocessing beside it.
 
     In another precision than fp32 the file is named by it: --to model.tflite --precision int8 writes
-    model.int8.tflite.
+    model.int8.tflite. With --finetune-epochs, an integer model that loses more than a point of accuracy on
+    the validation images is trained on with its rounding, and the better file is kept. --set takes settings
+    of that, such as --set max_accuracy_drop=0.005.
     """
     from fbsearch.cli.stages import export_run
 
-    export_run(source, to, precision=precision, calibration_images=calibration_images, as_json=as_json)
+    export_run(
+        source,
+        to,
+        precision=precision,
+        calibration_images=calibration_images,
+        finetune_epochs=finetune_epochs,
+        overrides=settings or [],
+        quiet=quiet,
+        as_json=as_json,
+    )
 
 
 @app.command(

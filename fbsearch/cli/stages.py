@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes, load_splits
 from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
-from fbsearch.pipeline.recipe import DataSettings, VerifySettings, settings_from, validate_settings
+from fbsearch.pipeline.recipe import (
+    DataSettings,
+    FinetuneSettings,
+    VerifySettings,
+    settings_from,
+    validate_settings,
+)
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import run_verification, save_verification_of
 from fbsearch.spaces import LayerwiseSpace, load_architecture, load_space
@@ -159,11 +166,30 @@ def train_architecture(
     notify(f"{paths.weights}: test accuracy {result.test.top1:.2%}")
 
 
-def export_run(source: Path, model: Path, *, precision: str, calibration_images: int, as_json: bool) -> None:
-    """Convert a trained network."""
+def export_run(
+    source: Path,
+    model: Path,
+    *,
+    precision: str,
+    calibration_images: int,
+    finetune_epochs: int,
+    overrides: Sequence[str],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Convert a trained network, and fine-tune it for an integer model where asked to."""
     chosen = checked_precision(precision)
     model = precision_path(model, chosen)
-    sidecar = run_export(source, model, precision=chosen, calibration_images=calibration_images)
+    settings = [f"epochs={finetune_epochs}", *overrides]
+    sidecar = run_export(
+        source,
+        model,
+        precision=chosen,
+        calibration_images=calibration_images,
+        finetune=settings_from(FinetuneSettings, settings, source="fine-tuning"),
+        progress=show_progress(quiet),
+        notify=notify,
+    )
     if as_json:
         print_json(
             {
@@ -172,6 +198,7 @@ def export_run(source: Path, model: Path, *, precision: str, calibration_images:
                 "size_bytes": sidecar.size_bytes,
                 "precision": sidecar.precision,
                 "num_calibration_images": sidecar.num_calibration_images,
+                "finetuning": None if sidecar.finetuning is None else asdict(sidecar.finetuning),
             }
         )
         return

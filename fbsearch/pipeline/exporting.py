@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,13 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fbsearch.data import DataSplits
-from fbsearch.export import Sidecar, convert_precision, export_model, format_of, write_sidecar
+from fbsearch.errors import ExportError
+from fbsearch.export import FineTuning, Sidecar, convert_precision, export_model, format_of, write_sidecar
+from fbsearch.files import atomic_path
 from fbsearch.nn import Network, load_network
+from fbsearch.pipeline.finetuning import Finetuner, check_finetuning, finetuning_folder
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, calibration_inputs
+from fbsearch.pipeline.recipe import FinetuneSettings
 from fbsearch.precision import Precision
 
 LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW"}
+
+NEVER = FinetuneSettings(epochs=0)
+"""No fine-tuning, and no look at the accuracy."""
 
 
 def find_run(source: Path) -> RunPaths:
@@ -37,7 +47,10 @@ def run_export(
     *,
     precision: Precision = "fp32",
     calibration_images: int = 128,
+    finetune: FinetuneSettings = NEVER,
     data: DataSplits | None = None,
+    progress: bool = False,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> Sidecar:
     """Write ``model`` (its suffix names the format) and its sidecar from a run's trained network.
 
@@ -46,13 +59,18 @@ def run_export(
         model: the file to write.
         precision: of the file.
         calibration_images: training images from which int8 takes the ranges of activations.
-        data: that holds them; None loads what the run was trained on, for int8.
+        finetune: when and how an integer model that loses accuracy is fine-tuned.
+        data: of the training; None loads them, where they are needed.
+        progress: show that of a fine-tuning.
+        notify: told in one line what became of it.
 
     Raises:
+        InvalidInputError: if the precision cannot be fine-tuned, and ``finetune`` asks for it.
         CheckpointError: if the run lacks something or its weights do not fit.
-        DataError: if the calibration images cannot be loaded.
+        DataError: if the images cannot be loaded.
         ExportError: if the network cannot be converted.
     """
+    check_finetuning(finetune, precision)
     model_format = format_of(model)
     paths = find_run(source)
     weights = paths.weights if source.is_dir() else source
@@ -61,20 +79,53 @@ def run_export(
     preprocessing = inputs.preprocessing(LAYOUTS[model_format])
     images = np.zeros((0, *_input_shape(network)), np.float32)
     if precision == "int8":
-        images = calibration_inputs(
-            (data or inputs.load_data()).train, preprocessing, count=calibration_images, seed=inputs.seed
+        data = data or inputs.load_data()
+        images = calibration_inputs(data.train, preprocessing, count=calibration_images, seed=inputs.seed)
+    export = partial(_export, precision=precision, images=images)
+    finetuning: FineTuning | None = None
+    if finetune.epochs:
+        finetuner = Finetuner(
+            settings=finetune,
+            precision=precision,
+            calibration=images,
+            preprocessing=preprocessing,
+            data=data or inputs.load_data(),
+            paths=paths,
+            folder=finetuning_folder(model),
+            seed=inputs.seed,
+            progress=progress,
+            notify=notify,
         )
-    _export(network, precision, images, model)
+        finetuning = _export_improved(network, model, export, finetuner)
+    else:
+        export(network, model)
     return write_sidecar(
         model,
         preprocessing,
         architecture=network.architecture.name,
         precision=precision,
         num_calibration_images=len(images),
+        finetuning=finetuning,
     )
 
 
-def _export(network: Network, precision: Precision, images: NDArray[np.float32], model: Path) -> None:
+def _export_improved(
+    network: Network, model: Path, export: Callable[[Network, Path], None], finetuner: Finetuner
+) -> FineTuning | None:
+    """Export, fine-tune if need be, and only then put the better file in its place."""
+    with TemporaryDirectory() as folder:
+        exported = Path(folder) / model.name
+        export(network, exported)
+        finetuning = finetuner.improve(exported, network, export)
+        try:
+            with atomic_path(model) as temporary:
+                shutil.copyfile(exported, temporary)
+        except OSError as error:
+            raise ExportError(f"{model}: the model cannot be written: {error}") from error
+    return finetuning
+
+
+def _export(network: Network, model: Path, *, precision: Precision, images: NDArray[np.float32]) -> None:
     shape = _input_shape(network)
     if precision == "fp32":
         export_model(network, shape, model)

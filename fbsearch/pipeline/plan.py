@@ -10,6 +10,7 @@ from fbsearch.data import DataSplits
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
+from fbsearch.pipeline.recipe import FinetuneSettings
 from fbsearch.pipeline.run_device import RunDevice
 from fbsearch.spaces import LayerwiseSpace
 
@@ -57,12 +58,19 @@ def plan_run(
         PlannedStage("train", f"{recipe.train.epochs} epochs, {images}", ("train/", "weights.safetensors")),
         PlannedStage(
             "export",
-            f"to {' and '.join(dict.fromkeys(model.suffix[1:] for model in models))}",
+            f"to {' and '.join(dict.fromkeys(model.suffix[1:] for model in models))}"
+            f"{_finetuning(recipe.export.finetune)}",
             tuple(model.name for model in models),
         ),
         *(_verify(device, data) for device in devices[::-1]),
         PlannedStage("report", "one page", ("report.html",)),
     ]
+
+
+def _finetuning(settings: FinetuneSettings) -> str:
+    if not settings.epochs:
+        return ""
+    return f", fine-tuned (epochs: {settings.epochs}) if over {settings.max_accuracy_drop:.2%} are lost"
 
 
 def _describe(device: RunDevice) -> str:

@@ -163,16 +163,35 @@ class ConfirmSettings(_Model):
         return value
 
 
+class FinetuneSettings(_Model):
+    """Fine-tuning with fake quantisation, of int8 models that lose too much accuracy.
+
+    Args:
+        epochs: how many; 0 for never, without a look at the accuracy.
+        max_accuracy_drop: of the file against the network in fp32, on the validation images; what loses no
+            more is left as it is.
+        learning_rate_share: of the training's highest learning rate, from which it falls to zero.
+        num_samples: validation images to judge by; None for all.
+    """
+
+    epochs: Annotated[int, Field(ge=0)] = 0
+    max_accuracy_drop: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    learning_rate_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    num_samples: Annotated[int, Field(ge=1)] | None = 2000
+
+
 class ExportSettings(_Model):
     """Which model files, besides the one of the device's runtime; all in the device's precision.
 
     Args:
         formats: of the files.
         calibration_images: training images from which int8 takes the ranges of activations.
+        finetune: of int8 models that lose too much.
     """
 
     formats: tuple[Literal["tflite", "onnx"], ...] = ("tflite", "onnx")
     calibration_images: Annotated[int, Field(ge=1)] = 128
+    finetune: FinetuneSettings = FinetuneSettings()
 
 
 class VerifySettings(_Model):

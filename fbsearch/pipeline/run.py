@@ -14,7 +14,8 @@ from fbsearch.errors import CheckpointError, FbsearchError
 from fbsearch.files import parse_yaml, write_text
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.attempts import finish_putting_aside, load_attempts, put_aside
-from fbsearch.pipeline.exporting import run_export
+from fbsearch.pipeline.exporting import NEVER, run_export
+from fbsearch.pipeline.finetuning import INTEGERS, check_finetuning
 from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
 from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
 from fbsearch.pipeline.judging import describe_excess, is_kept, judge
@@ -76,9 +77,11 @@ class Run:
         Raises:
             CheckpointError: if the folder holds another run, or one and ``resume`` is false.
             BudgetError: if no exported model, as measured, keeps the budgets; the report is written.
+            InvalidInputError: if the recipe asks for a fine-tuning that cannot be.
             FbsearchError: as the stages raise them.
         """
         processes = PartialState()
+        self._check_finetuning(processes.num_processes)
         if processes.is_main_process:
             self._prepare(resume)
             finish_putting_aside(self.paths, RunRecord(self.paths, seed=self.recipe.seed))
@@ -136,6 +139,7 @@ class Run:
 
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
+        self._check_finetuning(num_processes=1)
         return plan_run(self._devices, self.space, self.data, self._models)
 
     def measure_table(self, *, resume: bool) -> None:
@@ -191,6 +195,14 @@ class Run:
             "export": self._export,
             **{device.stage("verify"): partial(self._verify, device) for device in self._devices[::-1]},
         }
+
+    def _check_finetuning(self, num_processes: int) -> None:
+        """Refuse a fine-tuning that no device's model can have, or that several processes would share."""
+        precisions = [device.settings.device.precision for device in self._devices]
+        integers = [precision for precision in precisions if precision in INTEGERS]
+        check_finetuning(
+            self.recipe.export.finetune, (integers or precisions)[0], num_processes=num_processes
+        )
 
     def _prepare(self, resume: bool) -> None:
         """Claim the folder, or make sure that it holds this very run."""
@@ -277,12 +289,16 @@ class Run:
     def _export(self) -> None:
         precisions = {device.model: device.settings.device.precision for device in self._devices}
         for model in self._models:
+            precision = precisions.get(model, self.recipe.device.precision)
             run_export(
                 self.paths.root,
                 model,
-                precision=precisions.get(model, self.recipe.device.precision),
+                precision=precision,
                 calibration_images=self.recipe.export.calibration_images,
+                finetune=self.recipe.export.finetune if precision in INTEGERS else NEVER,
                 data=self.data,
+                progress=self._progress,
+                notify=lambda line: self._notify(f"export: {line}"),
             )
             self._notify(f"export: {model} ({model.stat().st_size / 1024:.0f} KiB)")
 

@@ -9,11 +9,19 @@ import torch
 from fbsearch.architecture import Architecture
 from fbsearch.costs import count_architecture
 from fbsearch.data import Augmentation, DataSplits
+from fbsearch.errors import CheckpointError
 from fbsearch.files import write_json
 from fbsearch.nn import Network, load_weights, save_weights
-from fbsearch.pipeline.folder import RunPaths
+from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord
-from fbsearch.train import TrainResult, TrainSettings, make_accelerator, train_network
+from fbsearch.train import (
+    CHECKPOINT,
+    TrainResult,
+    TrainSettings,
+    load_state,
+    make_accelerator,
+    train_network,
+)
 
 
 def run_training(
@@ -78,3 +86,20 @@ def run_training(
         )
     accelerator.wait_for_everyone()
     return result
+
+
+def past_training(paths: RunPaths) -> tuple[TrainSettings, Augmentation | None]:
+    """How a run's network was trained, and how its images varied.
+
+    Raises:
+        CheckpointError: if the training's checkpoint is missing or damaged.
+    """
+    path = require(paths.train / CHECKPOINT, "fbsearch train")
+    try:
+        identity = load_state(path)["identity"]
+        fields = identity["augmentation"]
+        augmentation = None if fields is None else Augmentation(**fields)
+        return TrainSettings.model_validate(identity["settings"]), augmentation
+    except (KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: no checkpoint of a training ({reason}); train again") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from fbsearch.errors import CheckpointError, ExportError, TableMismatchError
 from fbsearch.export import (
     Agreement,
     ConversionCache,
+    FineTuning,
     Sidecar,
     agreement,
     convert_operators,
@@ -38,11 +39,13 @@ from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.networks import measure_models
 from fbsearch.nn import Network, load_network
 from fbsearch.pipeline.budgets import BudgetCheck, check_budgets
+from fbsearch.pipeline.finetuning import network_of
 from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.inputs import InputRecord, check_classes
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
 from fbsearch.pipeline.several_devices import OTHER_LATENCY
 from fbsearch.precision import Precision
+from fbsearch.train import evaluate
 
 _RUNTIMES: dict[str, RuntimeName] = {"tflite": "tflite", "onnx": "onnxruntime"}
 
@@ -66,9 +69,10 @@ class Verification:
         is_converged: whether the measurement's confidence interval is as narrow as asked.
         is_steady: False where the device was slower throughout than when its table was measured, or busy.
         test_accuracy: of the model on the device.
-        fp32_test_accuracy: of the network on the same images, in fp32: before any quantisation.
+        fp32_test_accuracy: of the trained network on the same images, in fp32: before any quantisation.
         torch_test_accuracy: the same number, by its older name.
-        top1_agreement: share of images on which both choose the same class.
+        top1_agreement: share of images on which the model and the network that it was made from, the
+            fine-tuned one if there is one, choose the same class.
         max_abs_diff: largest difference between their logits.
         num_samples: test images compared.
         num_device_samples: of them, those computed on the device itself; the others by this computer's
@@ -79,6 +83,7 @@ class Verification:
         size_bytes: the same number, by its older name.
         rounds_us: raw latencies.
         budgets: those beside the latency's, and whether the model keeps them.
+        finetuning: what one at the export came to, or None.
     """
 
     model: str
@@ -106,6 +111,7 @@ class Verification:
     size_bytes: int
     rounds_us: tuple[tuple[float, ...], ...]
     budgets: tuple[BudgetCheck, ...] = ()
+    finetuning: FineTuning | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -145,9 +151,7 @@ def run_verification(
         MeasurementError: if the model does not run on the device.
     """
     sidecar = read_sidecar(model)
-    network = load_network(
-        require(paths.architecture, "fbsearch search"), require(paths.weights, "fbsearch train")
-    )
+    network = network_of(model, sidecar, paths)
     if data is None:
         data = InputRecord.load(paths.inputs).load_data()
     check_classes(network.architecture.num_classes, data.num_classes)
@@ -157,6 +161,8 @@ def run_verification(
         precision=sidecar.precision,
     )
     compared = _compare(model, runner, network, data.test, sidecar, settings)
+    if sidecar.finetuning is not None and sidecar.finetuning.is_kept:
+        compared = _before_finetuning(compared, paths, data.test, sidecar)
     [sentinel] = convert_operators(
         [SENTINEL], format_of(model), ConversionCache(), precision=sidecar.precision, jobs=1
     ).values()
@@ -180,6 +186,7 @@ def run_verification(
         budget_ms=known["budget_ms"] if budget_ms is None else budget_ms,
         predicted_ms=known["predicted_ms"] if is_of_this_precision else None,
         budgets=_other_budgets(paths, network, model) if number == 1 else (),
+        finetuning=sidecar.finetuning,
     )
 
 
@@ -278,13 +285,15 @@ def load_verification(paths: RunPaths, number: int = 1) -> Verification:
     try:
         data = read_json(path)
         budgets = tuple(BudgetCheck(**check) for check in data.pop("budgets", ()))
+        fields = data.pop("finetuning", None)
+        finetuning = None if fields is None else FineTuning(**fields)
         # Verifications of fbsearch before it knew precisions lack these.
         earlier = {
             "precision": "fp32",
             "fp32_test_accuracy": data["torch_test_accuracy"],
             "file_size_bytes": data["size_bytes"],
         }
-        return Verification(**(earlier | data), budgets=budgets)
+        return Verification(**(earlier | data), budgets=budgets, finetuning=finetuning)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged ({error!r}); verify again") from None
 
@@ -337,6 +346,16 @@ def _compare(
         max_abs_diff=agreed.max_abs_diff,
         num_samples=agreed.num_samples,
     )
+
+
+def _before_finetuning(compared: _Compared, paths: RunPaths, images: ImageSet, sidecar: Sidecar) -> _Compared:
+    """With the accuracy of the trained network, from which the fine-tuned one began."""
+    network = load_network(paths.architecture, require(paths.weights, "fbsearch train"))
+    preprocessing = sidecar.preprocessing
+    some = images.subset(np.arange(compared.num_samples))
+    loader = Loader(some, batch_size=64, mean=preprocessing.mean, std=preprocessing.std)
+    accuracy = evaluate(network, loader).top1
+    return replace(compared, fp32_test_accuracy=accuracy, torch_test_accuracy=accuracy)
 
 
 def _outputs(model: Path, runner: Runner, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -414,6 +433,7 @@ def _verification(
     budget_ms: float | None,
     predicted_ms: float | None,
     budgets: tuple[BudgetCheck, ...],
+    finetuning: FineTuning | None,
 ) -> Verification:
     measured_ms = measurement.latency_us / 1000
     description = device.describe()
@@ -435,5 +455,6 @@ def _verification(
         size_bytes=model.stat().st_size,
         rounds_us=measurement.rounds_us,
         budgets=budgets,
+        finetuning=finetuning,
         **asdict(compared),
     )

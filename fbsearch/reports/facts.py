@@ -15,7 +15,7 @@ from fbsearch.reports.formatting import (
     format_percent,
     format_seconds,
 )
-from fbsearch.reports.records import Verification
+from fbsearch.reports.records import FineTuningRecord, Verification
 from fbsearch.reports.run_folder import RunFolder
 from fbsearch.reports.verdict import prediction_error, verdict_decimals
 
@@ -52,6 +52,8 @@ def verdict_tiles(run: RunFolder) -> tuple[Tile, ...]:
     verification = run.verification
     tiles = _latency_tiles(verification) if verification else _predicted_tile(run)
     tiles += _accuracy_tiles(run)
+    if verification and verification.finetuning:
+        tiles.append(_finetuning_tile(verification.finetuning))
     if verification and verification.top1_agreement is not None:
         difference = format_number(verification.max_abs_diff, digits=2)
         agreement = format_percent(verification.top1_agreement, decimals=1)
@@ -192,6 +194,14 @@ def _accuracy_tiles(run: RunFolder) -> list[Tile]:
     if trained is not None:
         return [Tile("Test accuracy", format_accuracy(trained), "in PyTorch; exported model not tested")]
     return []
+
+
+def _finetuning_tile(record: FineTuningRecord) -> Tile:
+    before, after = format_accuracy(record.before), format_accuracy(record.after)
+    fp32 = format_accuracy(record.fp32_accuracy)
+    kept = "" if record.is_kept else "; not kept"
+    note = f"validation accuracy, from {before} in {record.epochs} epochs; {fp32} in fp32{kept}"
+    return Tile("Fine-tuned", after, note)
 
 
 def _facts(pairs: Iterable[tuple[str, object]]) -> tuple[Fact, ...]:

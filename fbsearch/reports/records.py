@@ -151,6 +151,16 @@ class BudgetRecord(_Record):
     is_kept: bool
 
 
+class FineTuningRecord(_Record):
+    """A fine-tuning of the exported model; accuracies on validation images."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    fp32_accuracy: Share
+    before: Share
+    after: Share
+    is_kept: bool
+
+
 class Verification(_Record):
     """``verification.json``: the exported model on the device."""
 
@@ -177,3 +187,4 @@ class Verification(_Record):
     is_steady: bool | None = None
     rounds_us: tuple[tuple[Positive, ...], ...] = ()
     budgets: tuple[BudgetRecord, ...] = ()
+    finetuning: FineTuningRecord | None = None

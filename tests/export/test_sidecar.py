@@ -7,7 +7,7 @@ import pytest
 
 import fbsearch
 from fbsearch.errors import ExportError
-from fbsearch.export import Preprocessing, read_sidecar, sidecar_path, write_sidecar
+from fbsearch.export import FineTuning, Preprocessing, read_sidecar, sidecar_path, write_sidecar
 
 
 def make_preprocessing(**changes) -> Preprocessing:
@@ -47,11 +47,22 @@ def test_a_precision_is_recorded(model: Path) -> None:
     assert (written.precision, written.num_calibration_images) == ("int8", 128)
 
 
+def test_a_fine_tuning_is_recorded(model: Path) -> None:
+    tuned = FineTuning(3, 0.97, 0.9, 0.96, 100, True, "model.tflite.finetune/weights.safetensors", "ab")
+    written = write_sidecar(model, make_preprocessing(), architecture="a", precision="int8", finetuning=tuned)
+    assert read_sidecar(model) == written and written.finetuning == tuned
+    data = json.loads(sidecar_path(model).read_text())
+    del data["finetuning"]["before"]
+    sidecar_path(model).write_text(json.dumps(data))
+    with pytest.raises(ExportError, match=r"damaged.*before"):
+        read_sidecar(model)
+
+
 def test_a_sidecar_from_before_precisions_is_an_fp32_one(model: Path) -> None:
     written = write_sidecar(model, make_preprocessing(), architecture="a")
     path = sidecar_path(model)
     data = json.loads(path.read_text())
-    for name in ("precision", "size_bytes", "num_calibration_images"):
+    for name in ("precision", "size_bytes", "num_calibration_images", "finetuning"):
         del data[name]
     path.write_text(json.dumps(data))
     assert read_sidecar(model) == written

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from fbsearch.architecture import Architecture
+from fbsearch.cli import main
 from fbsearch.costs import latency_cost
 from fbsearch.devices import Measurement
 from fbsearch.latency import LatencyTable, TableEntry
@@ -123,3 +124,14 @@ def untrained(monkeypatch) -> FakeVerifications:
     monkeypatch.setattr("fbsearch.pipeline.run_device.run_verification", fake)
     monkeypatch.setattr("fbsearch.pipeline.run.write_report", lambda folder: folder / "report.html")
     return fake
+
+
+@pytest.fixture(scope="module")
+def run(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a network of the tiny space, trained on digits."""
+    folder = tmp_path_factory.mktemp("run")
+    load_space(str(tiny_space)).decode((0, 0)).save(folder / "tiny.json")
+    train = ["train", str(folder / "tiny.json"), "--data", "digits", "--out", str(folder), "--quiet"]
+    settings = ("epochs=12", "batch_size=64", "learning_rate=0.2")
+    assert main([*train, *(part for setting in settings for part in ("--set", setting))]) == 0
+    return folder

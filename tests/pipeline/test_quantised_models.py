@@ -27,16 +27,6 @@ LOST_POINTS = 0.03
 PREPROCESSING = Preprocessing(16, 1, (0.3,), (0.4,), "NHWC", tuple(map(str, range(10))))
 
 
-@pytest.fixture(scope="module")
-def run(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    load_space(str(tiny_space)).decode((0, 0)).save(folder / "tiny.json")
-    train = ["train", str(folder / "tiny.json"), "--data", "digits", "--out", str(folder), "--quiet"]
-    settings = ("epochs=12", "batch_size=64", "learning_rate=0.2")
-    assert main([*train, *(part for setting in settings for part in ("--set", setting))]) == 0
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -19,6 +19,7 @@ from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.chart_drawing import thin
 from fbsearch.reports.classes import class_rows, confusion_matrix
 from fbsearch.reports.curves import search_charts, training_charts
+from fbsearch.reports.facts import verdict_tiles
 from fbsearch.reports.finalists import rank_finalists
 from fbsearch.reports.formatting import (
     format_bytes,
@@ -159,6 +160,17 @@ def test_every_budget_is_listed_and_one_that_is_broken_decides() -> None:
     assert make_verdict(check).status == "over"
     assert make_verdict(verification(budget_ms=0.1, budgets=budgets[:1])).status == "kept"
     assert budget_rows(verification(budget_ms=0.1)) == budget_rows(None) == ()
+
+
+def test_a_fine_tuning_is_a_tile(tmp_path) -> None:
+    run = read_run(write_sample_run(tmp_path / "run").folder)
+    assert "Fine-tuned" not in {tile.name for tile in verdict_tiles(run)}
+    record = {"epochs": 3, "fp32_accuracy": 0.97, "before": 0.9, "after": 0.96, "is_kept": False}
+    fields = run.verification.model_dump() | {"finetuning": record}
+    tuned = replace(run, verification=Verification.model_validate(fields))
+    [tile] = [tile for tile in verdict_tiles(tuned) if tile.name == "Fine-tuned"]
+    assert tile.value.startswith("96")
+    assert "from 90" in tile.note and "in 3 epochs" in tile.note and tile.note.endswith("not kept")
 
 
 def test_the_gauge_keeps_proportions() -> None:
