@@ -14,6 +14,14 @@ from tools.simulated_phone.wire import LinkClosedError, Packet
 AWAY = ["cable_pulled", "adbd_killed", "rebooting"]
 
 
+def wait_for_process(phone: SimulatedPhone) -> None:
+    """Until a process begun in the background is there: the shell returns before it is."""
+    deadline = time.monotonic() + 30
+    while not phone.process_ids():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("kind", AWAY)
 def test_a_phone_that_goes_while_a_host_connects(phone: SimulatedPhone, kind: str) -> None:
     phone.inject(Fault(kind, at="connect", seconds=0.05))
@@ -52,7 +60,7 @@ def test_a_pulled_cable_resets_and_a_killed_adbd_closes(phone: SimulatedPhone) -
 def test_a_reboot_kills_processes_and_keeps_files(phone: SimulatedPhone, host: Host) -> None:
     host.push(b"kept", "/data/local/tmp/kept")
     host.shell("setsid sleep 100 >/dev/null 2>&1 &")
-    assert phone.process_ids()
+    wait_for_process(phone)
     phone.reboot(0.05)
     phone.events.wait_for("listening")
     time.sleep(0.05)
