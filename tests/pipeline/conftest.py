@@ -93,6 +93,7 @@ class FakeVerifications:
         )
         fields = {one.name: 0 for one in dataclasses.fields(Verification)}
         fields |= known | {
+            "finetuning": None,
             "measured_ms": measured_ms,
             "rounds_us": ((1000 * measured_ms,) * 5,) * 8,
             "keeps_budget": measured_ms <= known["budget_ms"],
