@@ -30,7 +30,7 @@ SMALL = (
     "profile.protocol.max_repeatability=100",  # other tests run beside it: any calibration will do
     "profile.protocol.max_error_ratio=100",
     "verify.num_samples=100",
-    "budget_ms=80%",
+    "budget_ms=0.1",  # networks of microseconds keep it even while other tests run beside them
 )
 
 
