@@ -59,13 +59,13 @@ def latency_cost(
         TableError: if the table is of another space or lacks an operator.
     """
     table.check_space(space)
-    calibration = table.calibration
-    if calibration is not None and not plain and calibration.matches(space):
+    calibration = None if plain else table.calibration_for(space)
+    if calibration is not None:
         label = f"calibrated with {len(calibration.networks)} whole networks"
         return AdditiveCost("latency_us", calibration.fixed_us, calibration.candidates_us, label)
     alone = _additive("latency_us", space, table.latency_us)
     label = PLAIN_LABEL
-    if calibration is not None and not plain:
+    if table.calibration is not None and not plain:
         label += ", since the table's calibration is of another space"
     return replace(alone, label=label)
 

@@ -8,10 +8,18 @@ from fbsearch.devices.log import Event, MeasurementLog, ModelRound, SentinelRead
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
 from fbsearch.devices.protocol import PHONE_PROTOCOL, MeasurementProtocol
-from fbsearch.devices.runner import RUNTIME_FORMATS, Device, InProcessRunner, Runner, Session
+from fbsearch.devices.runner import (
+    FORMAT_RUNTIMES,
+    RUNTIME_FORMATS,
+    Device,
+    InProcessRunner,
+    Runner,
+    Session,
+)
 from fbsearch.precision import Precision
 
 __all__ = [
+    "FORMAT_RUNTIMES",
     "PHONE_PROTOCOL",
     "RUNTIME_FORMATS",
     "AdbDefinition",

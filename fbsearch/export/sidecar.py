@@ -189,7 +189,7 @@ def _parse(data: Any, path: Path, model: Path) -> Sidecar:
             precision=_precision(data.get("precision", "fp32")),
             size_bytes=int(data.get("size_bytes", model.stat().st_size)),
             num_calibration_images=int(data.get("num_calibration_images", 0)),
-            finetuning=_finetuning(data.get("finetuning")),
+            finetuning=parse_finetuning(data.get("finetuning")),
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ExportError(f"{path}: the sidecar is damaged ({error!r}); export the model again") from error
@@ -202,7 +202,12 @@ def _precision(name: Any) -> Precision:
     raise ValueError(f"precision {name!r}")
 
 
-def _finetuning(fields: Any) -> FineTuning | None:
+def parse_finetuning(fields: Any) -> FineTuning | None:
+    """What a sidecar or a verification tells of a fine-tuning.
+
+    Raises:
+        KeyError, TypeError, ValueError: if a field is missing or damaged.
+    """
     if fields is None:
         return None
     return FineTuning(

@@ -207,9 +207,9 @@ def check_predictions(
     """What a table says of networks of ``space`` against what was measured of them."""
     measured = np.array([measurement.latency_us for measurement in measurements])
     sums = np.array([table.architecture_us(space.decode(one)) for one in choices])
-    calibration = table.calibration
+    calibration = table.calibration_for(space)
     calibrated = None
-    if calibration is not None and calibration.matches(space):
+    if calibration is not None:
         predicted = np.array([calibration.predict_us(one) for one in choices])
         calibrated = PredictionErrors(predicted, measured)
     return TableCheck(

@@ -112,6 +112,13 @@ class LatencyTable:
         choices = self.calibration.choices_of(architecture)
         return None if choices is None else self.calibration.predict_us(choices)
 
+    def calibration_for(self, space: LayerwiseSpace, *, least: int = 0) -> Calibration | None:
+        """The calibration, if it speaks for ``space`` and rests on at least so many networks."""
+        known = self.calibration
+        if known is None or not known.matches(space) or len(known.networks) < least:
+            return None
+        return known
+
     def with_calibration(self, calibration: Calibration | None) -> LatencyTable:
         """The same table with another calibration."""
         return replace(self, calibration=calibration)

@@ -64,9 +64,8 @@ def choose_measured(
         assert isinstance(limit.cost, AdditiveCost)
         where = device_of(limit.cost.name)
         devices.append(_MeasuredBudget(limit.cost, limit.bound, meter, margin=settings.margin, where=where))
-    refused = set(
-        devices[0].known
-    )  # exported, and over a budget then: whatever they take when measured again
+    # Exported, and over a budget then: whatever they take when measured again.
+    refused = set(devices[0].known)
     for device in devices:
         device.learn(refused)
     for _ in range(settings.attempts):

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from fbsearch.data import DataSplits, ImageSet, Loader
-from fbsearch.devices import RUNTIME_FORMATS, LocalDevice
+from fbsearch.devices import FORMAT_RUNTIMES, LocalDevice
 from fbsearch.errors import ExportError, InvalidInputError, MeasurementError, TrainingError
 from fbsearch.export import (
     WEIGHT_LEVELS,
@@ -37,7 +37,6 @@ from fbsearch.train import evaluate, finetune_network, finetuning_settings
 INTEGERS: tuple[Precision, ...] = ("int8", "dynamic_int8")
 """The precisions that fine-tuning knows."""
 
-_RUNTIMES = {model_format: runtime for runtime, model_format in RUNTIME_FORMATS.items()}
 _BATCH = 64
 
 
@@ -158,7 +157,7 @@ class Finetuner:
 
     def _accuracy(self, model: Path) -> float:
         """The share of the images that a model file, run on this computer, classifies correctly."""
-        runner, num_correct = LocalDevice().runner(_RUNTIMES[format_of(model)], threads=1), 0
+        runner, num_correct = LocalDevice().runner(FORMAT_RUNTIMES[format_of(model)], threads=1), 0
         with runner.measuring(), closing(runner.open(model)) as session:
             for batch, labels in self._loader().epoch(0):
                 inputs = batch.permute(0, 2, 3, 1) if self.preprocessing.layout == "NHWC" else batch

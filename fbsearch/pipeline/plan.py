@@ -107,8 +107,8 @@ def _calibrate(device: RunDevice, space: LayerwiseSpace) -> PlannedStage:
     wanted = min(device.recipe.confirm.num_networks, space.num_architectures)
     if not wanted:
         return PlannedStage(name, "nothing: plain sums", writes)
-    known = LatencyTable.load(Path(settings.profile.table)).calibration if settings.profile.table else None
-    if known is not None and known.matches(space) and len(known.networks) >= wanted:
+    given = LatencyTable.load(Path(settings.profile.table)) if settings.profile.table else None
+    if given is not None and given.calibration_for(space, least=wanted) is not None:
         return PlannedStage(name, "nothing: the table comes with whole networks", writes)
     estimate = estimate_networks_seconds(
         space,

@@ -116,8 +116,8 @@ class RunDevice:
         if wanted == 0:
             return
         table = LatencyTable.load(self.table)
-        known = table.calibration
-        if known is None or not known.matches(space) or len(known.networks) < wanted:
+        known = table.calibration_for(space, least=wanted)
+        if known is None:
             try:
                 known = self._calibrated(table, space).calibration
             except CalibrationError as error:
@@ -155,8 +155,7 @@ class RunDevice:
             for attempt in attempts
         }
         table = designed_table(LatencyTable.load(self.table), space)
-        calibration = table.calibration if self._is_calibrated else None
-        if calibration is None or not calibration.matches(space):
+        if not self._is_calibrated or table.calibration_for(space) is None:
             return FinalistMeter(self._measure, exported=exported)
         learn = Recalibration(space, table, self.table, exported=frozenset(exported))
 

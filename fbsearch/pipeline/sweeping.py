@@ -13,6 +13,7 @@ from fbsearch.data import Augmentation, DataSplits
 from fbsearch.errors import InvalidInputError
 from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
+from fbsearch.pipeline.recipe import latency_budget_us
 from fbsearch.pipeline.searching import write_search
 from fbsearch.search import Limit, SearchResult, SearchSettings, search_layerwise
 from fbsearch.spaces import LayerwiseSpace
@@ -45,8 +46,7 @@ class SweepBudget:
 
     def us(self, range_us: tuple[float, float]) -> float:
         """In microseconds, in a space of this range."""
-        least, greatest = range_us
-        return self.value * 1000 if self.unit == "ms" else least + (greatest - least) * self.value / 100
+        return latency_budget_us(self.setting, range_us)
 
 
 def parse_budgets(text: str) -> tuple[SweepBudget, ...]:

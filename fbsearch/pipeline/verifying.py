@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fbsearch.data import DataSplits, ImageSet, Loader
 from fbsearch.devices import (
+    FORMAT_RUNTIMES,
     RUNTIME_FORMATS,
     Device,
     LocalDevice,
@@ -31,6 +32,7 @@ from fbsearch.export import (
     agreement,
     convert_operators,
     format_of,
+    parse_finetuning,
     read_sidecar,
 )
 from fbsearch.files import read_json, write_json
@@ -46,8 +48,6 @@ from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
 from fbsearch.pipeline.several_devices import OTHER_LATENCY
 from fbsearch.precision import Precision
 from fbsearch.train import evaluate
-
-_RUNTIMES: dict[str, RuntimeName] = {"tflite": "tflite", "onnx": "onnxruntime"}
 
 
 @dataclass(frozen=True)
@@ -285,8 +285,7 @@ def load_verification(paths: RunPaths, number: int = 1) -> Verification:
     try:
         data = read_json(path)
         budgets = tuple(BudgetCheck(**check) for check in data.pop("budgets", ()))
-        fields = data.pop("finetuning", None)
-        finetuning = None if fields is None else FineTuning(**fields)
+        finetuning = parse_finetuning(data.pop("finetuning", None))
         # Verifications of fbsearch before it knew precisions lack these.
         earlier = {
             "precision": "fp32",
@@ -420,7 +419,9 @@ def _reference(
 def _runtime_of(model: Path, device: DeviceSettings) -> RuntimeName:
     """The runtime of the device settings if it reads the model's format, else the one that does."""
     model_format = format_of(model)
-    return device.runtime if RUNTIME_FORMATS[device.runtime] == model_format else _RUNTIMES[model_format]
+    return (
+        device.runtime if RUNTIME_FORMATS[device.runtime] == model_format else FORMAT_RUNTIMES[model_format]
+    )
 
 
 def _verification(

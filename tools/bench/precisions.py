@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fbsearch.devices import Device, RuntimeName, find_device
+from fbsearch.devices import FORMAT_RUNTIMES, Device, find_device
 from fbsearch.export import ConversionCache, convert_operators, precision_path
 from fbsearch.files import write_json
 from fbsearch.latency.batches import SENTINEL
@@ -28,8 +28,6 @@ from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
 from fbsearch.pipeline.verifying import run_verification
 from fbsearch.precision import PRECISIONS
 
-RUNTIMES: dict[str, RuntimeName] = {"tflite": "tflite", "onnx": "onnxruntime"}
-
 LENIENT = VerifySettings(num_samples=None, max_abs_diff=1e6, min_top1_agreement=0)
 """A precision that fails is a row of the table, not the end of the benchmark."""
 
@@ -38,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--device", default="local")
-    parser.add_argument("--formats", nargs="+", default=list(RUNTIMES), choices=list(RUNTIMES))
+    parser.add_argument("--formats", nargs="+", default=list(FORMAT_RUNTIMES), choices=list(FORMAT_RUNTIMES))
     parser.add_argument("--calibration-images", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -68,7 +66,7 @@ def rows_of(
                 model,
                 paths=paths,
                 device=device,
-                device_settings=DeviceSettings(runtime=RUNTIMES[model_format]),
+                device_settings=DeviceSettings(runtime=FORMAT_RUNTIMES[model_format]),
                 protocol=device.definition.protocol,
                 settings=LENIENT,
                 data=data,
@@ -104,7 +102,7 @@ def measured_together(models: list[Path], model_format: str, device: Device, see
     [sentinel] = convert_operators([SENTINEL], model_format, ConversionCache(), jobs=1).values()
     measurements = measure_models(
         models,
-        device.runner(RUNTIMES[model_format], threads=1),
+        device.runner(FORMAT_RUNTIMES[model_format], threads=1),
         sentinel=sentinel,
         protocol=device.definition.protocol,
         rng=np.random.default_rng(seed),
