@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbsearch.devices.measurement import Measurement
-from fbsearch.devices.protocol import MeasurementProtocol
+from fbsearch.devices.protocol import MeasurementProtocol, Pace
 
-_BASELINE_QUANTILE = 0.05
+_UNDISTURBED_QUANTILE = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class MeasurementLog:
     Args:
         events: of earlier, interrupted runs.
         on_append: called with every new event, before it counts; what it raises ends the measurement.
-        reference_us: the sentinel's latency on the undisturbed device, where an earlier measurement tells it.
+        reference_us: the sentinel's latency at the pace measured at, where an earlier measurement tells it.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class MeasurementLog:
         on_append: Callable[[Event], None] | None = None,
         reference_us: float | None = None,
     ) -> None:
-        self._reference_us = math.inf if reference_us is None else reference_us
+        self._reference_us = reference_us
         self._readings: list[SentinelReading] = []
         self._rounds: dict[str, list[tuple[int, tuple[float, ...]]]] = {}
-        self._excesses: list[float] | None = None
+        self._excesses: dict[Pace, list[float]] = {}
         for event in events:
             self._add(event)
         self._on_append = on_append
@@ -81,7 +81,7 @@ class MeasurementLog:
     def _add(self, event: Event) -> None:
         if isinstance(event, SentinelReading):
             self._readings.append(event)
-            self._excesses = None
+            self._excesses.clear()
         else:
             assert self._readings, "the sentinel is read before the first round"
             window = len(self._readings) - 1
@@ -97,17 +97,25 @@ class MeasurementLog:
         """Seconds of measuring up to the last reading."""
         return self._readings[-1].at_s if self._readings else 0.0
 
-    @property
-    def baseline_us(self) -> float:
-        """What the sentinel takes on the undisturbed machine: the fifth percentile of its readings.
+    def baseline_us(self, pace: Pace) -> float:
+        """What the sentinel takes at the pace that counts.
 
-        Other work can only slow it down, so the truth lies low, and a busy machine may be quiet for a
-        small part of the time only; yet a single lucky reading must not condemn all the others. A reference
-        below that is taken in its place: a device that is slow throughout looks steady by itself.
+        Undisturbed: the fifth percentile of its readings. Other work can only slow it down, so the truth lies
+        low, and a busy machine may be quiet for a small part of the time only; yet a single lucky reading
+        must not condemn all the others. A reference below that is taken in its place: a device that is slow
+        throughout looks steady by itself.
+
+        Usual: the median of its readings, unless a reference tells the pace of earlier measurements, which
+        these are to be compared with.
         """
+        if pace == "usual" and self._reference_us is not None:
+            return self._reference_us
         free = [reading.latency_us for reading in self._readings if not reading.is_throttled]
         latencies = free or [reading.latency_us for reading in self._readings]
-        return min(float(np.quantile(latencies, _BASELINE_QUANTILE)), self._reference_us)
+        if pace == "usual":
+            return float(np.median(latencies))
+        lowest = float(np.quantile(latencies, _UNDISTURBED_QUANTILE))
+        return lowest if self._reference_us is None else min(lowest, self._reference_us)
 
     def attempts(self, name: str) -> int:
         """Rounds of a model, discarded ones included."""
@@ -122,16 +130,19 @@ class MeasurementLog:
             return False
         return measured.is_converged or len(measured.rounds_us) >= protocol.max_rounds
 
-    def excesses(self) -> list[float]:
-        """Per window, how far its readings lie above the baseline, as a share: the larger of the two."""
-        if self._excesses is None:
-            self._excesses = self._compute_excesses()
-        return self._excesses
+    def excesses(self, pace: Pace) -> list[float]:
+        """Per window, how far its readings lie off the baseline, as a share: the larger of the two.
 
-    def _compute_excesses(self) -> list[float]:
-        baseline = self.baseline_us
+        Undisturbed, a reading below the baseline is as good as one on it; a usual pace has two sides.
+        """
+        if pace not in self._excesses:
+            self._excesses[pace] = self._compute_excesses(pace)
+        return self._excesses[pace]
+
+    def _compute_excesses(self, pace: Pace) -> list[float]:
+        baseline = self.baseline_us(pace)
         share = [
-            math.inf if reading.is_throttled else reading.latency_us / baseline - 1
+            math.inf if reading.is_throttled else _excess(reading.latency_us / baseline, pace)
             for reading in self._readings
         ]
         closing = [
@@ -143,7 +154,7 @@ class MeasurementLog:
     def windows(self, protocol: MeasurementProtocol) -> tuple[int, int]:
         """Number of windows that hold a round, and how many of those are discarded."""
         used = {window for rounds in self._rounds.values() for window, _ in rounds}
-        excesses = self.excesses()
+        excesses = self.excesses(protocol.pace)
         return len(used), sum(excesses[window] > protocol.drift_tolerance for window in used)
 
     def measurement(self, name: str, protocol: MeasurementProtocol) -> Measurement | None:
@@ -155,7 +166,7 @@ class MeasurementLog:
         rounds = self._rounds.get(name)
         if not rounds:
             return None
-        excesses = self.excesses()
+        excesses = self.excesses(protocol.pace)
         steady = [values for window, values in rounds if excesses[window] <= protocol.drift_tolerance]
         kept, is_steady = steady[: protocol.max_rounds], True
         if len(steady) < protocol.min_rounds and len(rounds) >= protocol.max_attempts:
@@ -170,3 +181,7 @@ class MeasurementLog:
             confidence=protocol.confidence,
             target_relative_ci=protocol.target_relative_ci,
         )
+
+
+def _excess(ratio: float, pace: Pace) -> float:
+    return ratio - 1 if pace == "undisturbed" else max(ratio, 1 / ratio) - 1

@@ -125,7 +125,7 @@ class _Run:
 
     def _is_slow(self) -> bool:
         """Whether the last reading would condemn the window that it opens."""
-        return self._log.excesses()[-1] > self._protocol.drift_tolerance
+        return self._log.excesses(self._protocol.pace)[-1] > self._protocol.drift_tolerance
 
     def _read_sentinel(self, *, is_start: bool = False) -> None:
         values = self._round(_SENTINEL, self._sentinel, self._protocol.sentinel_invocations)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fbsearch.devices.measurement import min_rounds_for
+
+Pace = Literal["undisturbed", "usual"]
 
 
 class MeasurementProtocol(BaseModel):
@@ -15,7 +17,7 @@ class MeasurementProtocol(BaseModel):
     Every pass visits all unfinished models once, in a fresh random order. A visit is one *round*: a few
     untimed invocations, then timed ones. Before the first model, and after every ``sentinel_period``
     models, a *sentinel* model is timed; the rounds between two readings are a *window*. A window with
-    a reading more than ``drift_tolerance`` above the sentinel's baseline is discarded, and its models
+    a reading more than ``drift_tolerance`` off the sentinel's baseline is discarded, and its models
     are visited again in a later pass; the next window waits until the sentinel is back at its pace.
     A model is finished when the confidence interval of its latency is narrow enough, or its rounds are
     used up.
@@ -35,7 +37,11 @@ class MeasurementProtocol(BaseModel):
         sentinel_period: models between two readings of the sentinel.
         sentinel_ms: duration aimed at for one reading.
         initial_sentinel_readings: readings before the first model, for the first baseline.
-        drift_tolerance: how far, as a share, a reading may lie above the baseline.
+        pace: which of the machine's paces is the baseline: "undisturbed", the fastest that it reaches now and
+            then, or "usual", the one that it keeps most of the time. The second is for machines that others
+            share, which are hardly ever undisturbed; a reading may then lie below the baseline no further
+            than above it, and a table's pace is the one that later measurements keep to.
+        drift_tolerance: how far, as a share, a reading may lie off the baseline.
         max_discarded_rounds: how many discarded rounds of a model are repeated; after that its steadiest
             rounds are used, with a warning.
         cooldown_s: pause between two readings while waiting for the sentinel's pace.
@@ -61,6 +67,7 @@ class MeasurementProtocol(BaseModel):
     sentinel_period: Annotated[int, Field(ge=1, le=1_000)] = 2
     sentinel_ms: Annotated[float, Field(gt=0, le=60_000)] = 3.0
     initial_sentinel_readings: Annotated[int, Field(ge=1, le=100)] = 10
+    pace: Pace = "undisturbed"
     drift_tolerance: Annotated[float, Field(gt=0, le=10)] = 0.06
     max_discarded_rounds: Annotated[int, Field(ge=0, le=1_000)] = 40
     cooldown_s: Annotated[float, Field(ge=0, le=3_600)] = 0.02

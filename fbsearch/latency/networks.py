@@ -70,7 +70,7 @@ def measure_architectures(
         seed: shuffles the order of measuring.
         progress: bars on screen; by default where standard error is a terminal.
         launches: where a device that launches a tool records every launch.
-        reference_us: the sentinel's latency on the undisturbed device, as a table tells it.
+        reference_us: the sentinel's latency at a table's pace.
 
     Returns:
         A measurement per architecture, in their order.

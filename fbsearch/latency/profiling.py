@@ -223,7 +223,7 @@ def _table(
         seconds=seconds,
         sentinel=SentinelRecord(
             operator=SENTINEL.key,
-            baseline_us=round(log.baseline_us, 3),
+            baseline_us=round(log.baseline_us(job.bench.protocol.pace), 3),
             readings_us=tuple(reading.latency_us for reading in log.readings),
             num_windows=num_windows,
             num_discarded_windows=num_discarded,

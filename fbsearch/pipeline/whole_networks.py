@@ -31,7 +31,7 @@ class WholeNetworkMeter:
         seed: of the order of measurements.
         progress: show progress.
         launches: where a device that launches a tool records every launch.
-        reference_us: tells the sentinel's latency on the undisturbed device, asked when it is needed.
+        reference_us: tells the sentinel's latency at a table's pace, asked when it is needed.
     """
 
     device: Device

@@ -97,6 +97,37 @@ def test_a_machine_that_stays_slow_ends_with_its_steadiest_rounds_and_says_so():
     assert machine.paused_s <= 1.0 + 0.02
 
 
+def mostly_slow(now):
+    """Slow 80 % of the time, in bursts of 0.4 s."""
+    return 1.0 if now % 0.5 < 0.1 else 1.3
+
+
+def test_the_usual_pace_is_the_one_kept_most_of_the_time():
+    usual = MeasurementProtocol(pace="usual")
+    measured, log = run(Machine(mostly_slow), protocol=usual)
+    assert_true(measured, latencies={name: 1.3 * us for name, us in LATENCIES.items()})
+    assert log.baseline_us("usual") == pytest.approx(195, rel=0.01)
+    assert log.baseline_us("undisturbed") == pytest.approx(150, rel=0.01)
+    assert log.windows(usual)[1] > 0  # those of the fast bursts
+    assert all(one.is_steady for one in measured.values())
+
+
+@pytest.mark.parametrize(("reference_us", "steady"), [(195.0, True), (150.0, False)])
+def test_the_usual_pace_of_a_table_is_kept_to(reference_us, steady):
+    slow = Machine(lambda now: 1.3)
+    protocol = MeasurementProtocol(pace="usual", patience_s=0.1)
+    measured, log = run(slow, protocol=protocol, log=MeasurementLog(reference_us=reference_us))
+    assert log.baseline_us("usual") == reference_us
+    assert all(one.is_steady is steady for one in measured.values())
+
+
+def test_a_machine_faster_than_the_usual_pace_is_off_it_and_than_the_undisturbed_is_not():
+    for pace, steady in (("usual", False), ("undisturbed", True)):
+        protocol = MeasurementProtocol(pace=pace, patience_s=0.1)
+        measured, _ = run(Machine(), protocol=protocol, log=MeasurementLog(reference_us=195.0))
+        assert all(one.is_steady is steady for one in measured.values()), pace
+
+
 def test_a_noisy_model_gets_more_rounds_than_its_quiet_neighbours():
     machine = Machine()
     sessions = {"quiet": SimulatedSession(machine, 100.0), "noisy": SimulatedSession(machine, 100.0, 0.15)}
