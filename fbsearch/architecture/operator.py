@@ -76,6 +76,12 @@ class Operator:
             raise ArchitectureError(f"operator {self.key}: {problem}")
 
     @property
+    def block(self) -> tuple[str, int, int, int, str, float, bool]:
+        """What is chosen, without its place: all fields but channels, resolution and stride."""
+        kind, kernel, expansion, groups = self.kind, self.kernel, self.expansion, self.groups
+        return kind, kernel, expansion, groups, self.activation, self.squeeze_excite, self.full_expand
+
+    @property
     def is_identity(self) -> bool:
         """Whether the block is the identity, which costs nothing by definition."""
         return self.kind == "skip" and self.stride == 1 and self.in_channels == self.out_channels

@@ -111,6 +111,7 @@ def calibration_figures(calibration: Calibration) -> dict[str, Any]:
         "slope": fit.slope,
         "spread": fit.spread,
         "shared": fit.shared,
+        "alike": fit.alike,
         "seconds": calibration.header.seconds.model_dump(mode="json"),
     }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fbsearch.architecture import Architecture, Operator
 from fbsearch.devices.measurement import Measurement
@@ -179,6 +181,7 @@ def calibrate(
             slope=round(fit.slope, 6),
             spread=fit.shrinkage.spread,
             shared=fit.shrinkage.shared,
+            alike=fit.shrinkage.alike,
             fixed_us=round(fixed_us, _DECIMALS),
             candidates_us=tuple(
                 tuple(round(float(value), _DECIMALS) for value in row[: len(keys)])
@@ -235,13 +238,19 @@ def _isolated(
         except ArchitectureError as error:
             raise TableFormatError(f"{source}: {error}") from None
 
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(key for keys in slots for key in keys))}
-    operators = _padded([[float(numbers[key]) for key in keys] for keys in slots])
     return IsolatedLatencies(
         fixed_us=sum(map(latency_of, fixed)),
         candidates_us=_padded([[latency_of(key) for key in keys] for keys in slots]),
-        operators=np.nan_to_num(operators, nan=len(numbers)).astype(np.int64),
+        operators=_numbered(slots),
+        blocks=_numbered([[Operator.from_key(key).block for key in keys] for keys in slots]),
     )
+
+
+def _numbered(rows: Sequence[Sequence[Hashable]]) -> NDArray[np.int64]:
+    """A number for each distinct value, one more where rows are shorter than others."""
+    numbers = {value: number for number, value in enumerate(dict.fromkeys(itertools.chain(*rows)))}
+    padded = _padded([[float(numbers[value]) for value in row] for row in rows])
+    return np.nan_to_num(padded, nan=len(numbers)).astype(np.int64)
 
 
 def _padded(rows: Sequence[Sequence[float]]) -> FloatArray:
@@ -322,7 +331,7 @@ def _check_fit(
     """Fit again with the stored shrinkage: an edited number does not pass for a fitted one."""
     stored = header.fit
     try:
-        fit = _fitted(isolated, networks, Shrinkage(stored.spread, stored.shared))
+        fit = _fitted(isolated, networks, Shrinkage(stored.spread, stored.shared, stored.alike))
     except CalibrationError as error:
         raise TableValueError(f"{source}: {error}") from None
     fixed_us, candidates_us = fit.coefficients(isolated)

@@ -67,6 +67,7 @@ class Fit(TableRecord):
         slope: beta.
         spread: t of the shrinkage.
         shared: rho of the shrinkage.
+        alike: kappa of the shrinkage; 0 in tables of before it was there.
         fixed_us: calibrated latency of what is not chosen; may be below 0.
         candidates_us: calibrated latency per slot and candidate.
     """
@@ -75,6 +76,7 @@ class Fit(TableRecord):
     slope: Annotated[float, Field(gt=0)]
     spread: Annotated[float, Field(ge=0, le=1e9)]
     shared: _Share
+    alike: _Share = 0.0
     fixed_us: float
     candidates_us: Annotated[
         tuple[Annotated[tuple[_Latency, ...], Field(strict=False)], ...], Field(strict=False)

@@ -4,22 +4,27 @@ An operator that loops alone finds its weights and activations in the cache and 
 own; within a network neither holds, and runtimes fuse or reorder at its borders. A line through whole
 networks takes out what all operators share, a correction per candidate and layer much of the rest:
 
-    T(a) = alpha + beta * s(a) + sum_l d_{l, a_l},     d_{l, i} = w_{l, i} * (u_{op(l, i)} + v_{l, i})
+    T(a) = alpha + beta * s(a) + sum_l d_{l, a_l}
+    d_{l, i} = w_{l, i} * (b_{block(l, i)} + u_{op(l, i)} + v_{l, i})
 
-with s the sum of isolated latencies. u belongs to the operator wherever it stands, v to it in one layer.
-Both are shrunken: u ~ N(0, rho * t * sigma²), v ~ N(0, (1 - rho) * t * sigma²), where sigma is the
-relative noise of a measurement. w is the mean of the candidate's isolated latency and its layer's, so that
-corrections scale with what they correct and yet a skip, which takes no time alone, may have one.
+with s the sum of isolated latencies. b belongs to a block whatever its shape (a runtime may be slow at
+joining grouped convolutions to their neighbours, say), u to the operator wherever it stands, v to it in one
+layer. All are shrunken, to variances of kappa * t * sigma², (1 - kappa) * rho * t * sigma² and
+(1 - kappa) * (1 - rho) * t * sigma², where sigma is the relative noise of a measurement. w is the mean of the
+candidate's isolated latency and its layer's, so that corrections scale with what they correct and yet a skip,
+which takes no time alone, may have one.
 
-It is linear: for given t and rho the best linear unbiased prediction has a closed form (Henderson, 1975),
-and so have its leave-one-out predictions. t and rho are chosen by leave-one-out cross-validation: the
+It is linear: for given t, kappa and rho the best linear unbiased prediction has a closed form (Henderson,
+1975), and so have its leave-one-out predictions. The three are chosen by leave-one-out cross-validation: the
 largest predictive density of each network given the others (Sundararajan and Keerthi, 2001), which in trials
-picked less noise than the smallest squared error. t = 0 is the line alone. A candidate
-that stands in no network has v = 0, one whose operator stands in none has d = 0: the line alone.
+picked less noise than the smallest squared error. t = 0 is the line alone. A candidate that stands in no
+network has v = 0, one whose operator stands in none u = 0 as well, one whose block stands in none d = 0: the
+line alone.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +38,7 @@ FloatArray = NDArray[np.float64]
 
 _SPREADS = (0.0, *(float(f"{10.0**power:.4g}") for power in np.arange(-1, 6.5, 0.5)))
 _SHARES = (0.0, 0.5, 1.0)
+_ALIKE = (0.0, 0.25, 0.5, 0.75)
 _LEAST = 1e-12
 
 
@@ -42,11 +48,13 @@ class Shrinkage:
 
     Args:
         spread: t, the variance of corrections as a multiple of the noise's; 0 leaves the line alone.
-        shared: rho, the part of it that an operator has in common wherever it stands.
+        shared: rho, the part of the rest that an operator has in common wherever it stands.
+        alike: kappa, the part of it that a block has in common whatever its shape.
     """
 
     spread: float = 0.0
     shared: float = 0.0
+    alike: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +65,13 @@ class IsolatedLatencies:
         fixed_us: sum over stem and head.
         candidates_us: ``S x C``; NaN where a slot has no such candidate.
         operators: ``S x C``, a number for each distinct operator; any where there is no candidate.
+        blocks: ``S x C``, the same for operators that differ in channels, resolution and stride at most.
     """
 
     fixed_us: float
     candidates_us: FloatArray
     operators: NDArray[np.int64]
+    blocks: NDArray[np.int64]
 
     def sums_us(self, networks: Sequence[Sequence[int]]) -> FloatArray:
         """``N``: the sums of the networks at these choices."""
@@ -143,7 +153,8 @@ def fit_in_context(
             "whole networks do not take longer where the table's sums are larger "
             f"(slope {fits[0].slope:.3g}): the device is too busy to measure on; quieten it and measure again"
         )
-    fits += [problem.solve(Shrinkage(spread, shared)) for shared in _SHARES for spread in _SPREADS[1:]]
+    grid = itertools.product(_SPREADS[1:], _SHARES, _ALIKE)
+    fits += [problem.solve(Shrinkage(spread, shared, alike)) for spread, shared, alike in grid]
     return max((fit for fit in fits if fit.slope > 0), key=lambda fit: fit.score)
 
 
@@ -160,18 +171,19 @@ class _Problem:
         self._line = np.stack([np.full_like(sums, self._typical), sums], axis=1) / measured[:, None]
         chosen = (networks[:, :, None] == np.arange(num_candidates)) * isolated.scales_us
         self._places = chosen.reshape(len(networks), -1) / measured[:, None]  # N x SC: v's columns
-        is_operator = isolated.operators.reshape(-1, 1) == np.unique(isolated.operators)
-        self._shares = is_operator.astype(float)  # SC x O: which places u's columns gather
+        # SC x SC: which places u's and b's columns gather
+        self._same_operator, self._same_block = map(_is_same, (isolated.operators, isolated.blocks))
 
     def solve(self, shrinkage: Shrinkage) -> ContextFit:
         """Generalised least squares for the line, the conditional mean for the corrections.
 
-        With A = I + t (rho Z_u Z_u' + (1 - rho) Z_v Z_v') and P = A^-1 - A^-1 X (X' A^-1 X)^-1 X' A^-1, a
-        network that is left out is predicted with an error of (P y)_i / P_ii and a variance of sigma² / P_ii.
+        With M = kappa Z_b Z_b' + (1 - kappa) (rho Z_u Z_u' + (1 - rho) Z_v Z_v'), A = I + t M and
+        P = A^-1 - A^-1 X (X' A^-1 X)^-1 X' A^-1, a network that is left out is predicted with an error of
+        (P y)_i / P_ii and a variance of sigma² / P_ii.
         """
         line, places = self._line, self._places
-        mixing = (1 - shrinkage.shared) * np.eye(places.shape[1])
-        mixing += shrinkage.shared * (self._shares @ self._shares.T)
+        mixing = (1 - shrinkage.shared) * np.eye(places.shape[1]) + shrinkage.shared * self._same_operator
+        mixing = shrinkage.alike * self._same_block + (1 - shrinkage.alike) * mixing
         gain = shrinkage.spread * (mixing @ places.T)  # SC x N: covariance of corrections and networks
         inverse = np.linalg.inv(places @ gain + np.eye(len(line)))
         whitened = inverse @ line
@@ -192,3 +204,8 @@ class _Problem:
             errors=weights / precisions,
             score=float(np.log(precisions / noise).mean()) / 2,
         )
+
+
+def _is_same(numbers: NDArray[np.int64]) -> FloatArray:
+    flat = numbers.reshape(-1, 1)
+    return (flat == flat.T).astype(float)

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fbsearch.devices import PHONE_PROTOCOL, AdbDefinition, MeasurementProtocol, find_definition
+from fbsearch.devices import (
+    PHONE_PROTOCOL,
+    AdbDefinition,
+    LocalDefinition,
+    MeasurementProtocol,
+    find_definition,
+)
 from fbsearch.devices.definition import load_definition
 from fbsearch.errors import DeviceError
 
@@ -20,16 +26,17 @@ def stated(path: Path) -> set[str]:
 
 
 def test_there_are_some():
-    assert {path.stem for path in EXAMPLES} == {"pixel7", "galaxy_s22", "raspberry_pi"}
+    assert {path.stem for path in EXAMPLES} == {"pixel7", "galaxy_s22", "raspberry_pi", "shared_server"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_loads_copied_or_by_its_path(path, tmp_path):
     definition = load_definition(path)
-    assert isinstance(definition, AdbDefinition) and definition.name == path.stem
+    kind = LocalDefinition if path.stem == "shared_server" else AdbDefinition
+    assert isinstance(definition, kind) and definition.name == path.stem
     (tmp_path / "mine.yaml").write_text(path.read_text("utf-8"))
     assert find_definition("mine", folder=tmp_path) == definition == find_definition(str(path))
-    assert stated(path) <= set(AdbDefinition.model_fields)
+    assert stated(path) <= set(kind.model_fields)
 
 
 def test_one_has_every_field_at_its_default():

@@ -17,15 +17,18 @@ def make_isolated(rng, num_slots=6, num_candidates=4):
     rows = rng.uniform(20, 200, (num_slots // 2, num_candidates))
     rows[:, -1] = 0.0
     operators = np.arange(rows.size).reshape(rows.shape)
-    return IsolatedLatencies(50.0, np.repeat(rows, 2, axis=0), np.repeat(operators, 2, axis=0))
+    blocks = np.tile(np.arange(num_candidates), (num_slots, 1))
+    return IsolatedLatencies(50.0, np.repeat(rows, 2, axis=0), np.repeat(operators, 2, axis=0), blocks)
 
 
-def truth_of(isolated, rng, *, spread, shared=False):
-    """Latencies in context: a line, and a random factor and offset per candidate (or per operator)."""
+def truth_of(isolated, rng, *, spread, shared=False, alike=False):
+    """Latencies in context: a line, and a random factor and offset per candidate (or operator, or block)."""
     scales = isolated.candidates_us.mean(axis=1, keepdims=True)
     factors = rng.normal(0, spread, isolated.candidates_us.shape)
     if shared:
         factors = rng.normal(0, spread, isolated.operators.max() + 1)[isolated.operators]
+    if alike:
+        factors = rng.normal(0, spread, isolated.blocks.max() + 1)[isolated.blocks]
     own = 1.15 * isolated.candidates_us + factors * (isolated.candidates_us + scales) / 2
 
     def latencies(networks):
@@ -131,6 +134,22 @@ def test_an_operator_seen_elsewhere_lends_what_it_shares():
     assert lent.corrections_us[0, 2] == pytest.approx(lent.corrections_us[1, 2])
 
 
+def test_a_block_lends_its_other_shapes_what_they_have_in_common():
+    apart = [Shrinkage(spread, shared) for spread in (10.0, 100.0, 1000.0) for shared in (0.0, 0.5, 1.0)]
+    errors = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        isolated = make_isolated(rng, num_slots=16, num_candidates=6)
+        latencies = truth_of(isolated, rng, spread=0.3, alike=True)
+        networks, fresh = (random_networks(isolated, count, rng) for count in (30, 100))
+        measured = latencies(networks) * rng.normal(1, 0.005, 30)
+        fits = [fit_in_context(isolated, networks, measured, shrinkage=one) for one in (None, *apart)]
+        assert fits[0].shrinkage.alike >= 0.5
+        errors.append([mean_error(predict(fit, isolated, fresh), latencies(fresh)) for fit in fits])
+    chosen, *others = np.mean(errors, axis=0)
+    assert chosen < 0.6 * min(others)
+
+
 @given(st.integers(0, 10**6))
 @settings(max_examples=8)
 def test_no_candidate_costs_less_than_nothing_and_sums_stay(seed):
@@ -153,7 +172,9 @@ def test_no_candidate_costs_less_than_nothing_and_sums_stay(seed):
 def test_slots_may_have_different_numbers_of_candidates():
     rng = np.random.default_rng(4)
     candidates = np.array([[10.0, 20.0, np.nan], [5.0, 8.0, 30.0]])
-    isolated = IsolatedLatencies(7.0, candidates, np.array([[0, 1, 5], [2, 3, 4]]))
+    isolated = IsolatedLatencies(
+        7.0, candidates, np.array([[0, 1, 5], [2, 3, 4]]), np.array([[0, 1, 3], [0, 1, 2]])
+    )
     networks = design_networks(candidates, 6, rng)
     fit = fit_in_context(isolated, networks, 3 + 1.2 * isolated.sums_us(networks))
     assert fit.slope == pytest.approx(1.2) and fit.intercept_us == pytest.approx(3)
@@ -164,7 +185,7 @@ def test_slots_may_have_different_numbers_of_candidates():
 
 @pytest.mark.parametrize("measured", [[9.0, 6.0, 3.0, 2.0], [5.0, 5.0, 5.0, 5.0]])
 def test_networks_that_do_not_grow_with_their_sums_are_refused(measured):
-    isolated = IsolatedLatencies(1.0, np.array([[1.0, 2.0], [3.0, 9.0]]), np.arange(4).reshape(2, 2))
+    isolated = IsolatedLatencies(1.0, np.array([[1.0, 2.0], [3.0, 9.0]]), *[np.arange(4).reshape(2, 2)] * 2)
     networks = [(0, 0), (1, 0), (0, 1), (1, 1)]
     if measured[0] == measured[-1]:
         measured = [value * (1 - 1e-3 * index) for index, value in enumerate(measured)]
@@ -174,6 +195,6 @@ def test_networks_that_do_not_grow_with_their_sums_are_refused(measured):
 
 @pytest.mark.parametrize("networks", [[(0, 0), (1, 1)], [(0, 0)] * 5])
 def test_too_few_networks_are_refused(networks):
-    isolated = IsolatedLatencies(1.0, np.array([[1.0, 2.0], [3.0, 9.0]]), np.arange(4).reshape(2, 2))
+    isolated = IsolatedLatencies(1.0, np.array([[1.0, 2.0], [3.0, 9.0]]), *[np.arange(4).reshape(2, 2)] * 2)
     with pytest.raises(MeasurementError, match="measure more"):
         fit_in_context(isolated, networks, [1.0 + index for index in range(len(networks))])
