@@ -208,4 +208,5 @@ class _Problem:
 
 def _is_same(numbers: NDArray[np.int64]) -> FloatArray:
     flat = numbers.reshape(-1, 1)
-    return (flat == flat.T).astype(float)
+    same: FloatArray = (flat == flat.T).astype(float)
+    return same
