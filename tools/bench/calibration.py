@@ -27,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--space", default="fbnet")
     parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--device", help="its file, where the table's name does not tell it")
     parser.add_argument("--out", type=Path, default=Path("calibrated.json"), help="the calibrated copy")
     parser.add_argument("--networks", type=int, default=36, help="0: the table is calibrated already")
     parser.add_argument("--fresh", type=int, default=100)
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     space, table = load_space(args.space), LatencyTable.load(args.table)
-    device = find_device(table.device.name)
+    device = find_device(args.device or table.device.name)
     started = time.monotonic()
     if args.networks:
         table = calibrated_copy(args, table, space, device)
