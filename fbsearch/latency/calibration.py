@@ -142,6 +142,7 @@ def calibrate(
     protocol: MeasurementProtocol,
     seed: int,
     seconds: TableSeconds,
+    shrinkage: Shrinkage | None = None,
 ) -> Calibration:
     """Fit the additive model to whole networks of ``space``.
 
@@ -152,6 +153,7 @@ def calibrate(
         protocol: how they were measured.
         seed: of their design and the order of measuring.
         seconds: what that took.
+        shrinkage: how freely corrections may move; None chooses it by cross-validation.
 
     Raises:
         CalibrationError: if the networks are too few, or do not take longer where sums are larger.
@@ -167,7 +169,7 @@ def calibrate(
         )
         for choices, origin, one in measured
     )
-    fit = _fitted(isolated, networks)
+    fit = _fitted(isolated, networks, shrinkage)
     fixed_us, candidates_us = fit.coefficients(isolated)
     header = CalibrationHeader(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -331,7 +333,7 @@ def _check_fit(
     """Fit again with the stored shrinkage: an edited number does not pass for a fitted one."""
     stored = header.fit
     try:
-        fit = _fitted(isolated, networks, Shrinkage(stored.spread, stored.shared, stored.alike))
+        fit = _fitted(isolated, networks, stored.shrinkage)
     except CalibrationError as error:
         raise TableValueError(f"{source}: {error}") from None
     fixed_us, candidates_us = fit.coefficients(isolated)
@@ -359,4 +361,7 @@ def _check_fit(
 
 def _differs(stored: Diagnostics, computed: Diagnostics) -> bool:
     pairs = zip(stored.model_dump().values(), computed.model_dump().values(), strict=True)
-    return any(not math.isclose(one, other, rel_tol=1e-3, abs_tol=1e-4) for one, other in pairs)
+    return any(
+        one != other if isinstance(one, int) else not math.isclose(one, other, rel_tol=1e-3, abs_tol=1e-4)
+        for one, other in pairs
+    )

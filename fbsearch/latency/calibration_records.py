@@ -12,6 +12,7 @@ from pydantic import Field
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.latency.design import Choices
 from fbsearch.latency.entry import TableEntry
+from fbsearch.latency.fitting import Shrinkage
 from fbsearch.latency.header import TableRecord, TableSeconds
 
 Origin = Literal["design", "search", "export"]
@@ -81,6 +82,11 @@ class Fit(TableRecord):
     candidates_us: Annotated[
         tuple[Annotated[tuple[_Latency, ...], Field(strict=False)], ...], Field(strict=False)
     ]
+
+    @property
+    def shrinkage(self) -> Shrinkage:
+        """How freely corrections moved."""
+        return Shrinkage(self.spread, self.shared, self.alike)
 
 
 class Diagnostics(TableRecord):

@@ -145,14 +145,14 @@ def fit_in_context(
             f"at least three in all; there are {len(sums)}: measure more"
         )
     problem = _Problem(isolated, np.asarray(networks), np.asarray(measured_us, float), sums)
-    if shrinkage is not None:
-        return problem.solve(shrinkage)
-    fits = [problem.solve(Shrinkage())]
+    fits = [problem.solve(shrinkage or Shrinkage())]
     if not fits[0].slope > 0:
         raise CalibrationError(
             "whole networks do not take longer where the table's sums are larger "
             f"(slope {fits[0].slope:.3g}): the device is too busy to measure on; quieten it and measure again"
         )
+    if shrinkage is not None:
+        return fits[0]
     grid = itertools.product(_SPREADS[1:], _SHARES, _ALIKE)
     fits += [problem.solve(Shrinkage(spread, shared, alike)) for spread, shared, alike in grid]
     return max((fit for fit in fits if fit.slope > 0), key=lambda fit: fit.score)

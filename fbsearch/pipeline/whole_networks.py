@@ -64,6 +64,9 @@ class WholeNetworkMeter:
 class Recalibration:
     """Adds the networks that a search measured to a table's calibration.
 
+    How freely corrections may move stays what the designed networks chose: a few that a search prefers speak
+    for themselves, not for the space.
+
     Args:
         space: of the networks.
         table: calibrated for the space, with designed networks alone.
@@ -94,6 +97,7 @@ class Recalibration:
                     protocol=before.header.protocol,
                     seed=before.header.seed,
                     seconds=before.header.seconds,
+                    shrinkage=before.header.fit.shrinkage,
                 )
             )
         table.save(self.path)

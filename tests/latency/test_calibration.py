@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fbsearch.costs import latency_cost
@@ -219,6 +219,7 @@ VALUES = st.one_of(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(PATHS), VALUES)
+@example(("calibration", "diagnostics", "num_networks"), 10**400)  # no float is as large
 def test_any_single_change_is_refused_or_harmless(path, value):
     data = copy.deepcopy(SMALL_DATA)
     _change(data, path, value)

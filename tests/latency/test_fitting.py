@@ -189,8 +189,9 @@ def test_networks_that_do_not_grow_with_their_sums_are_refused(measured):
     networks = [(0, 0), (1, 0), (0, 1), (1, 1)]
     if measured[0] == measured[-1]:
         measured = [value * (1 - 1e-3 * index) for index, value in enumerate(measured)]
-    with pytest.raises(MeasurementError, match="do not take longer"):
-        fit_in_context(isolated, networks, measured)
+    for shrinkage in (None, Shrinkage(), Shrinkage(10.0, 0.5, 0.5)):
+        with pytest.raises(MeasurementError, match="do not take longer"):
+            fit_in_context(isolated, networks, measured, shrinkage=shrinkage)
 
 
 @pytest.mark.parametrize("networks", [[(0, 0), (1, 1)], [(0, 0)] * 5])
