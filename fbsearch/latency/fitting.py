@@ -171,8 +171,9 @@ class _Problem:
         self._line = np.stack([np.full_like(sums, self._typical), sums], axis=1) / measured[:, None]
         chosen = (networks[:, :, None] == np.arange(num_candidates)) * isolated.scales_us
         self._places = chosen.reshape(len(networks), -1) / measured[:, None]  # N x SC: v's columns
-        # SC x SC: which places u's and b's columns gather
-        self._same_operator, self._same_block = map(_is_same, (isolated.operators, isolated.blocks))
+        # SC x N: covariance of corrections and networks, were they all b's or all u's
+        self._of_blocks = _is_same(isolated.blocks) @ self._places.T
+        self._of_operators = _is_same(isolated.operators) @ self._places.T
 
     def solve(self, shrinkage: Shrinkage) -> ContextFit:
         """Generalised least squares for the line, the conditional mean for the corrections.
@@ -182,9 +183,9 @@ class _Problem:
         (P y)_i / P_ii and a variance of sigma² / P_ii.
         """
         line, places = self._line, self._places
-        mixing = (1 - shrinkage.shared) * np.eye(places.shape[1]) + shrinkage.shared * self._same_operator
-        mixing = shrinkage.alike * self._same_block + (1 - shrinkage.alike) * mixing
-        gain = shrinkage.spread * (mixing @ places.T)  # SC x N: covariance of corrections and networks
+        rest = shrinkage.shared * self._of_operators + (1 - shrinkage.shared) * places.T
+        mixture = shrinkage.alike * self._of_blocks + (1 - shrinkage.alike) * rest
+        gain = shrinkage.spread * mixture  # SC x N: covariance of corrections and networks
         inverse = np.linalg.inv(places @ gain + np.eye(len(line)))
         whitened = inverse @ line
         information = line.T @ whitened
