@@ -120,5 +120,6 @@ def designed_table(table: LatencyTable, space: LayerwiseSpace) -> LatencyTable:
             protocol=calibration.header.protocol,
             seed=calibration.header.seed,
             seconds=calibration.header.seconds,
+            shrinkage=calibration.header.fit.shrinkage,
         )
     )

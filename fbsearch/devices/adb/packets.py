@@ -37,12 +37,12 @@ Packet = tuple[bytes, int, int, bytes]
 class Signer(Protocol):
     """What the handshake needs of a key, under adb-shell's names."""
 
-    def Sign(self, data: bytes) -> bytes: ...  # noqa: D102
+    def Sign(self, data: bytes) -> bytes: ...  # noqa: D102  # adb-shell's
 
-    def GetPublicKey(self) -> bytes: ...  # noqa: D102
+    def GetPublicKey(self) -> bytes: ...  # noqa: D102  # adb-shell's
 
 
-class PacketLink(PacketIO):  # type: ignore[misc]
+class PacketLink(PacketIO):  # type: ignore[misc]  # adb-shell comes without types
     """Packets to and from one device, over a transport with a deadline.
 
     Args:
