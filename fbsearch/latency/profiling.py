@@ -213,6 +213,16 @@ def _table(
     source: str,
 ) -> LatencyTable:
     num_windows, num_discarded = log.windows(job.bench.protocol)
+    sentinel = SentinelRecord(
+        operator=SENTINEL.key,
+        baseline_us=round(log.baseline_us(job.bench.protocol.pace), 3),
+        readings_us=tuple(reading.latency_us for reading in log.readings),
+        num_windows=num_windows,
+        num_discarded_windows=num_discarded,
+    )
+    warnings = _pace_warnings(sentinel, job.bench)
+    for operator, measurement in measured.items():
+        warnings += measurement_warnings(operator.key, measurement)
     header = TableHeader(
         device=job.device,
         runtime=job.bench.runner.description,
@@ -221,16 +231,8 @@ def _table(
         seed=job.bench.seed,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=seconds,
-        sentinel=SentinelRecord(
-            operator=SENTINEL.key,
-            baseline_us=round(log.baseline_us(job.bench.protocol.pace), 3),
-            readings_us=tuple(reading.latency_us for reading in log.readings),
-            num_windows=num_windows,
-            num_discarded_windows=num_discarded,
-        ),
-        warnings=tuple(
-            warning for operator, m in measured.items() for warning in measurement_warnings(operator.key, m)
-        ),
+        sentinel=sentinel,
+        warnings=tuple(warnings),
     )
     entries = {operator.key: TableEntry.of(measurement) for operator, measurement in measured.items()}
     return LatencyTable(header, entries, source)
@@ -251,6 +253,18 @@ def _announce(table: LatencyTable) -> None:
             table.sentinel.num_discarded_windows,
             table.sentinel.num_windows,
         )
+
+
+def _pace_warnings(sentinel: SentinelRecord, bench: Bench) -> list[str]:
+    """What to do about a computer that is hardly ever at the pace measured at."""
+    is_rare = 2 * sentinel.num_discarded_windows > sentinel.num_windows
+    if bench.runner.is_elsewhere or bench.protocol.pace != "undisturbed" or not is_rare:
+        return []
+    return [
+        f"{sentinel.num_discarded_windows} of {sentinel.num_windows} windows were slow: this computer is "
+        "busy most of the time; end what else runs on it, or, where others share it, measure at the pace "
+        "that it usually keeps: --set pace=usual (docs/measuring.md)"
+    ]
 
 
 def measurement_warnings(name: str, measurement: Measurement) -> list[str]:

@@ -70,6 +70,16 @@ def test_what_never_converges_is_told_in_the_table_and_on_screen(out, caplog):
     assert LatencyTable.load(out).warnings == table.warnings
 
 
+@pytest.mark.parametrize(("pace", "is_advised"), [("undisturbed", True), ("usual", False)])
+def test_a_computer_that_is_busy_most_of_the_time_is_measured_at_its_usual_pace(out, pace, is_advised):
+    mostly_slow = Machine(slowness=lambda now: 1.0 if now % 0.2 < 0.03 else 1.3)
+    protocol = MeasurementProtocol(patience_s=0, pace=pace)
+    table = simulate(out, SimulatedDevice(mostly_slow), protocol=protocol)
+    sentinel = table.sentinel
+    assert (2 * sentinel.num_discarded_windows > sentinel.num_windows) == is_advised
+    assert any("--set pace=usual" in warning for warning in table.warnings) == is_advised
+
+
 class Stop(Exception):
     pass
 
