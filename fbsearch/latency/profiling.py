@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -220,7 +220,7 @@ def _table(
         num_windows=num_windows,
         num_discarded_windows=num_discarded,
     )
-    warnings = _pace_warnings(sentinel, job.bench)
+    warnings = _pace_warnings(sentinel, job, measured.values())
     for operator, measurement in measured.items():
         warnings += measurement_warnings(operator.key, measurement)
     header = TableHeader(
@@ -255,15 +255,16 @@ def _announce(table: LatencyTable) -> None:
         )
 
 
-def _pace_warnings(sentinel: SentinelRecord, bench: Bench) -> list[str]:
-    """What to do about a computer that is hardly ever at the pace measured at."""
+def _pace_warnings(sentinel: SentinelRecord, job: _Job, measured: Iterable[Measurement]) -> list[str]:
+    """What to do about a computer that is at the pace measured at too rarely for all models."""
     is_rare = 2 * sentinel.num_discarded_windows > sentinel.num_windows
-    if bench.runner.is_elsewhere or bench.protocol.pace != "undisturbed" or not is_rare:
+    is_at_ease = all(measurement.is_steady for measurement in measured)
+    if job.bench.runner.is_elsewhere or job.bench.protocol.pace == "usual" or is_at_ease or not is_rare:
         return []
     return [
         f"{sentinel.num_discarded_windows} of {sentinel.num_windows} windows were slow: this computer is "
         "busy most of the time; end what else runs on it, or, where others share it, measure at the pace "
-        "that it usually keeps: --set pace=usual (docs/measuring.md)"
+        "that it usually keeps: 'pace: usual' in the protocol (docs/measuring.md)"
     ]
 
 

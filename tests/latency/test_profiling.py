@@ -70,14 +70,25 @@ def test_what_never_converges_is_told_in_the_table_and_on_screen(out, caplog):
     assert LatencyTable.load(out).warnings == table.warnings
 
 
+BUSY = "busy most of the time"
+
+
+def undisturbed(share):
+    """A device that is slow all the rest of the time."""
+    return SimulatedDevice(Machine(slowness=lambda now: 1.0 if now % 0.5 < 0.5 * share else 1.3))
+
+
 @pytest.mark.parametrize(("pace", "is_advised"), [("undisturbed", True), ("usual", False)])
-def test_a_computer_that_is_busy_most_of_the_time_is_measured_at_its_usual_pace(out, pace, is_advised):
-    mostly_slow = Machine(slowness=lambda now: 1.0 if now % 0.2 < 0.03 else 1.3)
-    protocol = MeasurementProtocol(patience_s=0, pace=pace)
-    table = simulate(out, SimulatedDevice(mostly_slow), protocol=protocol)
-    sentinel = table.sentinel
-    assert (2 * sentinel.num_discarded_windows > sentinel.num_windows) == is_advised
-    assert any("--set pace=usual" in warning for warning in table.warnings) == is_advised
+def test_a_computer_that_is_hardly_ever_undisturbed_is_measured_at_its_usual_pace(out, pace, is_advised):
+    protocol = MeasurementProtocol(patience_s=0, pace=pace, max_discarded_rounds=10)
+    table = simulate(out, undisturbed(0.1), protocol=protocol)
+    assert any(BUSY in warning for warning in table.warnings) == is_advised
+
+
+def test_a_computer_that_is_undisturbed_often_enough_needs_no_advice(out):
+    table = simulate(out, undisturbed(0.3), protocol=MeasurementProtocol(patience_s=0))
+    assert 2 * table.sentinel.num_discarded_windows > table.sentinel.num_windows
+    assert not any(BUSY in warning for warning in table.warnings)
 
 
 class Stop(Exception):
