@@ -17,6 +17,7 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol, Pace
 
 _UNDISTURBED_QUANTILE = 0.05
+_PACE_WIDTH = 0.1  # in logarithms: how far apart readings of one pace lie, most of them
 
 
 @dataclass(frozen=True)
@@ -105,15 +106,16 @@ class MeasurementLog:
         must not condemn all the others. A reference below that is taken in its place: a device that is slow
         throughout looks steady by itself.
 
-        Usual: the median of its readings, unless a reference tells the pace of earlier measurements, which
-        these are to be compared with.
+        Usual: where its readings lie densest, unless a reference tells the pace of earlier measurements,
+        which these are to be compared with. Not the median of all: a machine with two paces, each of which
+        it keeps half of the time, is hardly ever in between, and would be measured at a mixture of both.
         """
         if pace == "usual" and self._reference_us is not None:
             return self._reference_us
         free = [reading.latency_us for reading in self._readings if not reading.is_throttled]
         latencies = free or [reading.latency_us for reading in self._readings]
         if pace == "usual":
-            return float(np.median(latencies))
+            return _densest(latencies)
         lowest = float(np.quantile(latencies, _UNDISTURBED_QUANTILE))
         return lowest if self._reference_us is None else min(lowest, self._reference_us)
 
@@ -181,6 +183,14 @@ class MeasurementLog:
             confidence=protocol.confidence,
             target_relative_ci=protocol.target_relative_ci,
         )
+
+
+def _densest(latencies: list[float]) -> float:
+    """The median of those of the window, of a fixed width in logarithms, that holds the most of them."""
+    ordered = np.sort(np.asarray(latencies))
+    ends = np.searchsorted(ordered, ordered * math.exp(_PACE_WIDTH), side="right")
+    start = int(np.argmax(ends - np.arange(len(ordered))))
+    return float(np.median(ordered[start : ends[start]]))
 
 
 def _excess(ratio: float, pace: Pace) -> float:
