@@ -112,6 +112,15 @@ def test_the_usual_pace_is_the_one_kept_most_of_the_time():
     assert all(one.is_steady for one in measured.values())
 
 
+@pytest.mark.parametrize(("slow_share", "pace_us"), [(0.4, 150), (0.55, 195), (0.7, 195)])
+def test_of_two_paces_the_usual_one_is_never_in_between(slow_share, pace_us):
+    rng = np.random.default_rng(0)
+    is_slow = rng.random(1000) < slow_share
+    latencies_us = np.where(is_slow, 195, 150) * np.exp(rng.normal(0, 0.03, 1000))
+    log = MeasurementLog(SentinelReading(us, at_s) for at_s, us in enumerate(latencies_us))
+    assert log.baseline_us("usual") == pytest.approx(pace_us, rel=0.02)
+
+
 @pytest.mark.parametrize(("reference_us", "steady"), [(195.0, True), (150.0, False)])
 def test_the_usual_pace_of_a_table_is_kept_to(reference_us, steady):
     slow = Machine(lambda now: 1.3)
