@@ -31,9 +31,9 @@ def main() -> None:
             shutil.copyfile(path, FOLDER / f"{operator.key}.tflite")
 
     torch.manual_seed(0)
-    network = Network(space.decode((0,) * space.num_slots)).eval()
-    size, channels = space.resolution, space.in_channels
-    export_tflite(network, (channels, size, size), FOLDER / "network.tflite")
+    network = Network(space.decode((0,) * len(space.decisions))).eval()
+    channels, size, _ = space.input.dimensions
+    export_tflite(network, [(channels, size, size)], FOLDER / "network.tflite")
     images = torch.randn(NUM_SAMPLES, channels, size, size)
     with torch.no_grad():
         outputs = network(images)

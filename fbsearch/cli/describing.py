@@ -18,7 +18,14 @@ from fbsearch.costs import (
 )
 from fbsearch.errors import ArchitectureError
 from fbsearch.latency import LatencyTable
-from fbsearch.spaces import LayerwiseSpace, load_architecture, load_space, named_architectures, preset_names
+from fbsearch.spaces import (
+    FactoredSpace,
+    load_architecture,
+    load_space,
+    named_architectures,
+    preset_names,
+    require_factored,
+)
 
 
 def show_description(subject: str, table_path: Path | None, *, as_json: bool) -> None:
@@ -29,7 +36,7 @@ def show_description(subject: str, table_path: Path | None, *, as_json: bool) ->
     """
     table = None if table_path is None else LatencyTable.load(table_path)
     if subject in preset_names() or subject.endswith((".yaml", ".yml")):
-        _show_space(load_space(subject), table, as_json=as_json)
+        _show_space(require_factored(load_space(subject), "describing"), table, as_json=as_json)
         return
     path = Path(subject)
     if not path.exists() and subject not in named_architectures():
@@ -101,28 +108,31 @@ def _row(name: str, figures: dict[str, Any]) -> list[str]:
     return row
 
 
-def _show_space(space: LayerwiseSpace, table: LatencyTable | None, *, as_json: bool) -> None:
+def _show_space(space: FactoredSpace, table: LatencyTable | None, *, as_json: bool) -> None:
     costs: list[Cost] = [parameter_cost(space), mac_cost(space), peak_memory_cost(space)]
     if table is not None:
         costs.append(latency_cost(space, table))
     ranges = {cost.name: list(cost.range()) for cost in costs}
     data = {
         "name": space.name,
-        "resolution": space.resolution,
+        "resolution": space.input.resolution,
         "num_classes": space.num_classes,
-        "num_slots": space.num_slots,
-        "num_architectures": space.num_architectures,
+        "num_slots": len(space.decisions),
+        "num_architectures": space.size,
         "num_operators": len(space.operators()),
         "fingerprint": space.fingerprint,
         "ranges": ranges,
-        "slots": [dict(zip(slot.names, map(str, slot.candidates), strict=True)) for slot in space.slots],
+        "slots": [
+            {one.name: " ".join(str(node.operator) for node in one.nodes) for one in decision.candidates}
+            for decision in space.decisions
+        ],
     }
     if as_json:
         print_json(data)
         return
     title = (
-        f"{space.name}: {space.num_slots} layers, {float(space.num_architectures):.3g} architectures, "
-        f"{len(space.operators())} operators, {space.resolution} px, {space.num_classes} classes"
+        f"{space.name}: {len(space.decisions)} layers, {float(space.size):.3g} architectures, "
+        f"{len(space.operators())} operators, {space.input.resolution} px, {space.num_classes} classes"
     )
     rows = [[name, f"{least:,.6g}", f"{greatest:,.6g}"] for name, (least, greatest) in ranges.items()]
     print_table(title, ["cost", "least", "greatest"], rows, numeric=frozenset({"least", "greatest"}))

@@ -21,7 +21,7 @@ from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.several_devices import load_tables, other_devices
 from fbsearch.pipeline.sweeping import SweepBudget, parse_budgets, run_sweep
 from fbsearch.search import Limit, SearchResult, SearchSettings, check_feasible
-from fbsearch.spaces import LayerwiseSpace, load_definition
+from fbsearch.spaces import FactoredSpace, load_definition
 
 Fields = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ def search_space(
 class _Prepared:
     """What a search is made of."""
 
-    space: LayerwiseSpace
+    space: FactoredSpace
     tables: Sequence[LatencyTable]
     latency: AdditiveCost
     limits: tuple[Limit, ...]

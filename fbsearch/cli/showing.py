@@ -16,7 +16,7 @@ from fbsearch.reports.formatting import format_ms
 from fbsearch.reports.heat_map_drawing import draw_heat_map
 from fbsearch.reports.heat_maps import Row, latency_grid
 from fbsearch.reports.svg import standalone
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 
 def show_table(path: Path, space_fields: Mapping[str, Any], *, plot: Path | None, as_json: bool) -> None:
@@ -37,14 +37,14 @@ def show_table(path: Path, space_fields: Mapping[str, Any], *, plot: Path | None
         notify(f"figure: {plot}")
 
 
-def _rows(space: LayerwiseSpace, latency: AdditiveCost) -> list[Row]:
+def _rows(space: FactoredSpace, latency: AdditiveCost) -> list[Row]:
     return [
         (slot.names, row[: len(slot.names)].tolist())
-        for slot, row in zip(space.slots, latency.coefficients, strict=True)
+        for slot, row in zip(space.decisions, latency.coefficients, strict=True)
     ]
 
 
-def _facts(table: LatencyTable, space: LayerwiseSpace, latency: AdditiveCost) -> list[tuple[str, str]]:
+def _facts(table: LatencyTable, space: FactoredSpace, latency: AdditiveCost) -> list[tuple[str, str]]:
     least, greatest = latency.range()
     runtime = table.runtime
     num_converged = sum(entry.is_converged for entry in table.entries.values())
@@ -52,7 +52,7 @@ def _facts(table: LatencyTable, space: LayerwiseSpace, latency: AdditiveCost) ->
         ("device", f"{table.device.name} ({table.device.model})"),
         ("runtime", f"{runtime.identity} ({runtime.package} {runtime.version})"),
         ("created", table.header.created),
-        ("space", f"{space.name}: {len(space.slots)} layers"),
+        ("space", f"{space.name}: {len(space.decisions)} layers"),
         ("operators", f"{len(table.entries)}, {num_converged} of them converged"),
         ("latencies", latency.label),
         ("stem and head", format_ms(latency.fixed)),

@@ -29,7 +29,7 @@ from fbsearch.pipeline.recipe import (
 )
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import run_verification, save_verification_of
-from fbsearch.spaces import LayerwiseSpace, load_architecture, load_space
+from fbsearch.spaces import FactoredSpace, load_architecture, load_space, require_factored
 from fbsearch.train import TrainSettings
 
 Fields = Mapping[str, Any]
@@ -54,7 +54,7 @@ def profile_space(
     as_json: bool,
 ) -> None:
     """Measure a space into a table per device."""
-    space = load_space(source, **fields)
+    space = require_factored(load_space(source, **fields), "profiling")
     plans = plan_profiles(
         space,
         device_names,
@@ -89,7 +89,7 @@ def profile_space(
             notify(f"{prefix}{describe_calibration(table.calibration)}")
 
 
-def _show_estimate(space: LayerwiseSpace, plan: PlannedProfile, jobs: int | None) -> None:
+def _show_estimate(space: FactoredSpace, plan: PlannedProfile, jobs: int | None) -> None:
     name, definition = plan.settings.runtime, plan.device.definition
     estimate = estimate_profile_seconds(
         space,

@@ -17,7 +17,7 @@ from fbsearch.latency.estimate import estimate_networks_seconds
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
 from fbsearch.reports.prediction_drawing import Predictions, write_predictions
-from fbsearch.spaces import LayerwiseSpace, load_space
+from fbsearch.spaces import FactoredSpace, load_space, require_factored
 
 
 def calibrate_file(
@@ -117,7 +117,7 @@ def calibration_figures(calibration: Calibration) -> dict[str, Any]:
 
 
 def networks_estimate(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     num_networks: int,
     *,
     runtime: RuntimeName,
@@ -143,12 +143,12 @@ def describe_calibration(calibration: Calibration) -> str:
     )
 
 
-def space_of(table: LatencyTable, fields: Mapping[str, Any]) -> LayerwiseSpace:
+def space_of(table: LatencyTable, fields: Mapping[str, Any]) -> FactoredSpace:
     """The space that the options name, or the table's own."""
     rest = dict(fields)
     source = rest.pop("source") or table.space_name
     try:
-        space = load_space(source, **rest)
+        space = require_factored(load_space(source, **rest), "measuring whole networks")
     except SpaceError as error:
         if fields["source"] is not None:
             raise
@@ -165,7 +165,7 @@ class _Opened:
     """A table's file with all that measuring whole networks for it takes."""
 
     table: LatencyTable
-    space: LayerwiseSpace
+    space: FactoredSpace
     device: Device
     protocol: MeasurementProtocol
 

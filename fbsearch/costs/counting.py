@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,15 +10,25 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fbsearch.architecture import Architecture, Operator
+from fbsearch.architecture import INPUT, Architecture, Node, Operator, Shape
 from fbsearch.nn import build
-from fbsearch.nn.blocks import ChannelShuffle, Classifier
+from fbsearch.nn.blocks import Add, ChannelShuffle, Classifier, Concat, FactorisedReduce
 
 BYTES_PER_ELEMENT = 4
 
 # Modules whose output is written to memory of its own in a deployed model; norms and activations
-# are folded into the convolution before them.
-_MATERIALISING = (nn.Conv2d, nn.Linear, ChannelShuffle)
+# are folded into the convolution before them, but for the activations that stand before one.
+_MATERIALISING = (
+    nn.Conv2d,
+    nn.Linear,
+    nn.AvgPool2d,
+    nn.MaxPool2d,
+    ChannelShuffle,
+    Classifier,
+    Add,
+    Concat,
+    FactorisedReduce,
+)
 
 
 @dataclass(frozen=True)
@@ -47,30 +58,69 @@ def count_operator(op: Operator) -> OperatorCounts:
     """The counts of ``op``; the identity computes nothing and only keeps its input alive."""
     with torch.device("meta"):
         module = build(op).eval()
-        x = torch.empty(1, op.in_channels, op.resolution, op.resolution)
-    trace = _Trace(module, x if op.has_residual else None)
+        inputs = [torch.empty(1, *shape.dimensions) for shape in op.inputs]
+    trace = _Trace(module, inputs[0] if op.has_residual else None)
     with FlopCounterMode(display=False) as flops, torch.no_grad():
-        module(x)
+        module(*inputs)
     trace.remove()
     return OperatorCounts(
         num_params=sum(p.numel() for p in module.parameters()),
         num_kernel_params=sum(p.numel() for p in module.parameters() if p.ndim > 1),
         num_macs=flops.get_total_flops() // 2,
         memory_access=trace.memory_access,
-        peak_bytes=max(trace.peak_elements, x.numel()) * BYTES_PER_ELEMENT,
+        peak_bytes=max(trace.peak_elements, sum(one.numel() for one in inputs)) * BYTES_PER_ELEMENT,
     )
 
 
 def count_architecture(architecture: Architecture) -> OperatorCounts:
-    """The counts of a whole network: sums, and for ``peak_bytes`` the largest."""
-    counts = [count_operator(op) for op in architecture.operators()]
+    """The counts of a whole network: sums, and for ``peak_bytes`` the largest over its nodes."""
+    counts = {node.name: count_operator(node.operator) for node in architecture.nodes}
+    waiting = waiting_bytes({node.name: (node,) for node in architecture.nodes})
     return OperatorCounts(
-        num_params=sum(c.num_params for c in counts),
-        num_kernel_params=sum(c.num_kernel_params for c in counts),
-        num_macs=sum(c.num_macs for c in counts),
-        memory_access=sum(c.memory_access for c in counts),
-        peak_bytes=max(c.peak_bytes for c in counts),
+        num_params=sum(c.num_params for c in counts.values()),
+        num_kernel_params=sum(c.num_kernel_params for c in counts.values()),
+        num_macs=sum(c.num_macs for c in counts.values()),
+        memory_access=sum(c.memory_access for c in counts.values()),
+        peak_bytes=max(c.peak_bytes + waiting[name] for name, c in counts.items()),
     )
+
+
+def waiting_bytes(nodes: Mapping[str, Sequence[Node]]) -> dict[str, int]:
+    """What waits in memory while each node computes: outputs before it that others still take, not itself.
+
+    The image and every output are alive from where they are made to the last node that may take them. An
+    identity's output counts as a tensor of its own: exact in a chain, where its input is dead by then, and
+    an upper bound where the input goes on being used.
+
+    Args:
+        nodes: by name, in the order in which they run; several where one of them will be chosen, which have
+            outputs of one shape.
+
+    Returns:
+        Bytes in fp32, by name.
+    """
+    position = {name: index for index, name in enumerate(nodes)}
+    shapes: dict[str, Shape] = {name: some[0].operator.output for name, some in nodes.items()}
+    last_use: dict[str, int] = {}
+    for name, some in nodes.items():
+        for node in some:
+            for source, shape in zip(node.inputs, node.operator.inputs, strict=True):
+                shapes.setdefault(source, shape)
+                last_use[source] = position[name]
+    made = {INPUT: -1, **position}
+    return {
+        name: BYTES_PER_ELEMENT
+        * _elements(
+            shapes[source]
+            for source, last in last_use.items()
+            if made[source] < position[name] <= last and any(source not in node.inputs for node in some)
+        )
+        for name, some in nodes.items()
+    }
+
+
+def _elements(shapes: Iterable[Shape]) -> int:
+    return sum(shape.num_elements for shape in shapes)
 
 
 class _Trace:
@@ -80,11 +130,11 @@ class _Trace:
         self.memory_access = 0
         self.peak_elements = 0
         self._residual = residual
-        leaves = [part for part in module.modules() if isinstance(part, (*_MATERIALISING, Classifier))]
+        leaves = [part for part in module.modules() if _materialises(part)]
         self._handles = [leaf.register_forward_hook(self._record) for leaf in leaves]
 
     def _record(self, leaf: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        alive = inputs[0].numel() + output.numel()
+        alive = sum(one.numel() for one in inputs) + output.numel()
         if self._residual is not None and inputs[0] is not self._residual:
             alive += self._residual.numel()
         self.peak_elements = max(self.peak_elements, alive)
@@ -95,3 +145,7 @@ class _Trace:
     def remove(self) -> None:
         for handle in self._handles:
             handle.remove()
+
+
+def _materialises(part: nn.Module) -> bool:
+    return isinstance(part, _MATERIALISING) or (isinstance(part, nn.ReLU) and not part.inplace)

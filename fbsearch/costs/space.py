@@ -1,18 +1,18 @@
-"""The costs of a layer-wise space: latency from a table, and what can be counted without a device."""
+"""The costs of a factored space by decision and candidate: latency from a table, and what can be counted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from fbsearch.architecture import Operator
+from fbsearch.architecture import Node, Operator
 from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
-from fbsearch.costs.counting import count_operator
+from fbsearch.costs.counting import count_operator, waiting_bytes
 from fbsearch.latency import LatencyTable
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ PLAIN_LABEL = "plain sums of isolated operators"
 
 
 def latency_cost(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     table: LatencyTable,
     *,
     plain: bool = False,
@@ -62,7 +62,7 @@ def latency_cost(
     calibration = None if plain else table.calibration_for(space)
     if calibration is not None:
         label = f"calibrated with {len(calibration.networks)} whole networks"
-        return AdditiveCost("latency_us", calibration.fixed_us, calibration.candidates_us, label)
+        return AdditiveCost("latency_us", calibration.fixed_us, calibration.latencies_us(space), label)
     alone = _additive("latency_us", space, table.latency_us)
     label = PLAIN_LABEL
     if table.calibration is not None and not plain:
@@ -70,33 +70,42 @@ def latency_cost(
     return replace(alone, label=label)
 
 
-def parameter_cost(space: LayerwiseSpace) -> AdditiveCost:
+def parameter_cost(space: FactoredSpace) -> AdditiveCost:
     """Number of parameters."""
     return _additive("num_params", space, lambda op: count_operator(op).num_params)
 
 
-def mac_cost(space: LayerwiseSpace) -> AdditiveCost:
+def mac_cost(space: FactoredSpace) -> AdditiveCost:
     """Number of multiply-adds."""
     return _additive("num_macs", space, lambda op: count_operator(op).num_macs)
 
 
-def memory_access_cost(space: LayerwiseSpace) -> AdditiveCost:
+def memory_access_cost(space: FactoredSpace) -> AdditiveCost:
     """Elements read and written by convolutions and linear layers."""
     return _additive("memory_access", space, lambda op: count_operator(op).memory_access)
 
 
-def peak_memory_cost(space: LayerwiseSpace) -> PeakCost:
-    """Largest activation memory in bytes at batch 1, fp32."""
+def peak_memory_cost(space: FactoredSpace) -> PeakCost:
+    """Largest activation memory in bytes at batch 1, fp32.
 
-    def peak_bytes(op: Operator) -> float:
-        return count_operator(op).peak_bytes
+    All candidates of a decision give outputs of one shape, so what waits while one of them computes does not
+    depend on
+    the others; where candidates take different inputs, whatever one of them may take is waited with.
+    """
 
-    fixed = max(map(peak_bytes, (*space.stem, *space.head)))
-    return PeakCost("peak_bytes", fixed, _coefficients(space, peak_bytes))
+    nodes: dict[str, tuple[Node, ...]] = {node.name: (node,) for node in space.fixed}
+    nodes |= {place: decision.at(place) for decision in space.decisions for place in decision.places}
+    waiting = waiting_bytes({name: nodes[name] for name in space.order})
+
+    def peak_bytes(node: Node) -> float:
+        return count_operator(node.operator).peak_bytes + waiting[node.name]
+
+    fixed = max(map(peak_bytes, space.fixed))
+    return PeakCost("peak_bytes", fixed, _coefficients(space, lambda nodes: max(map(peak_bytes, nodes))))
 
 
 def file_size_cost(
-    space: LayerwiseSpace, *, model_format: Literal["tflite", "onnx"], precision: str
+    space: FactoredSpace, *, model_format: Literal["tflite", "onnx"], precision: str
 ) -> AdditiveCost:
     """Size of the exported model in bytes, an estimate: parameters in their precision, and the graph's part.
 
@@ -108,7 +117,7 @@ def file_size_cost(
     sizes = _FILE_BYTES[precision]
 
     def file_bytes(op: Operator) -> float:
-        if op.is_identity:
+        if op.is_free:
             return 0.0
         counts = count_operator(op)
         per_channel = counts.num_params - counts.num_kernel_params
@@ -118,15 +127,17 @@ def file_size_cost(
     return _additive("file_bytes", space, file_bytes)
 
 
-def _additive(name: str, space: LayerwiseSpace, cost: Callable[[Operator], float]) -> AdditiveCost:
-    fixed = float(sum(cost(op) for op in (*space.stem, *space.head)))
-    return AdditiveCost(name, fixed, _coefficients(space, cost))
+def _additive(name: str, space: FactoredSpace, cost: Callable[[Operator], float]) -> AdditiveCost:
+    def total(nodes: Iterable[Node]) -> float:
+        return float(sum(cost(node.operator) for node in nodes))
+
+    return AdditiveCost(name, total(space.fixed), _coefficients(space, total))
 
 
-def _coefficients(space: LayerwiseSpace, cost: Callable[[Operator], float]) -> FloatArray:
-    """``S x C``, padded with NaN."""
-    rows: Sequence[Sequence[float]] = [[cost(op) for op in slot.candidates] for slot in space.slots]
-    coefficients = np.full((space.num_slots, space.max_candidates), np.nan)
+def _coefficients(space: FactoredSpace, cost: Callable[[tuple[Node, ...]], float]) -> FloatArray:
+    """``S x C``, padded with NaN, from what each candidate puts into the network."""
+    rows = [[cost(candidate.nodes) for candidate in decision.candidates] for decision in space.decisions]
+    coefficients = np.full((len(rows), max(map(len, rows))), np.nan)
     for index, row in enumerate(rows):
         coefficients[index, : len(row)] = row
     return coefficients

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,7 +16,7 @@ ModelFormat = Literal["tflite", "onnx"]
 
 MODEL_FORMATS: tuple[ModelFormat, ...] = get_args(ModelFormat)
 
-_EXPORTERS: dict[ModelFormat, Callable[[nn.Module, tuple[int, int, int], Path], None]] = {
+_EXPORTERS: dict[ModelFormat, Callable[[nn.Module, Sequence[tuple[int, ...]], Path], None]] = {
     "tflite": export_tflite,
     "onnx": export_onnx,
 }
@@ -38,15 +38,15 @@ def format_of(path: Path) -> ModelFormat:
     raise ExportError(f"{path}: a model file ends in {allowed}, not {path.suffix or 'no suffix'!r}")
 
 
-def export_model(module: nn.Module, input_shape: tuple[int, int, int], path: Path) -> None:
+def export_model(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], path: Path) -> None:
     """Convert ``module`` to the format of ``path``'s suffix.
 
     Args:
-        module: a network or block with one input and one output; it stays as it is.
-        input_shape: C, H, W of the input.
+        module: a network or block with one output; it stays as it is.
+        input_shapes: C, H, W of each input.
         path: the file to write, ``.tflite`` or ``.onnx``.
 
     Raises:
         ExportError: if the suffix is unknown, or the module cannot be converted or written.
     """
-    _EXPORTERS[format_of(path)](module, input_shape, path)
+    _EXPORTERS[format_of(path)](module, input_shapes, path)

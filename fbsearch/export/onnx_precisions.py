@@ -7,6 +7,7 @@ In int8, weights keep to 7 of the 8 bits: without VNNI, an x86 processor adds tw
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,13 +22,15 @@ from fbsearch.files import atomic_path
 from fbsearch.precision import Precision
 
 
-def quantise_onnx(model: Path, precision: Precision, inputs: NDArray[np.float32], out: Path) -> None:
+def quantise_onnx(
+    model: Path, precision: Precision, inputs: Sequence[NDArray[np.float32]], out: Path
+) -> None:
     """Write a float ``.onnx`` file in another precision; weights are int8 per output channel.
 
     Args:
         model: the float file.
         precision: any but fp32.
-        inputs: ``N x C x H x W``, for the ranges of int8's activations.
+        inputs: ``N x C x H x W`` for each input, for the ranges of int8's activations.
         out: the file to write, atomically.
 
     Raises:
@@ -74,7 +77,7 @@ def _quantise_dynamically(content: Any, path: Path) -> None:
     )
 
 
-def _quantise_statically(content: Any, inputs: NDArray[np.float32], path: Path) -> None:
+def _quantise_statically(content: Any, inputs: Sequence[NDArray[np.float32]], path: Path) -> None:
     """Weights and activations in advance, in QDQ form."""
     quantiser = _quantiser()
 
@@ -82,11 +85,14 @@ def _quantise_statically(content: Any, inputs: NDArray[np.float32], path: Path) 
         """One input at a time, as the quantiser asks for them."""
 
         def __init__(self) -> None:
-            self._left = iter(inputs)
+            self._left = zip(*inputs, strict=True)
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            image = next(self._left, None)
-            return None if image is None else {content.graph.input[0].name: image[np.newaxis]}
+            images = next(self._left, None)
+            if images is None:
+                return None
+            pairs = zip(content.graph.input, images, strict=True)
+            return {one.name: image[np.newaxis] for one, image in pairs}
 
     quantiser.quantize_static(
         content,

@@ -36,7 +36,7 @@ def convert_operators(
     """The model file of every operator, once all are there; see :func:`conversions`.
 
     Args:
-        operators: what to convert; duplicates count once, identity operators are left out.
+        operators: what to convert; duplicates count once, those that are free are left out.
         model_format: what to convert it to.
         cache: where the files are looked for and put.
         precision: of the files; activations of int8 take their ranges from random inputs.
@@ -69,7 +69,7 @@ def conversions(
     call goes on from there. Closed early, it ends the processes in order.
 
     Args:
-        operators: what to convert; duplicates count once, identity operators are left out.
+        operators: what to convert; duplicates count once, those that are free are left out.
         model_format: what to convert it to.
         cache: where the files are looked for and put.
         precision: of the files; activations of int8 take their ranges from random inputs.
@@ -79,7 +79,7 @@ def conversions(
         ExportError: if an operator cannot be converted (the message names it), a process was killed,
             or the cache cannot be written.
     """
-    paths = {op: cache.path(op, model_format, precision) for op in operators if not op.is_identity}
+    paths = {op: cache.path(op, model_format, precision) for op in operators if not op.is_free}
     missing = [op for op in paths if not paths[op].exists()]
     processes = _num_processes(jobs, len(missing)) if missing else 0
     for op, path in paths.items():
@@ -123,11 +123,11 @@ def _num_processes(jobs: int | None, num_missing: int) -> int:
 def _convert(item: tuple[Operator, Path, Precision, Path]) -> None:
     """The float file first, which every precision is made from: it is kept too."""
     operator, float_path, precision, path = item
-    shape = (operator.in_channels, operator.resolution, operator.resolution)
+    shapes = [shape.dimensions for shape in operator.inputs]
     try:
         if not float_path.exists():
-            export_model(random_module(operator), shape, float_path)
+            export_model(random_module(operator), shapes, float_path)
         if precision != "fp32":
-            convert_precision(float_path, precision, random_inputs(shape), path)
+            convert_precision(float_path, precision, [random_inputs(shape) for shape in shapes], path)
     except ExportError as error:
         raise ExportError(f"operator {operator}: {error}") from None

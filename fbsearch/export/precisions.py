@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from fbsearch.precision import Precision
 
 FloatArray = NDArray[np.float32]
 
-_QUANTISERS: dict[ModelFormat, Callable[[Path, Precision, FloatArray, Path], None]] = {
+_QUANTISERS: dict[ModelFormat, Callable[[Path, Precision, Sequence[FloatArray], Path], None]] = {
     "tflite": quantise_tflite,
     "onnx": quantise_onnx,
 }
@@ -29,7 +29,7 @@ _RANDOM_INPUTS = 4
 """What latency takes: it does not depend on the values, so a few suffice to set every scale."""
 
 
-def convert_precision(model: Path, precision: Precision, inputs: FloatArray, out: Path) -> None:
+def convert_precision(model: Path, precision: Precision, inputs: Sequence[FloatArray], out: Path) -> None:
     """Write ``model``, which computes in fp32, as a file of another precision.
 
     Whatever the precision, the file takes and gives float32, so that it is fed as the float model is.
@@ -37,8 +37,8 @@ def convert_precision(model: Path, precision: Precision, inputs: FloatArray, out
     Args:
         model: a ``.tflite`` or ``.onnx`` file.
         precision: any but fp32.
-        inputs: ``N x C x H x W``, preprocessed: int8 takes the ranges of activations from them; the other
-            precisions do not look at them.
+        inputs: ``N x C x H x W`` for each of the model's inputs, preprocessed: int8 takes the ranges of
+            activations from them; the other precisions do not look at them.
         out: the file to write, atomically; of the same format.
 
     Raises:
@@ -64,6 +64,6 @@ def precision_path(model: Path, precision: Precision) -> Path:
     return model.with_name(f"{model.stem}.{precision}{model.suffix}")
 
 
-def random_inputs(input_shape: tuple[int, int, int]) -> FloatArray:
+def random_inputs(input_shape: tuple[int, ...]) -> FloatArray:
     """A few inputs ``N x C x H x W`` of standard-normal values, always the same, for models without data."""
     return np.random.default_rng(0).standard_normal((_RANDOM_INPUTS, *input_shape), dtype=np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeGuard
 
@@ -45,18 +45,21 @@ def _fold_norms(chain: nn.Sequential) -> None:
             setattr(chain, norm_name, nn.Identity())
 
 
-def example_output(module: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-    """An input ``1 x C x H x W`` and what ``module`` makes of it.
+def example_output(
+    module: nn.Module, input_shapes: Sequence[tuple[int, ...]]
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Inputs ``1 x C x H x W`` and what ``module`` makes of them.
 
     Raises:
-        ExportError: if the module does not take such an input or returns anything but one tensor.
+        ExportError: if the module does not take such inputs or returns anything but one tensor.
     """
-    example = torch.randn(1, *input_shape, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    examples = tuple(torch.randn(1, *shape, generator=generator) for shape in input_shapes)
     try:
         with torch.no_grad():
-            output = module(example)
+            output = module(*examples)
     except (RuntimeError, ValueError, TypeError) as error:
-        shape = " x ".join(map(str, input_shape))
+        shape = " and ".join(" x ".join(map(str, one)) for one in input_shapes)
         raise ExportError(
             f"the network does not run on an input of {shape} (C x H x W): {one_line(error)}"
         ) from error
@@ -64,7 +67,7 @@ def example_output(module: nn.Module, input_shape: tuple[int, int, int]) -> tupl
         raise ExportError(
             f"only networks with one output tensor can be converted; this one returns {type(output)}"
         )
-    return example, output
+    return examples, output
 
 
 def one_line(error: BaseException) -> str:

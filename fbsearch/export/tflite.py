@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -16,28 +17,31 @@ from fbsearch.export.tracing import fast_tracing
 from fbsearch.files import atomic_path
 
 
-def export_tflite(module: nn.Module, input_shape: tuple[int, int, int], path: Path) -> None:
+def export_tflite(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], path: Path) -> None:
     """Write ``module`` as a fp32 TFLite file of batch 1.
 
-    The file's input is ``1 x H x W x C``; a feature map comes out as ``1 x H' x W' x C'``, class scores
+    The file's inputs are ``1 x H x W x C``; a feature map comes out as ``1 x H' x W' x C'``, class scores
     as ``1 x classes``. Without this turn of the borders, a TRANSPOSE would stand at each of them and in
     front of every residual addition.
 
     Args:
-        module: a network or block with one input and one output; it stays as it is.
-        input_shape: C, H, W of the input.
+        module: a network or block with one output; it stays as it is.
+        input_shapes: C, H, W of each input.
         path: the file to write, atomically.
 
     Raises:
         ExportError: if the module does not run on such an input, or cannot be converted or written.
     """
     prepared = prepared_copy(module)
-    example, output = example_output(prepared, input_shape)
+    examples, output = example_output(prepared, input_shapes)
+    turned_inputs = tuple(one.permute(0, 2, 3, 1).contiguous() for one in examples)
     with conversion_errors("TFLite"), quiet():
         litert_torch = _litert_torch()
-        turned = litert_torch.to_channel_last_io(prepared, args=[0], outputs=[0] if output.ndim == 4 else [])
+        turned = litert_torch.to_channel_last_io(
+            prepared, args=list(range(len(examples))), outputs=[0] if output.ndim == 4 else []
+        )
         with torch.no_grad(), fast_tracing():
-            converted = litert_torch.convert(turned.eval(), (example.permute(0, 2, 3, 1).contiguous(),))
+            converted = litert_torch.convert(turned.eval(), turned_inputs)
         with atomic_path(path) as temporary:
             temporary.write_bytes(converted.model_content())  # its own writer would not report a full disk
 

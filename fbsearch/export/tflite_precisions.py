@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,13 +18,15 @@ from fbsearch.files import atomic_path
 from fbsearch.precision import Precision
 
 
-def quantise_tflite(model: Path, precision: Precision, inputs: NDArray[np.float32], out: Path) -> None:
+def quantise_tflite(
+    model: Path, precision: Precision, inputs: Sequence[NDArray[np.float32]], out: Path
+) -> None:
     """Write a float ``.tflite`` file in another precision; weights are int8 per output channel.
 
     Args:
         model: the float file.
         precision: any but fp32.
-        inputs: ``N x C x H x W``, for the ranges of int8's activations.
+        inputs: ``N x C x H x W`` for each input, for the ranges of int8's activations.
         out: the file to write, atomically.
 
     Raises:
@@ -53,7 +56,7 @@ def _recipe(precision: Precision) -> Any:
     return manager
 
 
-def _ranges(content: bytes, recipes: Any, inputs: NDArray[np.float32]) -> Any:
+def _ranges(content: bytes, recipes: Any, inputs: Sequence[NDArray[np.float32]]) -> Any:
     """The least and greatest value of every tensor over all inputs.
 
     The quantiser's own way is a moving average over the inputs: too narrow for values that few of them
@@ -63,9 +66,12 @@ def _ranges(content: bytes, recipes: Any, inputs: NDArray[np.float32]) -> Any:
         content, num_threads=1, qsv_update_func=_part("utils.qsv_utils").min_max_update
     )
     [(signature, names)] = calibrator.get_signature_list().items()
-    [name] = names["inputs"]
-    images = np.ascontiguousarray(inputs.transpose(0, 2, 3, 1))
-    calibrator.calibrate({signature: [{name: image[np.newaxis]} for image in images]}, recipes)
+    turned = [np.ascontiguousarray(one.transpose(0, 2, 3, 1)) for one in inputs]
+    samples = [
+        {name: image[np.newaxis] for name, image in zip(names["inputs"], images, strict=True)}
+        for images in zip(*turned, strict=True)
+    ]
+    calibrator.calibrate({signature: samples}, recipes)
     return calibrator.get_model_qsvs()
 
 

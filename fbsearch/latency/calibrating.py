@@ -16,9 +16,10 @@ from fbsearch.latency.calibration import isolated_latencies
 from fbsearch.latency.conversion import Converter, NetworkConverter
 from fbsearch.latency.design import MIN_NETWORKS, Choices, design_networks
 from fbsearch.latency.naming import calibration_journal_path
+from fbsearch.latency.places import Places
 from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.whole_networks import table_bench
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def calibrate_table(
     table: LatencyTable,
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     device: Device,
     *,
     out: Path,
@@ -94,7 +95,7 @@ def calibrate_table(
 
 
 def designed(
-    space: LayerwiseSpace, latency_us: Callable[[Operator], float], count: int, seed: int
+    space: FactoredSpace, latency_us: Callable[[Operator], float], count: int, seed: int
 ) -> tuple[Choices, ...]:
     """Networks that tell most about a space's operators in context.
 
@@ -105,7 +106,8 @@ def designed(
         seed: of the design.
     """
     isolated = isolated_latencies(space, latency_us)
-    return design_networks(isolated.candidates_us, count, np.random.default_rng([seed, 3]))
+    by_candidate = Places.of(space).by_candidate(isolated.candidates_us)
+    return design_networks(by_candidate, count, np.random.default_rng([seed, 3]))
 
 
 def check_count(num_networks: int) -> None:

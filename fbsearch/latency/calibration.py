@@ -27,18 +27,18 @@ from fbsearch.latency.fitting import (
     fit_in_context,
 )
 from fbsearch.latency.header import TableSeconds, validate_record
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.latency.places import Keys, Places, choices_within
+from fbsearch.spaces import FactoredSpace
 
 WITHIN = 0.05
 """How far a prediction may be off to count as good."""
 
 _DECIMALS = 4
-_Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Latencies per slot and candidate that add up to those of whole networks.
+    """Latencies per place and operator that add up to those of whole networks.
 
     Args:
         header: the fit, and where it comes from.
@@ -72,27 +72,28 @@ class Calibration:
 
     @property
     def candidates_us(self) -> FloatArray:
-        """``S x C``: the calibrated latencies; NaN where a slot has no such candidate."""
+        """``P x K``: the calibrated latencies by place; NaN where a place has no such operator."""
         return _padded(self.header.fit.candidates_us)
 
-    def matches(self, space: LayerwiseSpace) -> bool:
+    def matches(self, space: FactoredSpace) -> bool:
         """Whether it speaks for ``space``: the same operators in the same places."""
-        return (self.header.fixed, self.header.slots) == _keys_of(space)
+        places = Places.of(space)
+        own = (self.header.fixed, self.header.slots, self.header.place_names)
+        return own == (places.fixed, places.slots, places.names)
+
+    def latencies_us(self, space: FactoredSpace) -> FloatArray:
+        """``S x C``: the calibrated latency of each decision's candidates; NaN where there is none."""
+        return Places.of(space).by_candidate(self.candidates_us)
 
     def predict_us(self, choices: Sequence[int]) -> float:
-        """The calibrated latency of the network at ``choices``."""
+        """The calibrated latency of the network that has ``choices`` at the places."""
         rows = zip(self.header.fit.candidates_us, choices, strict=True)
         return self.fixed_us + sum(row[i] for row, i in rows)
 
     def choices_of(self, architecture: Architecture) -> Choices | None:
-        """The choices at which ``architecture`` stands in the calibrated space, or None if it does not."""
-        fixed = tuple(op.key for op in (*architecture.stem, *architecture.head))
-        layers = [op.key for op in architecture.layers]
-        if fixed != self.header.fixed or len(layers) != len(self.header.slots):
-            return None
-        if any(key not in slot for slot, key in zip(self.header.slots, layers, strict=True)):
-            return None
-        return tuple(slot.index(key) for slot, key in zip(self.header.slots, layers, strict=True))
+        """What ``architecture`` has at each place of the calibrated space, or None if it is not in it."""
+        header = self.header
+        return choices_within(architecture, names=header.place_names, fixed=header.fixed, slots=header.slots)
 
     def measured(self, *origins: Origin) -> list[tuple[Choices, Origin, Measurement | TableEntry]]:
         """Its networks as :func:`calibrate` takes them: those measured for one of ``origins``, or all."""
@@ -135,7 +136,7 @@ class Calibration:
 
 
 def calibrate(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     latency_us: Callable[[Operator], float],
     measured: Iterable[tuple[Choices, Origin, Measurement | TableEntry]],
     *,
@@ -149,7 +150,7 @@ def calibrate(
     Args:
         space: whose networks were measured.
         latency_us: an operator's latency alone.
-        measured: choices, why they were measured, and the measurement of the whole.
+        measured: what stands at each place, why it was measured, and the measurement of the whole.
         protocol: how they were measured.
         seed: of their design and the order of measuring.
         seconds: what that took.
@@ -158,8 +159,9 @@ def calibrate(
     Raises:
         CalibrationError: if the networks are too few, or do not take longer where sums are larger.
     """
-    fixed, slots = _keys_of(space)
-    isolated = _isolated(fixed, slots, latency_us, "this table")
+    places = Places.of(space)
+    slots = places.slots
+    isolated = _isolated(places.fixed, slots, latency_us, "this table")
     networks = tuple(
         MeasuredNetwork(
             choices,
@@ -176,8 +178,9 @@ def calibrate(
         protocol=protocol,
         seed=seed,
         seconds=seconds,
-        fixed=fixed,
+        fixed=places.fixed,
         slots=slots,
+        places=places.names,
         fit=Fit(
             intercept_us=round(fit.intercept_us, _DECIMALS),
             slope=round(fit.slope, 6),
@@ -221,18 +224,14 @@ def check_quality(calibration: Calibration) -> None:
         )
 
 
-def isolated_latencies(space: LayerwiseSpace, latency_us: Callable[[Operator], float]) -> IsolatedLatencies:
+def isolated_latencies(space: FactoredSpace, latency_us: Callable[[Operator], float]) -> IsolatedLatencies:
     """A space's operators as measured alone."""
-    return _isolated(*_keys_of(space), latency_us, "this table")
-
-
-def _keys_of(space: LayerwiseSpace) -> tuple[_Keys, tuple[_Keys, ...]]:
-    fixed = tuple(op.key for op in (*space.stem, *space.head))
-    return fixed, tuple(tuple(op.key for op in slot.candidates) for slot in space.slots)
+    places = Places.of(space)
+    return _isolated(places.fixed, places.slots, latency_us, "this table")
 
 
 def _isolated(
-    fixed: _Keys, slots: tuple[_Keys, ...], latency_us: Callable[[Operator], float], source: str
+    fixed: Keys, slots: tuple[Keys, ...], latency_us: Callable[[Operator], float], source: str
 ) -> IsolatedLatencies:
     def latency_of(key: str) -> float:
         try:

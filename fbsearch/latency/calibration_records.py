@@ -29,7 +29,7 @@ class MeasuredNetwork:
     """A whole network.
 
     Args:
-        choices: candidate index per slot.
+        choices: index of the operator that stands at each place.
         origin: why it was measured.
         sum_us: sum of its operators' entries.
         measurement: of the whole.
@@ -122,8 +122,9 @@ class CalibrationHeader(TableRecord):
         protocol: how the networks were measured.
         seed: of the design and the order of measuring.
         seconds: what it took.
-        fixed: keys of stem and head.
-        slots: keys of the candidates, slot by slot.
+        fixed: keys of what is not chosen, in order.
+        slots: keys of the operators that may stand at each place.
+        places: names of the places, as nodes are called; none in files of before spaces of graphs.
         fit: the model.
         diagnostics: how good it is.
     """
@@ -136,8 +137,14 @@ class CalibrationHeader(TableRecord):
     slots: Annotated[
         tuple[Annotated[_Keys, Field(min_length=1, strict=False)], ...], Field(min_length=1, strict=False)
     ]
+    places: Annotated[_Keys, Field(strict=False)] = ()
     fit: Fit
     diagnostics: Diagnostics
+
+    @property
+    def place_names(self) -> tuple[str, ...]:
+        """The places' names, those of a chain's layers where the file is of before it told them."""
+        return self.places or tuple(f"layers/{index}" for index in range(len(self.slots)))
 
 
 def repeatability(rounds_us: Sequence[Sequence[float]]) -> float:

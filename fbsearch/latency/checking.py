@@ -21,9 +21,10 @@ from fbsearch.latency.conversion import Converter, NetworkConverter
 from fbsearch.latency.design import Choices
 from fbsearch.latency.fitting import FloatArray
 from fbsearch.latency.naming import check_journal_path
+from fbsearch.latency.places import Places
 from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.whole_networks import NetworkMeasurements, table_bench
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
@@ -112,23 +113,24 @@ class TableCheck:
         }
 
 
-def fresh_networks(space: LayerwiseSpace, table: LatencyTable, count: int, seed: int) -> tuple[Choices, ...]:
+def fresh_networks(space: FactoredSpace, table: LatencyTable, count: int, seed: int) -> tuple[Choices, ...]:
     """Random choices, none of which the table was calibrated with.
 
     Raises:
         InvalidInputError: if the space holds too few of them.
     """
     known = {network.choices for network in table.calibration.networks} if table.calibration else set()
-    if not 2 <= count <= space.num_architectures - len(known):
+    places = Places.of(space)
+    if not 2 <= count <= space.size - len(known):
         raise InvalidInputError(
             f"cannot check with {count} networks: it takes at least 2, and the space holds "
-            f"{space.num_architectures} architectures, {len(known)} of which the table was calibrated with"
+            f"{space.size} architectures, {len(known)} of which the table was calibrated with"
         )
     rng = np.random.default_rng([seed, 5])
     fresh: dict[Choices, None] = {}
     while len(fresh) < count:
         choices = space.sample(rng)
-        if choices not in known:
+        if places.choices(choices) not in known:
             fresh.setdefault(choices)
     return tuple(fresh)
 
@@ -136,7 +138,7 @@ def fresh_networks(space: LayerwiseSpace, table: LatencyTable, count: int, seed:
 @contextmanager
 def fresh_measurements(
     table: LatencyTable,
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     device: Device,
     *,
     path: Path,
@@ -199,7 +201,7 @@ def fresh_measurements(
 
 
 def check_predictions(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     table: LatencyTable,
     choices: Sequence[Choices],
     measurements: Sequence[Measurement],
@@ -210,7 +212,8 @@ def check_predictions(
     calibration = table.calibration_for(space)
     calibrated = None
     if calibration is not None:
-        predicted = np.array([calibration.predict_us(one) for one in choices])
+        places = Places.of(space)
+        predicted = np.array([calibration.predict_us(places.choices(one)) for one in choices])
         calibrated = PredictionErrors(predicted, measured)
     return TableCheck(
         choices=tuple(choices),

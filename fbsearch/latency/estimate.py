@@ -12,7 +12,7 @@ from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.latency.batches import SENTINEL
 from fbsearch.precision import Precision
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
@@ -50,7 +50,7 @@ class Estimate:
 
 
 def estimate_profile_seconds(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     cache: ConversionCache,
     *,
     runtime: RuntimeName = "tflite",
@@ -69,13 +69,13 @@ def estimate_profile_seconds(
         definition: of the device; None for this computer.
     """
     model_format = RUNTIME_FORMATS[runtime]
-    operators = [op for op in space.operators() if not op.is_identity]
+    operators = [op for op in space.operators() if not op.is_free]
     missing = sum(not cache.path(op, model_format, precision).exists() for op in {*operators, SENTINEL})
     return _estimate(len(operators), missing, _CONVERSION_S[model_format], jobs, definition)
 
 
 def estimate_networks_seconds(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     num_networks: int,
     *,
     runtime: RuntimeName = "tflite",
@@ -93,8 +93,8 @@ def estimate_networks_seconds(
         jobs: conversions side by side.
         definition: of the device; None for this computer.
     """
-    count = min(num_networks, space.num_architectures)
-    num_operators = len(space.stem) + space.num_slots + len(space.head)
+    count = min(num_networks, space.size)
+    num_operators = len(space.order)
     alone_s = _CONVERSION_S[RUNTIME_FORMATS[runtime]]
     conversion_s = alone_s * (_FIXED_SHARE + (1 - _FIXED_SHARE) * num_operators)
     return _estimate(count, count, conversion_s, jobs, definition)

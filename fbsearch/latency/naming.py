@@ -7,13 +7,13 @@ from pathlib import Path
 
 from fbsearch.devices.description import RuntimeName
 from fbsearch.precision import Precision
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import Space
 
 TABLES_FOLDER = Path("latency_tables")
 
 
 def default_table_path(
-    space: LayerwiseSpace,
+    space: Space,
     *,
     device: str,
     runtime: RuntimeName,
@@ -27,7 +27,7 @@ def default_table_path(
     >>> default_table_path(load_space("fbnet"), device="local", runtime="tflite", threads=1).as_posix()
     'latency_tables/local-tflite-fbnet-224px-t1-fp32.json'
     """
-    parts = (device, runtime, space.name, f"{space.resolution}px", f"t{threads}", precision)
+    parts = (device, runtime, space.name, f"{space.input.resolution}px", f"t{threads}", precision)
     return folder / ("-".join(map(_slug, parts)) + ".json")
 
 

@@ -212,7 +212,10 @@ def network_path(
     precision: Precision = "fp32",
 ) -> Path:
     """Where a whole network lies in the cache: its name covers all that its operators' names cover."""
-    parts = [cache.path(operator, model_format, precision).name for operator in architecture.operators()]
+    parts = [
+        [cache.path(node.operator, model_format, precision).name, node.name, *node.inputs]
+        for node in architecture.nodes
+    ]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return cache.folder / "networks" / model_format / f"network-{digest}.{model_format}"
 
@@ -238,11 +241,11 @@ def random_network(architecture: Architecture) -> Network:
 def _convert(item: tuple[Architecture, Path, Precision, Path]) -> None:
     """The float file first, which every precision is made from: it is kept too."""
     architecture, float_path, precision, path = item
-    shape = (architecture.in_channels, architecture.resolution, architecture.resolution)
+    shape = architecture.input.dimensions
     try:
         if not float_path.exists():
-            export_model(random_network(architecture), shape, float_path)
+            export_model(random_network(architecture), [shape], float_path)
         if precision != "fp32":
-            convert_precision(float_path, precision, random_inputs(shape), path)
+            convert_precision(float_path, precision, [random_inputs(shape)], path)
     except ExportError as error:
         raise ExportError(f"architecture {architecture.name!r}: {error}") from None

@@ -30,7 +30,7 @@ from fbsearch.latency.progress import Display, ProfileProgress
 from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.whole_networks import NetworkMeasurements, measure_networks
 from fbsearch.precision import Precision
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 def profile(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     device: Device,
     *,
     out: Path,
@@ -130,7 +130,7 @@ def profile(
                 space,
                 lambda: designed(
                     space,
-                    lambda operator: 0.0 if operator.is_identity else measured[operator].latency_us,
+                    lambda operator: 0.0 if operator.is_free else measured[operator].latency_us,
                     num_networks,
                     seed,
                 ),
@@ -150,7 +150,7 @@ def profile(
 class _Job:
     """What is to be profiled, and how."""
 
-    space: LayerwiseSpace
+    space: FactoredSpace
     device: DeviceDescription
     bench: Bench
     num_networks: int
@@ -158,7 +158,7 @@ class _Job:
     @property
     def operators(self) -> tuple[Operator, ...]:
         """What needs an entry."""
-        return tuple(op for op in self.space.operators() if not op.is_identity)
+        return tuple(op for op in self.space.operators() if not op.is_free)
 
     def identity(self) -> dict[str, Any]:
         """What two runs must share for their rounds to belong to one table."""

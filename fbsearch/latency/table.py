@@ -22,7 +22,7 @@ from fbsearch.latency.calibration import Calibration
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import SentinelRecord, TableHeader, TableSeconds, parse_header
 from fbsearch.latency.json_text import parse_table_json
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class LatencyTable:
 
     Args:
         header: what was measured, where, with what and how.
-        entries: by operator key; identity operators have none, they cost 0.
+        entries: by operator key; those that are free have none, they cost 0.
         source: the file it came from, for messages.
         calibration: whole networks and the model that ties the entries to them, where they were measured.
     """
@@ -82,12 +82,12 @@ class LatencyTable:
         return self.header.sentinel
 
     def latency_us(self, operator: Operator) -> float:
-        """The operator's latency in microseconds; 0 for an identity.
+        """The operator's latency in microseconds; 0 for one that is free, such as an identity.
 
         Raises:
             MissingOperatorError: if the table has no entry for it.
         """
-        if operator.is_identity:
+        if operator.is_free:
             return 0.0
         entry = self.entries.get(operator.key)
         if entry is None:
@@ -112,7 +112,7 @@ class LatencyTable:
         choices = self.calibration.choices_of(architecture)
         return None if choices is None else self.calibration.predict_us(choices)
 
-    def calibration_for(self, space: LayerwiseSpace, *, least: int = 0) -> Calibration | None:
+    def calibration_for(self, space: FactoredSpace, *, least: int = 0) -> Calibration | None:
         """The calibration, if it speaks for ``space`` and rests on at least so many networks."""
         known = self.calibration
         if known is None or not known.matches(space) or len(known.networks) < least:
@@ -128,7 +128,7 @@ class LatencyTable:
         header = self.header.model_copy(update={"warnings": (*self.warnings, warning)})
         return replace(self, header=header)
 
-    def check_space(self, space: LayerwiseSpace) -> None:
+    def check_space(self, space: FactoredSpace) -> None:
         """Refuse a space that this table cannot price.
 
         A table of another space is accepted when it happens to hold every operator.
@@ -241,7 +241,7 @@ class LatencyTable:
         )
 
     def _missing(self, operators: Iterable[Operator]) -> list[str]:
-        return [op.key for op in operators if not op.is_identity and op.key not in self.entries]
+        return [op.key for op in operators if not op.is_free and op.key not in self.entries]
 
     def _command(self, space: str = "SPACE") -> str:
         return (

@@ -22,9 +22,10 @@ from fbsearch.latency.design import Choices
 from fbsearch.latency.header import TableSeconds
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import launches_path
+from fbsearch.latency.places import Places
 from fbsearch.latency.progress import Display, ProfileProgress
 from fbsearch.latency.table import LatencyTable
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
@@ -52,7 +53,7 @@ class NetworkMeasurements:
     seconds: TableSeconds
 
     def calibration(
-        self, table: LatencyTable, space: LayerwiseSpace, *, protocol: MeasurementProtocol, seed: int
+        self, table: LatencyTable, space: FactoredSpace, *, protocol: MeasurementProtocol, seed: int
     ) -> Calibration:
         """The calibration of ``table`` that they make, if it is better than none.
 
@@ -65,7 +66,8 @@ class NetworkMeasurements:
         Raises:
             CalibrationError: if they make none, or a poor one.
         """
-        measured = zip(self.choices, self.measurements, strict=True)
+        places = Places.of(space)
+        measured = zip(map(places.choices, self.choices), self.measurements, strict=True)
         calibration = calibrate(
             space,
             table.latency_us,
@@ -90,7 +92,7 @@ class TableBench:
     """
 
     table: LatencyTable
-    space: LayerwiseSpace
+    space: FactoredSpace
     bench: Bench
     convert: NetworkConverter
 
@@ -150,7 +152,7 @@ class TableBench:
 
 def table_bench(
     table: LatencyTable,
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     device: Device,
     *,
     path: Path,
@@ -199,7 +201,7 @@ def table_bench(
 
 
 def measure_networks(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     plan: Plan,
     convert: NetworkConverter,
     bench: Bench,

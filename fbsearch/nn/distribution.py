@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 SamplingMode = Literal["soft", "hard", "sampled"]
 
@@ -50,9 +50,9 @@ class ArchitectureDistribution(nn.Module):
         self.logits = nn.Parameter(torch.zeros(self.mask.shape))
 
     @staticmethod
-    def of(space: LayerwiseSpace) -> ArchitectureDistribution:
+    def of(space: FactoredSpace) -> ArchitectureDistribution:
         """The uniform distribution over ``space``."""
-        return ArchitectureDistribution([len(slot.candidates) for slot in space.slots])
+        return ArchitectureDistribution([len(decision.candidates) for decision in space.decisions])
 
     def log_probabilities(self) -> Tensor:
         """``S x C``: log P; padded candidates have -inf."""

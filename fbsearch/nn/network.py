@@ -9,15 +9,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from fbsearch.architecture import Architecture
+from fbsearch.architecture import INPUT, Architecture
 from fbsearch.errors import CheckpointError
 from fbsearch.files import atomic_path
-from fbsearch.nn.blocks import Classifier, MBConv, build
+from fbsearch.nn.blocks import build
+from fbsearch.nn.node_modules import NodeModules
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
-class Network(nn.Module):
+class Network(NodeModules):
     """The network of an architecture.
 
     Args:
@@ -29,31 +30,31 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture, *, drop_path: float = 0.0, dropout: float = 0.0) -> None:
         super().__init__()
         self.architecture = architecture
-        self.stem = nn.Sequential(*map(build, architecture.stem))
-        self.layers = nn.ModuleList(map(build, architecture.layers))
-        self.head = nn.Sequential(*map(build, architecture.head))
+        for node in architecture.nodes:
+            self.add_node(node.name, build(node.operator))
         self.set_drop_path(drop_path)
-        classifier = self.head[-1]
-        assert isinstance(classifier, Classifier)
-        classifier.dropout.p = dropout
+        self.set_dropout(dropout)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``B x C x H x W`` to logits ``B x classes``."""
-        return self.head(self.features(x))  # type: ignore[no-any-return]  # nn.Module returns Any
-
-    def features(self, x: Tensor) -> Tensor:
-        """Images ``B x C x H x W`` to the feature map before the head."""
-        x = self.stem(x)
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        outputs = {INPUT: x}
+        for node in self.architecture.live_nodes:
+            module = self.node(node.name)
+            outputs[node.name] = module(*(outputs[name] for name in node.inputs))
+        return outputs[self.architecture.nodes[-1].name]
 
     def set_drop_path(self, rate: float) -> None:
         """Set the residual branches' drop rates, growing linearly with depth to ``rate``."""
-        blocks = [layer for layer in self.layers if isinstance(layer, MBConv)]
+        blocks = [block for block in self.modules() if hasattr(block, "drop_path_rate")]
         for index, block in enumerate(blocks):
-            block.drop_path_rate = rate * (index + 1) / len(blocks)
+            block.drop_path_rate = rate * (index + 1) / len(blocks)  # type: ignore[assignment]  # no tensor
+
+    def set_dropout(self, rate: float) -> None:
+        """Set the drop rate before the classifier's linear layer."""
+        for block in self.modules():
+            if isinstance(block, nn.Dropout):
+                block.p = rate
 
 
 def initialise(module: nn.Module) -> None:
@@ -109,5 +110,4 @@ def channels_last(module: _Module, device: torch.device) -> _Module:
 
 def example_input(architecture: Architecture, *, batch: int = 1) -> Tensor:
     """Standard-normal images ``B x C x H x W`` of the architecture's input size, always the same."""
-    shape = (batch, architecture.in_channels, architecture.resolution, architecture.resolution)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn((batch, *architecture.input.dimensions), generator=torch.Generator().manual_seed(0))

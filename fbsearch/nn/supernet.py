@@ -1,71 +1,84 @@
-"""The supernet: every candidate of every slot, mixed by a sample's weights (FBNet, Section 3.2)."""
+"""The supernet: every candidate of every decision, mixed by a sample's weights (FBNet, Section 3.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
-from fbsearch.nn.blocks import ConvNorm, MBConv, build
+from fbsearch.architecture import INPUT, Node
+from fbsearch.nn.blocks import build
 from fbsearch.nn.network import Network, initialise
-from fbsearch.spaces import LayerwiseSpace, Slot
+from fbsearch.nn.node_modules import NodeModules
+from fbsearch.spaces import FactoredSpace
 
 
 class MixedOperation(nn.Module):
-    """All candidates of a slot: x -> sum_i m_i b_i(x).
+    """All candidates of a decision at one place: x -> sum_i m_i b_i(x).
 
-    The factors m_i are moved into the candidates' last norms, and the residual branches share one
-    product (sum_i m_i) x, so that no ``B x C x H x W`` tensor is multiplied per candidate.
+    The factors m_i are moved into the candidates' last norms, and what passes the input on shares one
+    product (sum_i m_i) x, so that no ``B x C x H x W`` tensor is multiplied per candidate. Candidates that
+    take different inputs each have their own.
+
+    Args:
+        nodes: what each candidate puts at this place.
     """
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, nodes: Sequence[Node]) -> None:
         super().__init__()
-        self.candidates = nn.ModuleList(map(build, slot.candidates))
-        self.passes_input = [op.is_identity or op.has_residual for op in slot.candidates]
+        self.candidates = nn.ModuleList(build(node.operator) for node in nodes)
+        self.inputs = [node.inputs[0] for node in nodes]
+        self.is_identity = [node.operator.is_identity for node in nodes]
 
-    def forward(self, x: Tensor, weights: Tensor, path: int | None = None) -> Tensor:
-        """``B x Cin x H x W`` to the slot's output; all candidates, or the one at ``path``.
+    def forward(self, outputs: Mapping[str, Tensor], weights: Tensor, path: int | None = None) -> Tensor:
+        """The place's output: of all candidates, or of the one at ``path``.
 
         Args:
-            weights: ``C``, this slot's row of a sample.
+            outputs: of the nodes before, ``B x C x H x W`` each, by name.
+            weights: ``M``, this decision's row of a sample.
             path: the only candidate to compute, or None for all.
         """
         chosen = range(len(self.candidates)) if path is None else (path,)
-        outputs = [
-            _scaled(self.candidates[i], x, weights[i])
-            for i in chosen
-            if not isinstance(self.candidates[i], nn.Identity)
-        ]
-        passing = [i for i in chosen if self.passes_input[i]]
-        if passing:
-            outputs.append(x * weights[passing].sum())
-        return reduce(torch.add, outputs)
+        branches: list[Tensor] = []
+        passing: dict[str, list[int]] = {}
+        for i in chosen:
+            module, source = self.candidates[i], self.inputs[i]
+            if not self.is_identity[i]:
+                branches.append(_scaled(module, outputs[source], weights[i]))
+            if self.is_identity[i] or getattr(module, "passes_input", False):
+                passing.setdefault(source, []).append(i)
+        branches += [outputs[source] * weights[indices].sum() for source, indices in passing.items()]
+        return reduce(torch.add, branches)
 
 
 def _scaled(candidate: nn.Module, x: Tensor, factor: Tensor) -> Tensor:
-    """``factor`` times the candidate's output without its residual."""
-    if isinstance(candidate, MBConv):
-        return candidate.scaled_branch(x, factor)
-    if isinstance(candidate, ConvNorm) and candidate.is_linear:
-        return candidate.scaled(x, factor)
-    return candidate(x) * factor  # type: ignore[no-any-return]  # nn.Module returns Any
+    """``factor`` times the candidate's output, without the input itself where that is part of it."""
+    scaled_branch = getattr(candidate, "scaled_branch", None)
+    scaled: Tensor = candidate(x) * factor if scaled_branch is None else scaled_branch(x, factor)
+    return scaled
 
 
-class Supernet(nn.Module):
-    """Stem, one mixed operation per slot, head; weights only: theta lives in the distribution.
+class Supernet(NodeModules):
+    """The fixed nodes, and a mixed operation at every place of a decision; theta lives in the distribution.
 
     Args:
         space: what may be chosen.
     """
 
-    def __init__(self, space: LayerwiseSpace) -> None:
+    def __init__(self, space: FactoredSpace) -> None:
         super().__init__()
         self.space = space
-        self.stem = nn.Sequential(*map(build, space.stem))
-        self.slots = nn.ModuleList(map(MixedOperation, space.slots))
-        self.head = nn.Sequential(*map(build, space.head))
+        self._fixed = {node.name: node for node in space.fixed}
+        self._decisions = {
+            place: index for index, decision in enumerate(space.decisions) for place in decision.places
+        }
+        for name in space.order:
+            if name in self._fixed:
+                self.add_node(name, build(self._fixed[name].operator))
+            else:
+                self.add_node(name, MixedOperation(space.decisions[self._decisions[name]].at(name)))
         initialise(self)
 
     def forward(self, x: Tensor, weights: Tensor, paths: Sequence[int] | None = None) -> Tensor:
@@ -73,25 +86,30 @@ class Supernet(nn.Module):
 
         Args:
             x: ``B x C x H x W``.
-            weights: ``S x C``, a sample's.
-            paths: the one candidate per slot that computes, or None for all.
+            weights: ``S x M``, a sample's.
+            paths: the one candidate per decision that computes, or None for all.
 
         Returns:
             ``B x classes``.
         """
-        x = self.stem(x)
-        for index, slot in enumerate(self.slots):
-            x = slot(x, weights[index], None if paths is None else paths[index])
-        return self.head(x)  # type: ignore[no-any-return]  # nn.Module returns Any
+        outputs = {INPUT: x}
+        for name in self.space.order:
+            module, node = self.node(name), self._fixed.get(name)
+            if node is not None:
+                outputs[name] = module(*(outputs[one] for one in node.inputs))
+            else:
+                index = self._decisions[name]
+                outputs[name] = module(outputs, weights[index], None if paths is None else paths[index])
+        return outputs[self.space.order[-1]]
 
-    def child(self, choices: Sequence[int]) -> Network:
-        """The network of ``choices`` with a copy of its weights here."""
-        network = Network(self.space.decode(choices))
-        network.stem.load_state_dict(self.stem.state_dict())
-        network.head.load_state_dict(self.head.state_dict())
-        for layer, slot, choice in zip(network.layers, self.slots, choices, strict=True):
-            assert isinstance(slot, MixedOperation)
-            layer.load_state_dict(slot.candidates[choice].state_dict())
+    def child(self, code: Sequence[int]) -> Network:
+        """The network of ``code`` with a copy of its weights here."""
+        network = Network(self.space.decode(code))
+        for node in network.architecture.nodes:
+            source = self.node(node.name)
+            if isinstance(source, MixedOperation):
+                source = source.candidates[code[self._decisions[node.name]]]
+            network.node(node.name).load_state_dict(source.state_dict())
         return network
 
 

@@ -30,7 +30,7 @@ from fbsearch.files import read_json
 from fbsearch.latency.design import Choices
 from fbsearch.pipeline.several_devices import OTHER_LATENCY
 from fbsearch.search import Limit
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 _FILE_SIZE = "file_bytes"
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([a-z]*)", re.IGNORECASE)
@@ -88,9 +88,7 @@ class BudgetSettings(BaseModel):
     peak_memory: Bytes | None = None
     file_size: Bytes | None = None
 
-    def limits(
-        self, space: LayerwiseSpace, *, model_format: ModelFormat, precision: str
-    ) -> tuple[Limit, ...]:
+    def limits(self, space: FactoredSpace, *, model_format: ModelFormat, precision: str) -> tuple[Limit, ...]:
         """The budgets as bounds on a space's costs.
 
         Args:

@@ -128,14 +128,13 @@ def _export_improved(
 def _export(network: Network, model: Path, *, precision: Precision, images: NDArray[np.float32]) -> None:
     shape = _input_shape(network)
     if precision == "fp32":
-        export_model(network, shape, model)
+        export_model(network, [shape], model)
         return
     with TemporaryDirectory() as folder:
         exported = Path(folder) / f"float{model.suffix}"
-        export_model(network, shape, exported)
-        convert_precision(exported, precision, images, model)
+        export_model(network, [shape], exported)
+        convert_precision(exported, precision, [images], model)
 
 
-def _input_shape(network: Network) -> tuple[int, int, int]:
-    architecture = network.architecture
-    return architecture.in_channels, architecture.resolution, architecture.resolution
+def _input_shape(network: Network) -> tuple[int, ...]:
+    return network.architecture.input.dimensions

@@ -15,7 +15,7 @@ from fbsearch.errors import CheckpointError, DataError
 from fbsearch.export import Preprocessing
 from fbsearch.files import read_json, write_json
 from fbsearch.pipeline.recipe import DataSettings, validate_settings
-from fbsearch.spaces import LayerwiseSpace, load_space
+from fbsearch.spaces import FactoredSpace, load_space, require_factored
 
 
 def load_splits(settings: DataSettings, *, resolution: int, in_channels: int, seed: int) -> DataSplits:
@@ -44,7 +44,7 @@ def augmentation_of(settings: DataSettings, data: DataSplits) -> Augmentation | 
     return Augmentation(padding=chosen.padding, flip=chosen.flip, min_crop_area=chosen.min_crop_area)
 
 
-def space_for(data_classes: int, source: str, **fields: int | float | None) -> LayerwiseSpace:
+def space_for(data_classes: int, source: str, **fields: int | float | None) -> FactoredSpace:
     """A space with as many classes as the data, where ``fields`` do not say how many.
 
     Raises:
@@ -52,7 +52,7 @@ def space_for(data_classes: int, source: str, **fields: int | float | None) -> L
     """
     if fields.get("num_classes") is None:
         fields["num_classes"] = data_classes
-    space = load_space(source, **fields)
+    space = require_factored(load_space(source, **fields), "a search")
     check_classes(space.num_classes, data_classes)
     return space
 

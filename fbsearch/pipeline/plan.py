@@ -12,7 +12,7 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.pipeline.recipe import FinetuneSettings
 from fbsearch.pipeline.run_device import RunDevice
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PlannedStage:
 
 
 def plan_run(
-    devices: Sequence[RunDevice], space: LayerwiseSpace, data: DataSplits, models: Sequence[Path]
+    devices: Sequence[RunDevice], space: FactoredSpace, data: DataSplits, models: Sequence[Path]
 ) -> list[PlannedStage]:
     """The stages of a run, in order.
 
@@ -48,7 +48,7 @@ def plan_run(
     given = recipe.budgets.model_dump(exclude_none=True)
     budgets = "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
     latencies = " and ".join(map(_budget, devices))
-    searched = f"{recipe.search.epochs} epochs over {space.num_architectures:.3g} architectures"
+    searched = f"{recipe.search.epochs} epochs over {space.size:.3g} architectures"
     return [
         *(_profile(device, space) for device in devices),
         *(_calibrate(device, space) for device in devices),
@@ -84,7 +84,7 @@ def _budget(device: RunDevice) -> str:
     return text if device.number == 1 else f"{text} on {_describe(device)}"
 
 
-def _profile(device: RunDevice, space: LayerwiseSpace) -> PlannedStage:
+def _profile(device: RunDevice, space: FactoredSpace) -> PlannedStage:
     name, writes, settings = device.stage("profile"), (device.table.name,), device.settings
     if settings.profile.table is not None:
         return PlannedStage(name, f"use {settings.profile.table}", writes)
@@ -102,9 +102,9 @@ def _profile(device: RunDevice, space: LayerwiseSpace) -> PlannedStage:
     return PlannedStage(name, action, writes, estimate.seconds)
 
 
-def _calibrate(device: RunDevice, space: LayerwiseSpace) -> PlannedStage:
+def _calibrate(device: RunDevice, space: FactoredSpace) -> PlannedStage:
     name, writes, settings = device.stage("calibrate"), (device.table.name,), device.settings
-    wanted = min(device.recipe.confirm.num_networks, space.num_architectures)
+    wanted = min(device.recipe.confirm.num_networks, space.size)
     if not wanted:
         return PlannedStage(name, "nothing: plain sums", writes)
     given = LatencyTable.load(Path(settings.profile.table)) if settings.profile.table else None

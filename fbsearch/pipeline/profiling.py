@@ -29,7 +29,7 @@ from fbsearch.latency.progress import Display, ProfileLines
 from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import DeviceSettings, apply_overrides, validate_settings
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 Notify = Callable[[str], None]
 
@@ -57,7 +57,7 @@ class PlannedProfile:
 
 
 def plan_profiles(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     names: Sequence[str],
     *,
     runtime: str | None = None,
@@ -110,7 +110,7 @@ def plan_profiles(
 
 
 def run_profiles(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     plans: Sequence[PlannedProfile],
     *,
     jobs: int | None,
@@ -144,7 +144,7 @@ def run_profiles(
 
 
 def _profile(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     plan: PlannedProfile,
     *,
     seed: int,
@@ -170,12 +170,10 @@ def _profile(
     )
 
 
-def _convert(
-    space: LayerwiseSpace, plans: Sequence[PlannedProfile], jobs: int | None, notify: Notify
-) -> None:
+def _convert(space: FactoredSpace, plans: Sequence[PlannedProfile], jobs: int | None, notify: Notify) -> None:
     """Fill the cache first: every device needs the same models, each converted once."""
     cache = ConversionCache()
-    operators = [*(op for op in space.operators() if not op.is_identity), SENTINEL]
+    operators = [*(op for op in space.operators() if not op.is_free), SENTINEL]
     kinds = ((RUNTIME_FORMATS[plan.settings.runtime], plan.settings.precision) for plan in plans)
     for model_format, precision in dict.fromkeys(kinds):
         missing = sum(not cache.path(op, model_format, precision).exists() for op in operators)
@@ -203,7 +201,7 @@ class _Worker:
 
 
 def _side_by_side(
-    space: LayerwiseSpace, plans: Sequence[PlannedProfile], seed: int, notify: Notify, *, shows: bool
+    space: FactoredSpace, plans: Sequence[PlannedProfile], seed: int, notify: Notify, *, shows: bool
 ) -> dict[str, LatencyTable]:
     stop = threading.Event()
     workers = [_Worker(plan) for plan in plans]
@@ -228,7 +226,7 @@ def _side_by_side(
 
 def _work(
     worker: _Worker,
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     seed: int,
     notify: Notify,
     stop: threading.Event,
@@ -308,7 +306,7 @@ def _ignored(line: str) -> None:
 
 
 def _path(
-    space: LayerwiseSpace, device: Device, settings: DeviceSettings, out: Path | None, is_alone: bool
+    space: FactoredSpace, device: Device, settings: DeviceSettings, out: Path | None, is_alone: bool
 ) -> Path:
     if out is not None and is_alone and not out.is_dir():
         return out

@@ -28,7 +28,7 @@ from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import Verification, load_verification
 from fbsearch.reports import write_report
 from fbsearch.search import SearchResult, check_feasible
-from fbsearch.spaces import LayerwiseSpace, load_definition
+from fbsearch.spaces import FactoredSpace, load_definition
 
 _SHARED_STAGES = ("search", "train")
 _TABLE_STAGES = ("profile", "calibrate")
@@ -173,7 +173,7 @@ class Run:
         )
 
     @cached_property
-    def space(self) -> LayerwiseSpace:
+    def space(self) -> FactoredSpace:
         """The space, with the data's number of classes."""
         fields = self.recipe.space.model_dump()
         return space_for(self.data.num_classes, fields.pop("source"), **fields)

@@ -25,7 +25,7 @@ from fbsearch.pipeline.several_devices import device_of, named_by_device
 from fbsearch.pipeline.verifying import Verification, run_verification, save_verification
 from fbsearch.pipeline.whole_networks import Recalibration, WholeNetworkMeter, designed_table
 from fbsearch.search import Limit
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 Notify = Callable[[str], None]
 
@@ -71,7 +71,7 @@ class RunDevice:
         """The exported model that runs on it."""
         return self.paths.model(self.model_format, self.settings.device.precision)
 
-    def profile(self, space: LayerwiseSpace) -> None:
+    def profile(self, space: FactoredSpace) -> None:
         """Measure the table, or take over the one that the recipe names."""
         source = self.settings.profile.table
         if source is None:
@@ -90,7 +90,7 @@ class RunDevice:
             self.notify(f"warning: {difference}")
         table.save(self.table)
 
-    def profile_into(self, space: LayerwiseSpace, path: Path) -> LatencyTable:
+    def profile_into(self, space: FactoredSpace, path: Path) -> LatencyTable:
         """Measure the space into a table at ``path``."""
         how, measuring = self.settings.device, self.settings.profile
         return profile(
@@ -106,13 +106,13 @@ class RunDevice:
             progress=self.progress,
         )
 
-    def calibrate(self, space: LayerwiseSpace) -> None:
+    def calibrate(self, space: FactoredSpace) -> None:
         """Tie the table to whole networks, unless it comes with as many as are asked for.
 
         A poor calibration is worse than none, and no reason to end a run of hours: the finalists and the
         exported model are measured in any case.
         """
-        wanted = min(self.recipe.confirm.num_networks, space.num_architectures)
+        wanted = min(self.recipe.confirm.num_networks, space.size)
         if wanted == 0:
             return
         table = LatencyTable.load(self.table)
@@ -127,7 +127,7 @@ class RunDevice:
         assert known is not None
         self._notify("calibrate", known.summary)
 
-    def latency(self, space: LayerwiseSpace) -> AdditiveCost:
+    def latency(self, space: FactoredSpace) -> AdditiveCost:
         """Its latency in microseconds as the search begins with it."""
         table = designed_table(LatencyTable.load(self.table), space)
         return self._named(latency_cost(space, table, plain=not self._is_calibrated), table)
@@ -142,7 +142,7 @@ class RunDevice:
         )
         return Limit(latency, budget_us)
 
-    def meter(self, space: LayerwiseSpace, attempts: Sequence[Attempt]) -> FinalistMeter:
+    def meter(self, space: FactoredSpace, attempts: Sequence[Attempt]) -> FinalistMeter:
         """Measures finalists.
 
         Args:
@@ -182,7 +182,7 @@ class RunDevice:
         )
         return verification
 
-    def _calibrated(self, table: LatencyTable, space: LayerwiseSpace) -> LatencyTable:
+    def _calibrated(self, table: LatencyTable, space: FactoredSpace) -> LatencyTable:
         return calibrate_table(
             table,
             space,

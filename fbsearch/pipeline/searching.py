@@ -16,7 +16,7 @@ from fbsearch.pipeline.choosing import FinalistMeter, choose_measured
 from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import ConfirmSettings
 from fbsearch.search import Limit, SearchedSupernet, SearchResult, SearchSettings, search_layerwise
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 from fbsearch.train import make_accelerator
 
 
@@ -34,7 +34,7 @@ class SharedSupernet:
 
 
 def run_search(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     *,
     latency: AdditiveCost,
     budget_us: float,

@@ -10,7 +10,7 @@ from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.errors import InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
 from fbsearch.search import Limit
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 OTHER_LATENCY = "latency_us on "
 """What the names of costs begin with that are latencies of other devices than the first."""
@@ -54,7 +54,7 @@ def check_distinct(tables: Sequence[LatencyTable]) -> None:
 
 
 def other_devices(
-    space: LayerwiseSpace, tables: Sequence[LatencyTable], budgets_ms: Sequence[float]
+    space: FactoredSpace, tables: Sequence[LatencyTable], budgets_ms: Sequence[float]
 ) -> tuple[Limit, ...]:
     """The latency budgets of every device but the first.
 

@@ -16,7 +16,7 @@ from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
 from fbsearch.pipeline.recipe import latency_budget_us
 from fbsearch.pipeline.searching import write_search
 from fbsearch.search import Limit, SearchResult, SearchSettings, search_layerwise
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 from fbsearch.train import make_accelerator
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|%|)")
@@ -87,7 +87,7 @@ def middle_us(budgets_us: Sequence[float]) -> float:
 
 
 def run_sweep(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     budgets_us: Mapping[SweepBudget, float],
     *,
     latency: AdditiveCost,

@@ -16,8 +16,9 @@ from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.calibration_records import Origin
 from fbsearch.latency.design import Choices
 from fbsearch.latency.networks import measure_architectures
+from fbsearch.latency.places import Places
 from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Recalibration:
         exported: those of the networks that were measured as exported models.
     """
 
-    space: LayerwiseSpace
+    space: FactoredSpace
     table: LatencyTable
     path: Path
     exported: frozenset[Choices] = frozenset()
@@ -83,9 +84,10 @@ class Recalibration:
         """The latency as it looks now; where the new networks fit in with nothing, as it looked before."""
         before = self.table.calibration
         assert before is not None and before.matches(self.space)
+        places = Places.of(self.space)
         added: list[tuple[Choices, Origin, Measurement]] = [
-            (choices, "export" if choices in self.exported else "search", measurement)
-            for choices, measurement in measured.items()
+            (places.choices(code), "export" if code in self.exported else "search", measurement)
+            for code, measurement in measured.items()
         ]
         table = self.table
         with suppress(CalibrationError):
@@ -104,7 +106,7 @@ class Recalibration:
         return latency_cost(self.space, table)
 
 
-def designed_table(table: LatencyTable, space: LayerwiseSpace) -> LatencyTable:
+def designed_table(table: LatencyTable, space: FactoredSpace) -> LatencyTable:
     """The table as it was before a search added its finalists to the calibration.
 
     An interrupted search goes on with the latencies that it began with.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 from markupsafe import Markup
 
 from fbsearch.architecture import Operator
+from fbsearch.reports.sketches import sketch
 from fbsearch.reports.svg import drawing, line, tag
 
 WIDTH, HEIGHT = 112, 34
 CENTRE = 50
 ARC = 104
-KERNEL_CLASSES = {1: "k1", 3: "k3", 5: "k5", 7: "k7"}
 
 
 def draw_block(
@@ -35,14 +33,7 @@ def draw_block(
 
 def kernel_class(operator: Operator) -> str:
     """Style class of the operator's colour: the kernel of searched blocks, one neutral for the rest."""
-    return KERNEL_CLASSES.get(operator.kernel, "k7") if operator.kind == "mbconv" else "fixed"
-
-
-def block_width(operator: Operator) -> float:
-    """Width of the body: grows with the expansion, square-root wise so that 1, 3 and 6 stay apart."""
-    if operator.kind == "mbconv":
-        return min(16 + 24 * math.sqrt(operator.expansion), 88)
-    return {"conv": 52.0, "classifier": 52.0, "skip": 16.0}[operator.kind]
+    return sketch(operator).colour
 
 
 def _residual(operator: Operator) -> list[Markup]:
@@ -57,9 +48,8 @@ def _residual(operator: Operator) -> list[Markup]:
 
 def _body(operator: Operator) -> list[Markup]:
     """Halves of a grouped block stand apart; a block that halves the resolution narrows downwards."""
-    width = block_width(operator)
-    height = 12 + min(operator.kernel, 7) if operator.kind != "skip" else 10
-    colour = kernel_class(operator)
+    looks = sketch(operator)
+    width, height, colour = looks.width, looks.height, looks.colour
     left, y = CENTRE - width / 2, (HEIGHT - height) / 2
     if operator.stride == 2:
         inset = width * 0.17
@@ -72,11 +62,11 @@ def _body(operator: Operator) -> list[Markup]:
         path = " ".join(f"{cx:.1f},{cy:.1f}" for cx, cy in corners)
         parts = [tag("polygon", points=path, class_=f"body {colour}")]
     else:
-        radius = height / 2 if operator.kind == "classifier" else 2.5
+        radius = height / 2 if looks.is_round else 2.5
         parts = [tag("rect", x=left, y=y, width=width, height=height, rx=radius, class_=f"body {colour}")]
-    for group in range(1, min(operator.groups, 4)):
-        at = left + width * group / min(operator.groups, 4)
+    for group in range(1, min(looks.groups, 4)):
+        at = left + width * group / min(looks.groups, 4)
         parts.append(line(at, y - 1, at, y + height + 1, "gap"))
-    if operator.squeeze_excite:
+    if looks.has_gate:
         parts.append(tag("circle", cx=CENTRE, cy=HEIGHT / 2, r=3, class_="gate"))
     return parts

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from fbsearch.architecture import Architecture, Operator
+from fbsearch.architecture import Architecture, Node, Operator
 from fbsearch.errors import MissingOperatorError
 from fbsearch.reports.formatting import NO_BREAK
+
+_FIXED = {"stem": "Stem", "head": "Head"}
 
 
 @dataclass(frozen=True)
@@ -27,35 +29,17 @@ class LayerRow:
     @property
     def name(self) -> str:
         """Short name, such as ``k5 e6``."""
-        op = self.operator
-        if op.kind in ("skip", "classifier"):
-            return "skip" if op.is_identity else "projection" if op.kind == "skip" else "classifier"
-        parts = [f"k{op.kernel}"] if op.kind == "mbconv" else ["conv", f"{op.kernel}\u00d7{op.kernel}"]
-        if op.kind == "mbconv":
-            parts.append(f"e{op.expansion}")
-        if op.groups > 1:
-            parts.append(f"g{op.groups}")
-        if op.squeeze_excite:
-            parts.append(f"se{op.squeeze_excite:g}")
-        return NO_BREAK.join(parts)
+        return self.operator.label.replace(" ", NO_BREAK)
 
     @property
     def channels(self) -> str:
         """Channels in and out, or one number where they are equal."""
-        op = self.operator
-        return (
-            str(op.out_channels)
-            if op.in_channels == op.out_channels
-            else f"{op.in_channels} \u2192 {op.out_channels}"
-        )
+        return _change(self.operator.in_channels, self.operator.out_channels)
 
     @property
     def resolution(self) -> str:
         """Pixels in and out, or one number where they are equal."""
-        op = self.operator
-        if op.output_resolution == op.resolution:
-            return str(op.resolution)
-        return f"{op.resolution} \u2192 {op.output_resolution}"
+        return _change(self.operator.resolution, self.operator.output.resolution)
 
     @property
     def description(self) -> str:
@@ -63,10 +47,14 @@ class LayerRow:
         op = self.operator
         if op.is_identity:
             return "skip: the input passes through"
-        words = [f"{self.name.replace(NO_BREAK, ' ')}, {self.channels} channels"]
+        words = [f"{op.label}, {self.channels} channels"]
         words += ["residual"] if op.has_residual else []
         words += ["halves the resolution"] if op.stride == 2 else []
         return ", ".join(words)
+
+
+def _change(before: int, after: int) -> str:
+    return str(before) if before == after else f"{before} \u2192 {after}"
 
 
 @dataclass(frozen=True)
@@ -96,32 +84,45 @@ def add_latencies(latencies: Iterable[float | None]) -> float | None:
 def group_layers(
     architecture: Architecture, latency_us: Callable[[Operator], float] | None
 ) -> tuple[StageRows, ...]:
-    """Stem, stages (runs of one width) and head of an architecture.
+    """Stem, stages (runs of one width) or cells, and head of an architecture.
 
     Args:
         architecture: what to show.
         latency_us: the table's look-up; None without a table.
     """
 
-    def row(operator: Operator, number: int | None) -> LayerRow:
-        return LayerRow(number, operator, _look_up(operator, latency_us))
+    number = 0
+    groups: list[tuple[str, list[LayerRow]]] = []
+    for node in architecture.nodes:
+        group, operator = node.name.rpartition("/")[0], node.operator
+        is_fixed = group in _FIXED
+        number += not is_fixed
+        if not groups or groups[-1][0] != group or _begins_stage(groups[-1][1][-1].operator, node):
+            groups.append((group, []))
+        groups[-1][1].append(LayerRow(None if is_fixed else number, operator, _look_up(operator, latency_us)))
+    titles = _titles([group for group, _ in groups])
+    return tuple(
+        StageRows(title, "fixed" if group in _FIXED else _stage_detail(rows[-1].operator), tuple(rows))
+        for title, (group, rows) in zip(titles, groups, strict=True)
+    )
 
-    stages: list[list[LayerRow]] = []
-    for number, operator in enumerate(architecture.layers, start=1):
-        if (
-            not stages
-            or stages[-1][-1].operator.out_channels != operator.out_channels
-            or operator.stride == 2
-        ):
-            stages.append([])
-        stages[-1].append(row(operator, number))
-    groups = [
-        StageRows(f"Stage {number}", _stage_detail(rows[-1].operator), tuple(rows))
-        for number, rows in enumerate(stages, start=1)
-    ]
-    stem = StageRows("Stem", "fixed", tuple(row(op, None) for op in architecture.stem))
-    head = StageRows("Head", "fixed", tuple(row(op, None) for op in architecture.head))
-    return tuple(group for group in (stem, *groups, head) if group.rows)
+
+def _begins_stage(before: Operator, node: Node) -> bool:
+    """Whether a layer of a chain begins a stage: by another width, or half the resolution."""
+    group, operator = node.name.rpartition("/")[0], node.operator
+    if group in _FIXED or "/" in group:
+        return False
+    return before.out_channels != operator.out_channels or operator.stride == 2
+
+
+def _titles(groups: Sequence[str]) -> list[str]:
+    """Stem, stages and cells by their numbers, head."""
+    titles, stage = [], 0
+    for group in groups:
+        kind, _, number = group.rpartition("/")
+        stage += group not in _FIXED and not kind
+        titles.append(_FIXED.get(group) or (f"Cell {int(number) + 1}" if kind else f"Stage {stage}"))
+    return titles
 
 
 def _look_up(operator: Operator, latency_us: Callable[[Operator], float] | None) -> float | None:
@@ -134,4 +135,4 @@ def _look_up(operator: Operator, latency_us: Callable[[Operator], float] | None)
 
 
 def _stage_detail(operator: Operator) -> str:
-    return f"{operator.out_channels} channels, {operator.output_resolution}{NO_BREAK}px"
+    return f"{operator.out_channels} channels, {operator.output.resolution}{NO_BREAK}px"

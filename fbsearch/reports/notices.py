@@ -181,5 +181,5 @@ def _table_notices(run: RunFolder) -> Iterator[Notice]:
             "Their confidence intervals stayed wider than the protocol asks; profile on a quieter machine.",
         )
     for operator in run.architecture.operators() if run.architecture else ():
-        if not operator.is_identity and operator.key not in {str(key) for key in run.table.entries}:
+        if not operator.is_free and operator.key not in {str(key) for key in run.table.entries}:
             yield Notice("bad", "The table lacks an operator of the architecture", operator.key)

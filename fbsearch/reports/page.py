@@ -122,6 +122,7 @@ def _layers(run: RunFolder) -> dict[str, Any] | None:
     calibration = run.table.calibration if run.table else None
     return {
         "groups": groups,
+        "num_searched": sum(row.number is not None for group in groups for row in group.rows),
         "total_us": total,
         "calibrated_us": run.table.calibrated_us(run.architecture) if run.table else None,
         "calibration": describe_line(calibration) if calibration else "",

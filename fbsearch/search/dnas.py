@@ -23,7 +23,7 @@ from fbsearch.errors import TrainingError
 from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, SamplingMode, Supernet, channels_last
 from fbsearch.search.objective import Expectation, Objective
 from fbsearch.search.settings import SearchSettings
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 from fbsearch.train import Report, cosine_rate, seeded
 
 _MILLION = 1e6
@@ -47,7 +47,7 @@ class DnasTask:
 
     def __init__(
         self,
-        space: LayerwiseSpace,
+        space: FactoredSpace,
         *,
         latency: Cost,
         charge: Expectation,

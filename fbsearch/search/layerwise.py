@@ -20,7 +20,7 @@ from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective
 from fbsearch.search.result import Finalist, SearchResult, describe_collapse
 from fbsearch.search.selection import Limit, check_feasible
 from fbsearch.search.settings import SearchSettings
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 from fbsearch.train import run_epochs
 
 _PENALTIES = {"num_params": parameter_cost, "num_macs": mac_cost, "memory_access": memory_access_cost}
@@ -106,7 +106,7 @@ class SearchedSupernet:
 
 
 def search_layerwise(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     *,
     latency: AdditiveCost,
     budget_us: float,
@@ -246,5 +246,5 @@ def divide(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Imag
     return images.subset(first), images.subset(np.sort(second))
 
 
-def _penalty_costs(space: LayerwiseSpace, settings: SearchSettings) -> Mapping[Cost, float]:
+def _penalty_costs(space: FactoredSpace, settings: SearchSettings) -> Mapping[Cost, float]:
     return {_PENALTIES[name](space): eta for name, eta in settings.penalties.items() if eta}

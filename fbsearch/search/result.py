@@ -10,7 +10,7 @@ import numpy as np
 
 from fbsearch.costs import FloatArray
 from fbsearch.search.selection import Limit
-from fbsearch.spaces import LayerwiseSpace
+from fbsearch.spaces import FactoredSpace
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SearchResult:
         limits: the budgets beside the latency's.
     """
 
-    space: LayerwiseSpace
+    space: FactoredSpace
     budget_us: float
     range_us: tuple[float, float]
     latencies_us: FloatArray
@@ -80,7 +80,7 @@ class SearchResult:
                     "latencies_us": self.latencies_us[index, : len(slot.names)].tolist(),
                     "probabilities": self.probabilities[index, : len(slot.names)].tolist(),
                 }
-                for index, slot in enumerate(self.space.slots)
+                for index, slot in enumerate(self.space.decisions)
             ],
             "finalists": [self._finalist(finalist) for finalist in self.finalists],
             "chosen": self.chosen,
@@ -103,17 +103,15 @@ class SearchResult:
         }
 
 
-def describe_collapse(space: LayerwiseSpace, probabilities: FloatArray) -> str | None:
+def describe_collapse(space: FactoredSpace, probabilities: FloatArray) -> str | None:
     """A warning if the most probable architecture skips nearly every layer that it may skip.
 
     A known failure of differentiable search: parameter-free candidates win because they need no
     training, whatever the budget. The tolerated share is 80 % of the layers that offer the identity.
     """
-    optional = [
-        index for index, slot in enumerate(space.slots) if any(op.is_identity for op in slot.candidates)
-    ]
+    optional = [index for index, one in enumerate(space.decisions) if any(c.is_free for c in one.candidates)]
     best = np.argmax(probabilities, axis=1)
-    skipped = [index for index in optional if space.slots[index].candidates[best[index]].is_identity]
+    skipped = [index for index in optional if space.decisions[index].candidates[best[index]].is_free]
     if len(optional) < 2 or len(skipped) <= 0.8 * len(optional):
         return None
     return (

@@ -1,18 +1,26 @@
 """What may be chosen: search spaces, and published architectures within them."""
 
+from fbsearch.spaces.cells import CellsDefinition
 from fbsearch.spaces.definition import (
     SpaceDefinition,
     load_definition,
     load_space,
     parse_definition,
     preset_names,
+    space_kind,
 )
-from fbsearch.spaces.layerwise import LayerwiseSpace, Slot
+from fbsearch.spaces.layerwise import LayerwiseDefinition
 from fbsearch.spaces.named import load_architecture, named_architecture, named_architectures
+from fbsearch.spaces.space import Candidate, Code, Decision, FactoredSpace, Space, require_factored
 
 __all__ = [
-    "LayerwiseSpace",
-    "Slot",
+    "Candidate",
+    "CellsDefinition",
+    "Code",
+    "Decision",
+    "FactoredSpace",
+    "LayerwiseDefinition",
+    "Space",
     "SpaceDefinition",
     "load_architecture",
     "load_definition",
@@ -21,4 +29,6 @@ __all__ = [
     "named_architectures",
     "parse_definition",
     "preset_names",
+    "require_factored",
+    "space_kind",
 ]

@@ -1,181 +1,239 @@
-"""The layer-wise space: a chain of slots, each choosing one operator of its own list."""
+"""The layer-wise space: a chain of layers, each choosing an operator of its own list (FBNet, Section 3.1)."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-import numpy as np
+from pydantic import BeforeValidator, Field, model_validator
 
-from fbsearch.architecture import Architecture, Operator
+from fbsearch.architecture import INPUT, MAX_SIZE, Activation, Node, Operator
+from fbsearch.architecture.node import chain_nodes
+from fbsearch.architecture.operators import Classifier, Conv, MBConv, Skip
 from fbsearch.errors import SpaceError
+from fbsearch.spaces.choices import fingerprint_of
+from fbsearch.spaces.definition import Count, DefinitionPart, SpaceDefinition, space_kind
+from fbsearch.spaces.factored import ProductSpace
+from fbsearch.spaces.space import Candidate, Decision
+
+_CANDIDATE = re.compile(
+    r"(?:(?P<kind>conv|mbconv)_)?k(?P<kernel>\d{1,9})(?:_e(?P<expansion>\d{1,9}))?(?:_g(?P<groups>\d{1,9}))?"
+    r"(?:_se(?P<squeeze_excite>\d\.?\d{0,9}))?(?:_(?P<activation>relu6|relu|hswish|swish|identity))?",
+    re.ASCII,
+)
+_COUNTS = ("kernel", "expansion", "groups")
+_SHORT_FORM = "'skip', 'k3_e6', 'k5_e1_g2', 'k3_e3_se0.25_hswish' or 'conv_k3'"
+
+MAX_LAYERS = 1000
 
 
-@dataclass(frozen=True)
-class Slot:
-    """One searchable layer.
+class CandidateDefinition(DefinitionPart):
+    """One choice of a layer, apart from the layer's shape."""
+
+    kind: Literal["mbconv", "conv", "skip"] = "mbconv"
+    kernel: Count = 3
+    expansion: Count = 1
+    groups: Count = 1
+    activation: Activation | None = None
+    squeeze_excite: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _skip_is_bare(self) -> CandidateDefinition:
+        extra = sorted(self.model_fields_set - {"kind"})
+        if self.kind == "skip" and extra:
+            raise ValueError(f"a skip has no {extra[0]}; write 'skip', or another kind")
+        if self.kind == "conv" and (self.expansion, self.squeeze_excite) != (1, 0.0):
+            unused = "expansion" if self.expansion != 1 else "squeeze_excite"
+            raise ValueError(f"{unused} has no meaning for a conv")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The short form, such as ``k5_e1_g2``."""
+        if self.kind == "skip":
+            return "skip"
+        parts = [f"k{self.kernel}"] if self.kind == "mbconv" else ["conv", f"k{self.kernel}"]
+        if self.kind == "mbconv":
+            parts.append(f"e{self.expansion}")
+        if self.groups > 1:
+            parts.append(f"g{self.groups}")
+        if self.squeeze_excite:
+            parts.append(f"se{self.squeeze_excite:g}")
+        if self.activation:
+            parts.append(self.activation)
+        return "_".join(parts)
+
+
+def _candidate(value: Any) -> Any:
+    """The mapping behind a candidate's short form; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if value == "skip":
+        return {"kind": "skip"}
+    match = _CANDIDATE.fullmatch(value)
+    if match is None:
+        raise ValueError(f"{value!r} is no candidate; write {_SHORT_FORM}, or a mapping")
+    fields: dict[str, Any] = {name: text for name, text in match.groupdict().items() if text is not None}
+    return {name: int(text) if name in _COUNTS else text for name, text in fields.items()}
+
+
+_Candidate = Annotated[CandidateDefinition, BeforeValidator(_candidate)]
+
+
+class StemDefinition(DefinitionPart):
+    """The convolution before the searched layers."""
+
+    channels: Count = 16
+    kernel: Count = 3
+    stride: Literal[1, 2] = 2
+    activation: Activation | None = None
+
+
+class StageDefinition(DefinitionPart):
+    """Searched layers of one width; the first may halve the resolution."""
+
+    channels: Count
+    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS, strict=True)]
+    stride: Literal[1, 2] = 1
+    candidates: Annotated[tuple[_Candidate, ...], Field(min_length=1)] | None = None
+
+
+class HeadDefinition(DefinitionPart):
+    """The 1x1 convolution before pooling and classifier; 0 channels leave it out."""
+
+    channels: Annotated[int, Field(ge=0, le=MAX_SIZE, strict=True)] = 0
+    activation: Activation | None = None
+
+
+@space_kind("layerwise")
+class LayerwiseDefinition(SpaceDefinition):
+    """A layer-wise space, field by field (see docs/spaces.md).
 
     Args:
-        names: a short name per candidate, such as ``k3_e6``, unique within the slot.
-        candidates: the operators, all of one input and output shape.
+        activation: of every block that names none.
+        width_multiplier: scales stem and stages, rounded to multiples of 8 (never down by more than
+            10 %); the head only where it is above 1, as in MobileNetV2.
+        expand_expansion_1: keep the first 1x1 convolution of blocks of expansion 1. FBNet's release
+            leaves it out; its paper's figure draws it.
+        skip_across_shapes: what ``skip`` is in a layer that changes shape: a 1x1 ``project``ion, or
+            ``omit``ted from that layer's candidates.
     """
 
-    names: tuple[str, ...]
-    candidates: tuple[Operator, ...]
+    kind: Literal["layerwise"] = "layerwise"
+    activation: Activation = "relu"
+    width_multiplier: Annotated[float, Field(gt=0)] = 1.0
+    expand_expansion_1: bool = False
+    skip_across_shapes: Literal["project", "omit"] = "project"
+    stem: StemDefinition = StemDefinition()
+    stages: Annotated[tuple[StageDefinition, ...], Field(min_length=1)]
+    candidates: tuple[_Candidate, ...] = ()
+    head: HeadDefinition = HeadDefinition()
 
-    def __post_init__(self) -> None:
-        if not self.candidates or len(self.names) != len(self.candidates):
-            raise SpaceError("a slot needs at least one candidate and a name for each")
-        for values in (self.names, self.candidates):
-            if len(set(values)) != len(values):
-                raise SpaceError(f"a slot holds a candidate twice: {', '.join(map(str, values))}")
-        shapes = {
-            (op.in_channels, op.out_channels, op.resolution, op.output_resolution) for op in self.candidates
-        }
-        if len(shapes) != 1:
-            keys = ", ".join(map(str, self.candidates))
-            raise SpaceError(f"the candidates of a slot differ in shape: {keys}")
+    def _build(self) -> ProductSpace:
+        stem = Conv(
+            self.in_channels,
+            self._width(self.stem.channels),
+            self.resolution,
+            kernel=self.stem.kernel,
+            stride=self.stem.stride,
+            activation=self.stem.activation or self.activation,
+        )
+        shape = stem.output
+        layers: list[_Layer] = []
+        for stage in self.stages:
+            for layer in range(stage.layers):
+                stride = stage.stride if layer == 0 else 1
+                layers.append(self._layer(stage, shape.channels, shape.resolution, stride))
+                shape = layers[-1][0][1].output
+        return layerwise_space(self.name, [stem], layers, self._head(shape.channels, shape.resolution))
 
+    def _layer(self, stage: StageDefinition, channels: int, resolution: int, stride: int) -> _Layer:
+        out = self._width(stage.channels)
+        candidates = stage.candidates or self.candidates
+        if (stride, channels) != (1, out) and self.skip_across_shapes == "omit":
+            candidates = tuple(c for c in candidates if c.kind != "skip")
+        if not candidates:
+            raise SpaceError(f"space {self.name!r}: the stage of {stage.channels} channels has no candidates")
+        return [(c.name, self._operator(c, channels, out, resolution, stride)) for c in candidates]
 
-@dataclass(frozen=True)
-class LayerwiseSpace:
-    """Every architecture that picks one candidate per slot (FBNet, Section 3.1).
-
-    An architecture is addressed by its *choices*: one candidate index per slot.
-
-    Args:
-        name: how people and tables call the space.
-        stem: fixed operators before the slots.
-        slots: the searchable layers, in order.
-        head: fixed operators after them, ending in a classifier.
-    """
-
-    name: str
-    stem: tuple[Operator, ...]
-    slots: tuple[Slot, ...]
-    head: tuple[Operator, ...]
-
-    def __post_init__(self) -> None:
-        if not self.slots:
-            raise SpaceError(f"space {self.name!r} has no searchable layer")
-        self.decode((0,) * len(self.slots))  # the shapes along the chain fit, or this raises
-
-    @property
-    def num_slots(self) -> int:
-        """Number of searchable layers S."""
-        return len(self.slots)
-
-    @property
-    def max_candidates(self) -> int:
-        """Largest number of candidates C in any slot."""
-        return max(len(slot.candidates) for slot in self.slots)
-
-    @property
-    def num_architectures(self) -> int:
-        """Size of the space: the product of the candidate counts."""
-        return math.prod(len(slot.candidates) for slot in self.slots)
-
-    @property
-    def resolution(self) -> int:
-        """Height and width of the input image in pixels."""
-        return self.decode((0,) * self.num_slots).resolution
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of the input image."""
-        return self.decode((0,) * self.num_slots).in_channels
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return self.head[-1].out_channels
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of every operator in its place: equal for spaces that hold the same architectures."""
-        content = {
-            "stem": [op.key for op in self.stem],
-            "slots": [[op.key for op in slot.candidates] for slot in self.slots],
-            "head": [op.key for op in self.head],
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    def operators(self) -> tuple[Operator, ...]:
-        """Every distinct operator of stem, slots and head, in order of first use."""
-        chain = [*self.stem, *(op for slot in self.slots for op in slot.candidates), *self.head]
-        return tuple(dict.fromkeys(chain))
-
-    def decode(self, choices: Sequence[int], *, name: str | None = None) -> Architecture:
-        """The architecture at ``choices`` (one candidate index per slot).
-
-        Raises:
-            SpaceError: if there is not one valid index per slot.
-        """
-        self._check(choices)
-        return Architecture(
-            name=name or f"{self.name}-{self.code(choices)}",
-            stem=self.stem,
-            layers=tuple(slot.candidates[i] for slot, i in zip(self.slots, choices, strict=True)),
-            head=self.head,
+    def _operator(
+        self, candidate: CandidateDefinition, channels: int, out: int, resolution: int, stride: int
+    ) -> Operator:
+        if candidate.kind == "skip":
+            return Skip(channels, out, resolution, stride=stride)
+        activation = candidate.activation or self.activation
+        if candidate.kind == "conv":
+            return Conv(
+                channels,
+                out,
+                resolution,
+                kernel=candidate.kernel,
+                stride=stride,
+                groups=candidate.groups,
+                activation=activation,
+            )
+        return MBConv(
+            channels,
+            out,
+            resolution,
+            kernel=candidate.kernel,
+            stride=stride,
+            expansion=candidate.expansion,
+            groups=candidate.groups,
+            activation=activation,
+            squeeze_excite=candidate.squeeze_excite,
+            full_expand=candidate.expansion == 1 and self.expand_expansion_1,
         )
 
-    def encode(self, architecture: Architecture) -> tuple[int, ...]:
-        """The choices that :meth:`decode` turns into ``architecture``'s operators.
+    def _head(self, channels: int, resolution: int) -> list[Operator]:
+        head: list[Operator] = []
+        if self.head.channels:
+            width = self._width(self.head.channels) if self.width_multiplier > 1 else self.head.channels
+            activation = self.head.activation or self.activation
+            head.append(Conv(channels, width, resolution, activation=activation))
+            channels = width
+        return [*head, Classifier(channels, self.num_classes, resolution)]
 
-        Raises:
-            SpaceError: if the architecture is not in this space; the message names the layer.
-        """
-        if len(architecture.layers) != self.num_slots:
-            raise SpaceError(
-                f"architecture {architecture.name!r} has {len(architecture.layers)} layers, "
-                f"space {self.name!r} has {self.num_slots} slots"
-            )
-        if (architecture.stem, architecture.head) != (self.stem, self.head):
-            raise SpaceError(
-                f"architecture {architecture.name!r} has another stem or head than space {self.name!r}"
-            )
-        choices = []
-        for layer, (slot, op) in enumerate(zip(self.slots, architecture.layers, strict=True)):
-            if op not in slot.candidates:
-                raise SpaceError(f"layer {layer} of {architecture.name!r}, {op}, is no candidate there")
-            choices.append(slot.candidates.index(op))
-        return tuple(choices)
+    def _width(self, channels: int) -> int:
+        """``channels`` times the width multiplier, to the nearest multiple of 8, at most 10 % less."""
+        if self.width_multiplier == 1.0:
+            return channels
+        scaled = channels * self.width_multiplier
+        rounded = max(8, int(scaled + 4) // 8 * 8)
+        return rounded if rounded >= 0.9 * scaled else rounded + 8
 
-    def code(self, choices: Sequence[int]) -> str:
-        """A short text for ``choices``, unique within the space."""
-        return hashlib.sha256(",".join(map(str, choices)).encode()).hexdigest()[:8]
 
-    def choice_names(self, choices: Sequence[int]) -> tuple[str, ...]:
-        """The candidates' short names along ``choices``."""
-        self._check(choices)
-        return tuple(slot.names[i] for slot, i in zip(self.slots, choices, strict=True))
+_Layer = Sequence[tuple[str, Operator]]
+"""Short names and operators of a layer's candidates."""
 
-    def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
-        """Choices drawn uniformly."""
-        return tuple(int(rng.integers(len(slot.candidates))) for slot in self.slots)
 
-    def mutate(self, choices: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
-        """``choices`` with one random slot set to another of its candidates.
+def layerwise_space(
+    name: str, stem: Sequence[Operator], layers: Sequence[_Layer], head: Sequence[Operator]
+) -> ProductSpace:
+    """A chain: the stem's operators, one decision per layer, the head's operators, ending in a classifier.
 
-        Raises:
-            SpaceError: if no slot has two candidates.
-        """
-        self._check(choices)
-        free = [s for s, slot in enumerate(self.slots) if len(slot.candidates) > 1]
-        if not free:
-            raise SpaceError(f"space {self.name!r} holds one architecture only; nothing can be mutated")
-        slot = free[int(rng.integers(len(free)))]
-        step = 1 + int(rng.integers(len(self.slots[slot].candidates) - 1))
-        mutated = list(choices)
-        mutated[slot] = (mutated[slot] + step) % len(self.slots[slot].candidates)
-        return tuple(mutated)
+    Args:
+        name: of the space.
+        stem: before the searched layers.
+        layers: of each, the short names and operators of its candidates, all of one input and output shape.
+        head: after them.
 
-    def _check(self, choices: Sequence[int]) -> None:
-        if len(choices) != len(self.slots):
-            raise SpaceError(f"{len(choices)} choices given; space {self.name!r} has {len(self.slots)} slots")
-        for layer, (slot, i) in enumerate(zip(self.slots, choices, strict=True)):
-            if not 0 <= i < len(slot.candidates):
-                raise SpaceError(f"choice {i} at layer {layer}: allowed are 0 to {len(slot.candidates) - 1}")
+    Raises:
+        SpaceError: if they do not fit together.
+    """
+    fixed_stem = chain_nodes({"stem": stem})
+    before = fixed_stem[-1].name if fixed_stem else INPUT
+    decisions = []
+    for index, layer in enumerate(layers):
+        place = f"layers/{index}"
+        nodes = [Candidate(label, (Node(place, operator, (before,)),)) for label, operator in layer]
+        decisions.append(Decision(place, tuple(nodes)))
+        before = place
+    content = {
+        "stem": [op.key for op in stem],
+        "slots": [[op.key for _, op in layer] for layer in layers],
+        "head": [op.key for op in head],
+    }
+    fixed = (*fixed_stem, *chain_nodes({"head": head}, after=before))
+    return ProductSpace(name, tuple(decisions), fingerprint_of(content), fixed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from fbsearch.architecture import Architecture
 from fbsearch.errors import ArchitectureError
 from fbsearch.spaces.definition import load_space
+from fbsearch.spaces.space import require_factored
 
 _FBNET_LAYERS: dict[str, tuple[int, str]] = {
     "fbnet_a": (1504, """
@@ -50,7 +51,7 @@ def named_architecture(
 ) -> Architecture:
     """A published architecture; other input sizes, class counts and widths on request.
 
-    >>> named_architecture("fbnet_a").layers[0].is_identity
+    >>> named_architecture("fbnet_a").group("layers")[0].is_identity
     True
 
     Raises:
@@ -66,8 +67,9 @@ def named_architecture(
         num_classes=num_classes,
         width_multiplier=width_multiplier,
     )
-    choices = [slot.names.index(layer) for slot, layer in zip(space.slots, layers.split(), strict=True)]
-    return space.decode(choices, name=name)
+    decisions = require_factored(space, "a published architecture").decisions
+    code = [one.names.index(layer) for one, layer in zip(decisions, layers.split(), strict=True)]
+    return space.decode(code, name=name)
 
 
 def load_architecture(source: str) -> Architecture:

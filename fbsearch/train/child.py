@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
 from fbsearch.errors import InvalidInputError, TrainingError
 from fbsearch.nn import Network
-from fbsearch.nn.blocks import Classifier
 from fbsearch.train.acceleration import make_accelerator, seeded
 from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.loop import Report, run_epochs
@@ -289,9 +288,7 @@ def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.O
 
 def _set_drop_rates(network: Network, settings: TrainSettings) -> None:
     network.set_drop_path(settings.drop_path)
-    classifier = network.head[-1]
-    assert isinstance(classifier, Classifier)
-    classifier.dropout.p = settings.dropout
+    network.set_dropout(settings.dropout)
 
 
 def _check_fit(network: Network, data: DataSplits) -> None:

@@ -16,6 +16,7 @@ training finds weights that survive the rounding.
 from __future__ import annotations
 
 import math
+from functools import singledispatch
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -25,7 +26,17 @@ from torch.nn.utils import parametrize
 from torch.utils.hooks import RemovableHandle
 
 from fbsearch.nn import Network
-from fbsearch.nn.blocks import Classifier, ConvNorm, MBConv, SqueezeExcite
+from fbsearch.nn.blocks import (
+    Add,
+    Classifier,
+    Concat,
+    ConvNorm,
+    FactorisedReduce,
+    MBConv,
+    PreActivated,
+    ResidualBlock,
+    SqueezeExcite,
+)
 from fbsearch.precision import Precision
 
 _FUSED = (nn.ReLU, nn.ReLU6)
@@ -101,19 +112,11 @@ class FakeQuantisation:
         """Round every tensor that is one of the file's: what comes in, and what each operator gives."""
         self._before(self._network)
         for part in self._network.modules():
-            if isinstance(part, ConvNorm):
-                if not (part.is_linear or isinstance(part.activation, _FUSED)):
-                    self._after(part.norm)
-                self._after(part)
-            elif isinstance(part, SqueezeExcite):
-                self._before(part.reduce)
-                for inner in (part.activation, part.gate, part):
-                    self._after(inner)
-            elif isinstance(part, MBConv) and part.has_residual:
-                self._after(part)
-            elif isinstance(part, Classifier):
-                self._before(part, part.linear)  # pooling keeps the scale of what it pools
-                self._after(part)
+            before, after = rounded_places(part)
+            if before:
+                self._before(*before)
+            for module in after:
+                self._after(module)
 
     def _before(self, *modules: nn.Module) -> None:
         """Round the inputs of modules to one range."""
@@ -127,6 +130,56 @@ class FakeQuantisation:
     def _new(self) -> _ActivationRounding:
         self._activations.append(_ActivationRounding())
         return self._activations[-1]
+
+
+Places = tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]]
+"""Modules whose inputs are rounded to one range, and modules each of whose outputs is rounded."""
+
+
+@singledispatch
+def rounded_places(part: nn.Module) -> Places:
+    """Where a block's file rounds activations: a block adds itself with ``@rounded_places.register``."""
+    return (), ()
+
+
+@rounded_places.register
+def _of_conv(part: ConvNorm) -> Places:
+    if part.is_linear or isinstance(part.activation, _FUSED):
+        return (), (part,)
+    return (), (part.norm, part)
+
+
+@rounded_places.register
+def _of_gates(part: SqueezeExcite) -> Places:
+    return (part.reduce,), (part.activation, part.gate, part)
+
+
+@rounded_places.register
+def _of_mbconv(part: MBConv) -> Places:
+    return (), (part,) if part.has_residual else ()
+
+
+@rounded_places.register
+def _of_classifier(part: Classifier) -> Places:
+    return (part, part.linear), (part,)  # pooling keeps the scale of what it pools
+
+
+@rounded_places.register
+def _of_preactivated(part: PreActivated) -> Places:
+    return (), tuple(stage for stage in part if isinstance(stage, (nn.ReLU, nn.Conv2d)))
+
+
+@rounded_places.register
+def _of_reduce(part: FactorisedReduce) -> Places:
+    return (), (part.relu, part)
+
+
+@rounded_places.register(ResidualBlock)
+@rounded_places.register(Add)
+@rounded_places.register(Concat)
+@rounded_places.register(nn.AvgPool2d)
+def _of_joins(part: nn.Module) -> Places:
+    return (), (part,)
 
 
 class _Rounding(Protocol):

@@ -9,7 +9,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fbsearch.architecture import ACTIVATIONS, MAX_SIZE, Operator
+from fbsearch.architecture import ACTIVATIONS, MAX_SIZE, Operator, register, registered_kinds
+from fbsearch.architecture.operators import (
+    Add,
+    AvgPool,
+    Bottleneck,
+    Classifier,
+    Concat,
+    Conv,
+    DilConv,
+    FactorisedReduce,
+    MaxPool,
+    MBConv,
+    Skip,
+    Zero,
+)
 from fbsearch.errors import ArchitectureError
 
 sizes = st.integers(1, 2048)
@@ -18,21 +32,31 @@ shares = st.integers(1, 10_000).map(lambda n: n / 10_000)
 
 @st.composite
 def operators(draw: st.DrawFn) -> Operator:
-    """Any operator that can be built."""
-    kind = draw(st.sampled_from(["conv", "mbconv", "skip", "classifier"]))
-    fields: dict[str, Any] = {"kind": kind, "resolution": draw(sizes)}
-    groups = draw(st.sampled_from([1, 1, 2, 3, 8])) if kind in ("conv", "mbconv") else 1
-    fields |= {"in_channels": draw(sizes) * groups, "out_channels": draw(sizes) * groups, "groups": groups}
-    if kind != "classifier":
-        fields["stride"] = draw(st.sampled_from([1, 2]))
-    if kind in ("conv", "mbconv"):
-        fields["kernel"] = 2 * draw(st.integers(0, 8)) + 1
-        fields["activation"] = draw(st.sampled_from(ACTIVATIONS))
-    if kind == "mbconv":
-        fields["expansion"] = draw(st.integers(1, 12))
-        fields["squeeze_excite"] = draw(st.just(0.0) | shares)
-        fields["full_expand"] = draw(st.booleans()) if fields["expansion"] == 1 else False
-    return Operator(**fields)
+    """Any operator that can be built, of any registered kind."""
+    kind = draw(st.sampled_from(registered_kinds()))
+    names = {field.name for field in dataclasses.fields(kind)}
+    groups = draw(st.sampled_from([1, 1, 2, 3, 8])) if "groups" in names else 1
+    ratio = draw(st.integers(1, 4)) if "ratio" in names else 1
+    drawn: dict[str, Any] = {
+        "in_channels": draw(sizes) * groups,
+        "out_channels": draw(sizes) * groups * ratio + 1 * (kind is FactorisedReduce),
+        "resolution": draw(sizes),
+        "groups": groups,
+        "ratio": ratio,
+        "stride": draw(st.sampled_from([1, 2])),
+        "kernel": 2 * draw(st.integers(0, 8)) + 1,
+        "activation": draw(st.sampled_from(ACTIVATIONS)),
+        "expansion": draw(st.integers(1, 12)),
+        "squeeze_excite": draw(st.just(0.0) | shares),
+        "dilation": draw(st.integers(1, 9)),
+        "num_inputs": draw(st.integers(2, 9)),
+    }
+    drawn["full_expand"] = draw(st.booleans()) if drawn["expansion"] == 1 else False
+    if kind in (AvgPool, MaxPool, Add, Zero):
+        drawn["out_channels"] = drawn["in_channels"]
+    if kind is Concat:
+        drawn["out_channels"] = drawn["in_channels"] * drawn["num_inputs"]
+    return kind(**{name: drawn[name] for name in names})
 
 
 @given(operators())
@@ -48,7 +72,8 @@ def test_keys_tell_operators_apart(a: Operator, b: Operator) -> None:
 
 @given(operators(), st.data())
 def test_a_changed_field_changes_the_key(op: Operator, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["in_channels", "out_channels", "resolution", "kernel", "expansion"]))
+    names = ["in_channels", "out_channels", "resolution", "kernel", "expansion", "dilation", "num_inputs"]
+    name = data.draw(st.sampled_from([name for name in names if hasattr(op, name)]))
     try:
         other = dataclasses.replace(op, **{name: getattr(op, name) + 2})
     except ArchitectureError:
@@ -95,45 +120,65 @@ def test_keys_that_only_look_right_are_refused(key: str) -> None:
         Operator.from_key(key)
 
 
-GOOD: dict[str, Any] = {"kind": "mbconv", "in_channels": 8, "out_channels": 8, "resolution": 8, "kernel": 3}
+GOOD = MBConv(8, 8, 8, kernel=3)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("operator", "changes", "words"),
     [
-        ({"kind": "pool"}, "kind must be one of conv, mbconv, skip, classifier"),
-        ({"activation": "tanh"}, "activation must be one of"),
-        ({"in_channels": 0}, "in_channels"),
-        ({"resolution": MAX_SIZE + 1}, "resolution"),
-        ({"stride": 3}, "stride must be 1 or 2"),
-        ({"kernel": 4}, "kernel must be odd"),
-        ({"squeeze_excite": -0.1}, "squeeze_excite must lie"),
-        ({"squeeze_excite": float("nan")}, "squeeze_excite must lie"),
-        ({"squeeze_excite": 1 / 3}, "four decimals"),
-        ({"groups": 3}, "groups=3 must divide"),
-        ({"full_expand": True, "expansion": 3}, "full_expand has no meaning"),
-        ({"kind": "skip"}, "kernel has no meaning for a skip"),
-        ({"kind": "conv", "expansion": 6}, "expansion has no meaning for a conv"),
-        ({"kind": "conv", "squeeze_excite": 0.25}, "squeeze_excite has no meaning for a conv"),
-        ({"kind": "classifier", "kernel": 1, "stride": 2}, "stride has no meaning for a classifier"),
-        ({"kind": "classifier", "kernel": 1, "activation": "relu"}, "activation has no meaning"),
+        (GOOD, {"activation": "tanh"}, "activation must be one of"),
+        (GOOD, {"in_channels": 0}, "in_channels"),
+        (GOOD, {"resolution": MAX_SIZE + 1}, "resolution"),
+        (GOOD, {"stride": 3}, "stride must be 1 or 2"),
+        (GOOD, {"kernel": 4}, "kernel must be odd"),
+        (GOOD, {"squeeze_excite": -0.1}, "squeeze_excite must lie"),
+        (GOOD, {"squeeze_excite": float("nan")}, "squeeze_excite must lie"),
+        (GOOD, {"squeeze_excite": 1 / 3}, "four decimals"),
+        (GOOD, {"groups": 3}, "groups=3 must divide"),
+        (GOOD, {"full_expand": True, "expansion": 3}, "full_expand has no meaning"),
+        (Conv(8, 8, 8), {"groups": 3}, "groups=3 must divide"),
+        (AvgPool(8, 8, 8), {"out_channels": 9}, "must have the input's 8 channels"),
+        (MaxPool(8, 8, 8), {"kernel": 2}, "kernel must be odd"),
+        (Add(8, 8, 8), {"num_inputs": 1}, "num_inputs must lie"),
+        (Concat(8, 16, 8), {"num_inputs": 3}, "the output has 24 channels"),
+        (DilConv(8, 8, 8), {"dilation": 0}, "dilation must lie"),
+        (Bottleneck(8, 8, 8), {"ratio": 3}, "ratio=3 must divide"),
+        (Bottleneck(8, 8, 8), {"groups": 4}, "groups=4 must divide"),
+        (FactorisedReduce(8, 8, 8), {"out_channels": 1}, "at least 2 channels"),
+        (Zero(8, 8, 8), {"stride": 0}, "stride must be 1 or 2"),
     ],
 )
-def test_what_cannot_be_built_is_refused(changes: dict[str, Any], words: str) -> None:
-    Operator(**GOOD)
+def test_what_cannot_be_built_is_refused(operator: Operator, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ArchitectureError, match=words):
-        Operator(**{**GOOD, **changes})
+        dataclasses.replace(operator, **changes)
+
+
+def test_a_kind_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="'mbconv' is MBConv already"):
+
+        @register
+        class Other(MBConv):
+            """Another class of the same kind."""
+
+
+@given(operators())
+def test_a_block_forgets_its_place(op: Operator) -> None:
+    moved = dataclasses.replace(op, resolution=op.resolution + 1)
+    assert moved.block == op.block and moved.block in {op.block}
+    assert op.label and "\n" not in op.label
 
 
 def test_what_follows_from_the_fields() -> None:
-    block = Operator("mbconv", 16, 16, 15, kernel=3, expansion=6, activation="relu")
+    block = MBConv(16, 16, 15, kernel=3, expansion=6, activation="relu")
     assert block.has_residual and block.has_expand
     assert block.hidden_channels == 96
     assert not dataclasses.replace(block, stride=2).has_residual
-    assert dataclasses.replace(block, stride=2).output_resolution == 8
+    assert dataclasses.replace(block, stride=2).output.resolution == 8
     assert not dataclasses.replace(block, expansion=1).has_expand
     assert dataclasses.replace(block, expansion=1, full_expand=True).has_expand
-    assert Operator("skip", 16, 16, 8).is_identity
-    assert not Operator("skip", 16, 16, 8, stride=2).is_identity
-    assert not Operator("skip", 16, 24, 8).is_identity
-    assert Operator("classifier", 16, 10, 7).output_resolution == 1
+    assert Skip(16, 16, 8).is_identity
+    assert not Skip(16, 16, 8, stride=2).is_identity
+    assert not Skip(16, 24, 8).is_identity
+    assert Classifier(16, 10, 7).output.is_vector
+    assert Zero(8, 8, 8).is_free and not Zero(8, 8, 8).is_identity
+    assert len(Add(8, 8, 8, num_inputs=3).inputs) == 3

@@ -90,9 +90,9 @@ def test_a_dry_run_estimates_whole_networks_too(tmp_path, capsys):
 def test_a_table_is_shown_and_drawn(table, tmp_path, capsys):
     plot = tmp_path / "plots" / "heat.svg"
     shown = json.loads(run(capsys, "table", "show", table, "--plot", plot, "--json").out)
-    assert [len(slot["latencies_us"]) for slot in shown["slots"]] == [len(s.names) for s in SPACE.slots]
+    assert [len(slot["latencies_us"]) for slot in shown["slots"]] == [len(s.names) for s in SPACE.decisions]
     assert shown["latencies"] == "plain sums of isolated operators"
-    assert plot.read_text().count('class="cell orange"') == sum(len(s.names) for s in SPACE.slots)
+    assert plot.read_text().count('class="cell orange"') == sum(len(s.names) for s in SPACE.decisions)
     assert "calibrated" not in run(capsys, "table", "show", table).out
     run(capsys, "calibrate", table, "--networks", 24, "--quiet")
     assert "24 whole networks" in run(capsys, "table", "show", table).out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fbsearch.architecture import Operator
+from fbsearch.architecture.operators import Conv, MBConv, Skip
 from fbsearch.costs import (
     AdditiveCost,
     Cost,
@@ -21,20 +21,21 @@ from fbsearch.costs import (
     parameter_cost,
     peak_memory_cost,
 )
-from fbsearch.spaces import LayerwiseSpace, load_space, named_architecture
+from fbsearch.spaces import FactoredSpace, load_space, named_architecture
+from tests.spaces.chains import most_candidates
 
 
 @pytest.fixture(scope="module")
-def space() -> LayerwiseSpace:
+def space() -> FactoredSpace:
     return load_space("digits")
 
 
 COSTS = [parameter_cost, mac_cost, memory_access_cost, peak_memory_cost]
 
 
-def one_hot(space: LayerwiseSpace, choices: tuple[int, ...]) -> torch.Tensor:
-    weights = torch.zeros(space.num_slots, space.max_candidates, dtype=torch.float64)
-    weights[torch.arange(space.num_slots), torch.tensor(choices)] = 1
+def one_hot(space: FactoredSpace, choices: tuple[int, ...]) -> torch.Tensor:
+    weights = torch.zeros(len(space.decisions), most_candidates(space), dtype=torch.float64)
+    weights[torch.arange(len(space.decisions)), torch.tensor(choices)] = 1
     return weights
 
 
@@ -61,8 +62,8 @@ class TestCostContract:
         cost: Cost = build(space)
         generator = torch.Generator().manual_seed(0)
         logits = torch.randn(
-            space.num_slots,
-            space.max_candidates,
+            len(space.decisions),
+            most_candidates(space),
             generator=generator,
             dtype=torch.float64,
             requires_grad=True,
@@ -73,15 +74,15 @@ class TestCostContract:
     def test_range_holds_every_architecture(self, build, space):
         cost: Cost = build(space)
         least, greatest = cost.range()
-        values = [cost.of(c) for c in itertools.product(*(range(len(s.candidates)) for s in space.slots))]
+        values = [cost.of(c) for c in itertools.product(*(range(len(s.candidates)) for s in space.decisions))]
         assert min(values) == pytest.approx(least) and max(values) == pytest.approx(greatest)
 
     def test_expectation_is_the_mean_over_architectures(self, build, space):
         cost: Cost = build(space)
-        p = np.random.default_rng(2).dirichlet(np.ones(space.max_candidates), space.num_slots)
+        p = np.random.default_rng(2).dirichlet(np.ones(most_candidates(space)), len(space.decisions))
         mean = sum(
             cost.of(choices) * np.prod([p[s, i] for s, i in enumerate(choices)])
-            for choices in itertools.product(range(space.max_candidates), repeat=space.num_slots)
+            for choices in itertools.product(range(most_candidates(space)), repeat=len(space.decisions))
         )
         assert float(cost.expectation(torch.from_numpy(p))) == pytest.approx(mean, rel=1e-9)
 
@@ -108,7 +109,7 @@ def test_slots_may_have_different_numbers_of_candidates():
 
 
 def test_counts_of_a_convolution_by_hand():
-    counts = count_operator(Operator("conv", 3, 16, 32, kernel=3, stride=2, activation="relu"))
+    counts = count_operator(Conv(3, 16, 32, kernel=3, stride=2, activation="relu"))
     assert counts.num_macs == 16 * 16 * 16 * 3 * 9
     assert counts.num_params == 16 * 3 * 9 + 2 * 16  # norm's scale and shift
     assert counts.memory_access == 3 * 32 * 32 + 16 * 16 * 16 + 16 * 3 * 9
@@ -116,14 +117,14 @@ def test_counts_of_a_convolution_by_hand():
 
 
 def test_counts_of_an_inverted_residual_by_hand():
-    counts = count_operator(Operator("mbconv", 8, 8, 10, kernel=3, expansion=6, activation="relu"))
+    counts = count_operator(MBConv(8, 8, 10, kernel=3, expansion=6, activation="relu"))
     assert counts.num_macs == 100 * (8 * 48 + 48 * 9 + 48 * 8)
     # The depthwise convolution holds its input and output while the block's input waits for the sum.
     assert counts.peak_bytes == 4 * 100 * (48 + 48 + 8)
 
 
 def test_identity_costs_nothing_but_keeps_its_input_alive():
-    counts = count_operator(Operator("skip", 8, 8, 10))
+    counts = count_operator(Skip(8, 8, 10))
     assert (counts.num_params, counts.num_macs, counts.memory_access) == (0, 0, 0)
     assert counts.peak_bytes == 4 * 800
 

@@ -38,14 +38,13 @@ KEYS = (
 
 
 def make_inputs(operator: Operator, *, count: int = 3) -> Tensor:
-    shape = (count, operator.in_channels, operator.resolution, operator.resolution)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    return torch.randn((count, *operator.inputs[0].dimensions), generator=torch.Generator().manual_seed(1))
 
 
 def make_network() -> Network:
     space = load_space("digits")
     torch.manual_seed(0)
-    network = Network(space.decode([index % 6 for index in range(space.num_slots)]))
+    network = Network(space.decode([index % 6 for index in range(len(space.decisions))]))
     network.train()
     for _ in range(3):  # norms with statistics of their own
         network(torch.randn(8, 1, 16, 16))
@@ -58,7 +57,7 @@ def make_network() -> Network:
 def test_operator_agrees_with_torch(key: str, suffix: str, tmp_path: Path) -> None:
     operator = Operator.from_key(key)
     module, inputs, path = random_module(operator), make_inputs(operator), tmp_path / f"model.{suffix}"
-    export_model(module, tuple(inputs.shape[1:]), path)
+    export_model(module, [tuple(inputs.shape[1:])], path)
 
     with torch.no_grad():
         reference = module(inputs)
@@ -75,7 +74,7 @@ def test_network_agrees_with_torch_and_stays_as_it_is(suffix: str, tmp_path: Pat
     network = make_network().to(memory_format=torch.channels_last)
     before = copy.deepcopy(network.state_dict())
     path = tmp_path / f"model.{suffix}"
-    export_model(network, (1, 16, 16), path)
+    export_model(network, [(1, 16, 16)], path)
 
     assert network.training and all(part.training for part in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -114,7 +113,7 @@ def test_a_module_that_cannot_be_converted_leaves_the_old_file(module, suffix: s
     path = tmp_path / f"model.{suffix}"
     path.write_text("old")
     with pytest.raises(ExportError, match="cannot be converted to") as failure:
-        export_model(module, (2, 4, 4), path)
+        export_model(module, [(2, 4, 4)], path)
     assert "\n" not in str(failure.value) and len(str(failure.value)) < 400
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -122,7 +121,7 @@ def test_a_module_that_cannot_be_converted_leaves_the_old_file(module, suffix: s
 
 def test_a_wrong_input_shape_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"does not run on an input of 5 x 8 x 8 \(C x H x W\)"):
-        export_onnx(nn.Conv2d(3, 4, 1), (5, 8, 8), tmp_path / "model.onnx")
+        export_onnx(nn.Conv2d(3, 4, 1), [(5, 8, 8)], tmp_path / "model.onnx")
 
 
 def test_a_second_output_is_refused(tmp_path: Path) -> None:
@@ -131,13 +130,13 @@ def test_a_second_output_is_refused(tmp_path: Path) -> None:
             return x, x
 
     with pytest.raises(ExportError, match="one output"):
-        export_tflite(Two(), (3, 8, 8), tmp_path / "model.tflite")
+        export_tflite(Two(), [(3, 8, 8)], tmp_path / "model.tflite")
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model", "model.TFLITE"])
 def test_an_unknown_suffix_lists_the_allowed(name: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"\.tflite or \.onnx"):
-        export_model(nn.Identity(), (3, 8, 8), tmp_path / name)
+        export_model(nn.Identity(), [(3, 8, 8)], tmp_path / name)
 
 
 def test_format_of() -> None:
@@ -152,7 +151,7 @@ def test_a_disk_that_takes_no_more_is_an_error(suffix: str, tmp_path: Path) -> N
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(ExportError, match="cannot be written") as failure:
-            export_model(nn.Conv2d(64, 64, 3), (64, 8, 8), path)
+            export_model(nn.Conv2d(64, 64, 3), [(64, 8, 8)], path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert isinstance(failure.value.__cause__, OSError)
@@ -164,4 +163,4 @@ def test_a_disk_that_takes_no_more_is_an_error(suffix: str, tmp_path: Path) -> N
 def test_a_folder_that_is_a_file_is_an_error(suffix: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="cannot be written"):
-        export_model(nn.Conv2d(3, 4, 1), (3, 8, 8), tmp_path / "file" / f"model.{suffix}")
+        export_model(nn.Conv2d(3, 4, 1), [(3, 8, 8)], tmp_path / "file" / f"model.{suffix}")

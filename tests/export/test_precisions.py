@@ -91,8 +91,8 @@ def test_processes_convert_every_precision_from_one_float_file(tmp_path: Path) -
 def test_inputs_set_the_ranges_of_int8(model: Path, tmp_path: Path) -> None:
     inputs = random_inputs(shape_of(OPERATORS[0]))
     narrow, wide = tmp_path / "narrow.onnx", tmp_path / "wide.onnx"
-    convert_precision(model, "int8", inputs / 8, narrow)
-    convert_precision(model, "int8", inputs, wide)
+    convert_precision(model, "int8", [inputs / 8], narrow)
+    convert_precision(model, "int8", [inputs], wide)
     images = torch.from_numpy(inputs)
     assert run_model(narrow, images).max() < 0.5 * run_model(wide, images).max()
 
@@ -103,7 +103,7 @@ def test_random_inputs_are_always_the_same() -> None:
 
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_it_is_silent(precision: Precision, model: Path, tmp_path: Path, capfd) -> None:
-    convert_precision(model, precision, random_inputs(shape_of(OPERATORS[0])), tmp_path / "out.onnx")
+    convert_precision(model, precision, [random_inputs(shape_of(OPERATORS[0]))], tmp_path / "out.onnx")
     assert capfd.readouterr() == ("", "")
 
 
@@ -113,14 +113,14 @@ def test_a_damaged_model_is_one_line_and_leaves_nothing(suffix, precision: Preci
     broken = tmp_path / f"broken.{suffix}"
     broken.write_bytes(b"no model" * 20)
     with pytest.raises(ExportError, match=f"cannot be converted to {precision}") as failure:
-        convert_precision(broken, precision, random_inputs((1, 4, 4)), tmp_path / f"out.{suffix}")
+        convert_precision(broken, precision, [random_inputs((1, 4, 4))], tmp_path / f"out.{suffix}")
     assert "\n" not in str(failure.value)
     assert list(tmp_path.iterdir()) == [broken]
 
 
 def test_a_format_cannot_change(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"stays a \.onnx file"):
-        convert_precision(model, "int8", random_inputs((1, 4, 4)), tmp_path / "out.tflite")
+        convert_precision(model, "int8", [random_inputs((1, 4, 4))], tmp_path / "out.tflite")
 
 
 def test_without_a_quantiser_it_says_what_to_install(model: Path, tmp_path: Path, monkeypatch) -> None:
@@ -128,6 +128,6 @@ def test_without_a_quantiser_it_says_what_to_install(model: Path, tmp_path: Path
         monkeypatch.setitem(sys.modules, name, None)
     inputs = random_inputs(shape_of(OPERATORS[0]))
     with pytest.raises(ExportError, match="pip install 'ai-edge-quantizer"):
-        convert_precision(tmp_path / "a.tflite", "int8", inputs, tmp_path / "b.tflite")
+        convert_precision(tmp_path / "a.tflite", "int8", [inputs], tmp_path / "b.tflite")
     with pytest.raises(ExportError, match="pip install onnxruntime"):
-        convert_precision(model, "int8", inputs, tmp_path / "b.onnx")
+        convert_precision(model, "int8", [inputs], tmp_path / "b.onnx")

@@ -11,14 +11,14 @@ from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.calibration import calibrate, isolated_latencies
 from fbsearch.latency.design import design_networks
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
-from fbsearch.spaces import LayerwiseSpace, load_space
+from fbsearch.spaces import FactoredSpace, load_space
 
 DEVICE = DeviceDescription(name="bench", kind="local", model="Test CPU", architecture="x86_64", num_cores=4)
 RUNTIME = RuntimeDescription(name="tflite", package="ai-edge-litert", version="2.3.0", threads=1)
 
 
 def sample_table(
-    space: LayerwiseSpace | None = None, *, num_rounds: int = 8, num_values: int = 5
+    space: FactoredSpace | None = None, *, num_rounds: int = 8, num_values: int = 5
 ) -> LatencyTable:
     space = space or load_space("digits")
     rng = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def sample_table(
 
 
 def sample_calibration(
-    space: LayerwiseSpace, table: LatencyTable, *, num_networks: int = 24, num_values: int = 3
+    space: FactoredSpace, table: LatencyTable, *, num_networks: int = 24, num_values: int = 3
 ) -> Calibration:
     """Whole networks that take 1.2 times their sums less 5 us, give or take a few percent each."""
     rng = np.random.default_rng(1)

@@ -15,6 +15,7 @@ from tests.devices.simulated import (
     SimulatedSession,
     simulated_latency_us,
 )
+from tests.spaces.chains import operators_of
 
 SPACE = load_space("digits")
 
@@ -22,10 +23,10 @@ SPACE = load_space("digits")
 def simulated_network_us(choices: tuple[int, ...], *, slope: float = 1.2, spread: float = 0.05) -> float:
     """slope x the sum - 20, and a factor per layer and candidate that depends on nothing but its place."""
     total = -20.0 if slope > 0 else 5000.0
-    for operator in (*SPACE.stem, *SPACE.head):
-        total += slope * simulated_latency_us(operator.key)
-    for layer, (slot, choice) in enumerate(zip(SPACE.slots, choices, strict=True)):
-        operator = slot.candidates[choice]
+    for node in SPACE.fixed:
+        total += slope * simulated_latency_us(node.operator.key)
+    for layer, (decision, choice) in enumerate(zip(SPACE.decisions, choices, strict=True)):
+        operator = operators_of(decision)[choice]
         alone = 0.0 if operator.is_identity else simulated_latency_us(operator.key)
         factor = np.random.default_rng([layer, choice]).normal(1, spread)
         total += slope * alone * factor

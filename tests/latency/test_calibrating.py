@@ -26,6 +26,7 @@ from tests.latency.simulated_networks import (
     simulated_network_us,
     simulated_networks,
 )
+from tests.spaces.chains import most_candidates
 
 COUNT = 24
 
@@ -64,8 +65,8 @@ def check(table):
     """Complete, balanced, true to what was simulated, and better than the line and the sums."""
     calibration = table.calibration
     chosen = [network.choices for network in calibration.networks]
-    counts = candidate_counts(chosen, (SPACE.num_slots, SPACE.max_candidates))
-    assert len(set(chosen)) == COUNT and counts.min() == counts.max() == COUNT // SPACE.max_candidates
+    counts = candidate_counts(chosen, (len(SPACE.decisions), most_candidates(SPACE)))
+    assert len(set(chosen)) == COUNT and counts.min() == counts.max() == COUNT // most_candidates(SPACE)
     for network in calibration.networks:
         assert network.latency_us == pytest.approx(simulated_network_us(network.choices), rel=0.01)
     rng = np.random.default_rng(5)

@@ -24,6 +24,7 @@ from fbsearch.latency.calibration import calibrate, check_quality
 from fbsearch.latency.calibration_records import repeatability
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_calibration, sample_table
+from tests.spaces.chains import first_candidates
 
 SPACE = load_space("digits")
 PLAIN = sample_table(SPACE)
@@ -65,8 +66,7 @@ def test_it_predicts_what_the_cost_says_and_the_cost_says_which_it_is():
 
 
 def test_another_space_gets_the_plain_sums_and_is_told_so():
-    slots = tuple(type(slot)(slot.names[:2], slot.candidates[:2]) for slot in SPACE.slots)
-    part = type(SPACE)("part", SPACE.stem, slots, SPACE.head)
+    part = first_candidates(SPACE, 2)
     cost = latency_cost(part, TABLE)
     assert cost.label.startswith("plain sums") and "of another space" in cost.label
     assert cost.of((0,) * 4) == pytest.approx(TABLE.architecture_us(part.decode((0,) * 4)))
@@ -81,8 +81,8 @@ def test_its_diagnostics_say_how_good_it_is():
     assert diagnostics.mean_abs_error <= diagnostics.max_abs_error
     assert 0 < diagnostics.repeatability < 0.01
     few = sample_calibration(SPACE, PLAIN, num_networks=4)
-    num_candidates = sum(len(slot.candidates) for slot in SPACE.slots)
-    assert few.diagnostics.num_unseen == num_candidates - 4 * SPACE.num_slots
+    num_candidates = sum(len(slot.candidates) for slot in SPACE.decisions)
+    assert few.diagnostics.num_unseen == num_candidates - 4 * len(SPACE.decisions)
 
 
 def test_more_networks_change_the_fit():

@@ -317,6 +317,6 @@ def test_the_estimate_of_networks_grows_with_them_and_their_operators():
     assert deep.converting_s > few.converting_s and deep.measuring_s == few.measuring_s
     assert estimate_networks_seconds(SPACE, 8, jobs=1).converting_s > few.converting_s
     assert estimate_networks_seconds(SPACE, 8, runtime="onnxruntime", jobs=2).seconds < few.seconds
-    assert estimate_networks_seconds(SPACE, 10**9).num_models == SPACE.num_architectures
+    assert estimate_networks_seconds(SPACE, 10**9).num_models == SPACE.size
     phone = estimate_networks_seconds(SPACE, 8, jobs=2, definition=AdbDefinition(name="phone"))
     assert phone.measuring_s > 5 * few.measuring_s and phone.converting_s == 0, "beside measuring"

@@ -17,6 +17,7 @@ from fbsearch.errors import (
 from fbsearch.latency import LatencyTable, TableEntry
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import DEVICE, RUNTIME, sample_table
+from tests.spaces.chains import first_candidates
 
 SPACE = load_space("digits")
 TABLE = sample_table()
@@ -78,7 +79,7 @@ def test_a_full_table_stays_below_900_kb(tmp_path):
 def test_latencies_of_operators_and_architectures():
     operator = Operator.from_key(KEY)
     assert TABLE.latency_us(operator) == TABLE.entries[KEY].latency_us
-    choices = tuple(len(slot.candidates) - 1 for slot in SPACE.slots)
+    choices = tuple(len(slot.candidates) - 1 for slot in SPACE.decisions)
     architecture = SPACE.decode(choices)
     total = sum(TABLE.entries[op.key].latency_us for op in architecture.operators() if not op.is_identity)
     assert TABLE.architecture_us(architecture) == pytest.approx(total)
@@ -106,8 +107,7 @@ def test_the_space_is_checked():
 
 
 def test_a_table_that_holds_every_operator_of_another_space_will_do():
-    slots = tuple(type(slot)(slot.names[:2], slot.candidates[:2]) for slot in SPACE.slots)
-    part = type(SPACE)("part", SPACE.stem, slots, SPACE.head)
+    part = first_candidates(SPACE, 2)
     assert part.fingerprint != TABLE.space_fingerprint
     TABLE.check_space(part)
 

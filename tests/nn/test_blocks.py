@@ -9,12 +9,15 @@ import torch
 from torch import nn
 
 from fbsearch.architecture import ACTIVATIONS, Operator
+from fbsearch.architecture.operators import Conv, Skip
+from fbsearch.architecture.operators import MBConv as MBConvOperator
 from fbsearch.nn import build
-from fbsearch.nn.blocks import ChannelShuffle, Classifier, MBConv, SqueezeExcite, build_activation, drop_path
-from fbsearch.nn.pointwise import is_matrix_product, pointwise
+from fbsearch.nn.blocks import ChannelShuffle, Classifier, MBConv, SqueezeExcite
+from fbsearch.nn.blocks.conv import build_activation, drop_path
+from fbsearch.nn.kernels.pointwise import is_matrix_product, pointwise
 from fbsearch.spaces import load_space, preset_names
 
-BLOCK = Operator("mbconv", 8, 8, 6, kernel=3, expansion=3, activation="relu")
+BLOCK = MBConvOperator(8, 8, 6, kernel=3, expansion=3, activation="relu")
 
 EXTRA = [
     replace(BLOCK, squeeze_excite=0.25, activation="hswish"),
@@ -22,15 +25,13 @@ EXTRA = [
     replace(BLOCK, expansion=1, groups=2),
     replace(BLOCK, groups=4, kernel=7, stride=2, resolution=7),
     replace(BLOCK, activation="identity", resolution=1, stride=2),
-    Operator("conv", 6, 9, 5, kernel=5, stride=2, groups=3, activation="swish"),
-    Operator("skip", 8, 12, 5, stride=2),
+    Conv(6, 9, 5, kernel=5, stride=2, groups=3, activation="swish"),
+    Skip(8, 12, 5, stride=2),
 ]
 
 
 def expected_shape(op: Operator, batch: int) -> tuple[int, ...]:
-    if op.kind == "classifier":
-        return (batch, op.out_channels)
-    return (batch, op.out_channels, op.output_resolution, op.output_resolution)
+    return (batch, *op.output.dimensions)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -81,7 +82,7 @@ def test_the_residual_is_added_where_shapes_match() -> None:
 
 def test_identity_returns_its_input() -> None:
     x = torch.randn(2, 8, 6, 6)
-    assert build(Operator("skip", 8, 8, 6))(x) is x
+    assert build(Skip(8, 8, 6))(x) is x
 
 
 def test_a_shuffle_is_a_permutation_that_mixes_groups() -> None:

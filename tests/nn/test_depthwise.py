@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fbsearch.nn.depthwise import is_wide_depthwise, wide_depthwise
+from fbsearch.nn.kernels.depthwise import is_wide_depthwise, wide_depthwise
 
 
 @pytest.mark.parametrize("stride", [1, 2])

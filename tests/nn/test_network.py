@@ -35,15 +35,8 @@ def test_random_architectures_give_logits(name: str) -> None:
     for _ in range(3):
         architecture = space.decode(space.sample(rng))
         x = example_input(architecture, batch=2)
-        assert x.shape == (2, space.in_channels, space.resolution, space.resolution)
+        assert x.shape == (2, *space.input.dimensions)
         assert Network(architecture).eval()(x).shape == (2, space.num_classes)
-
-
-def test_features_come_before_the_head(network: Network, architecture: Architecture) -> None:
-    x = example_input(architecture)
-    features = network.features(x)
-    assert features.shape == (1, 48, 4, 4)
-    torch.testing.assert_close(network(x), network.head(features))
 
 
 def test_the_example_is_always_the_same(architecture: Architecture) -> None:
@@ -53,9 +46,9 @@ def test_the_example_is_always_the_same(architecture: Architecture) -> None:
 def test_initial_weights_have_the_stated_scale(architecture: Architecture) -> None:
     torch.manual_seed(0)
     network = Network(architecture)
-    convolution = network.head[0].conv
+    convolution = network.node("head/0").conv
     assert convolution.weight.std().item() == pytest.approx((2 / convolution.out_channels) ** 0.5, rel=0.05)
-    linear = network.head[-1].linear
+    linear = network.node("head/1").linear
     assert linear.weight.std().item() == pytest.approx(0.01, rel=0.1)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms and all((m.weight == 1).all() and (m.bias == 0).all() for m in norms)
@@ -65,11 +58,11 @@ def test_drop_path_grows_with_depth_and_dropout_sits_before_the_classifier(
     architecture: Architecture,
 ) -> None:
     network = Network(architecture, drop_path=0.3, dropout=0.25)
-    rates = [layer.drop_path_rate for layer in network.layers if isinstance(layer, MBConv)]
+    rates = [layer.drop_path_rate for layer in network.modules() if isinstance(layer, MBConv)]
     assert rates == pytest.approx([0.1, 0.2, 0.3])
-    assert network.head[-1].dropout.p == 0.25
+    assert network.node("head/1").dropout.p == 0.25
     network.set_drop_path(0.0)
-    assert not any(layer.drop_path_rate for layer in network.layers if isinstance(layer, MBConv))
+    assert not any(layer.drop_path_rate for layer in network.modules() if isinstance(layer, MBConv))
 
 
 def test_weights_come_back_as_they_were(network: Network, architecture: Architecture, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from fbsearch.architecture import INPUT
 from fbsearch.nn import ArchitectureDistribution, MixedOperation, Supernet, recalibrate_norms
-from fbsearch.spaces import LayerwiseSpace, load_space, parse_definition
+from fbsearch.spaces import FactoredSpace, load_space, parse_definition
 
 EVERY_KIND = {
     "name": "every-kind",
@@ -35,8 +36,29 @@ EVERY_KIND = {
 }
 
 
-@pytest.fixture(params=["every-kind", "digits", "omit-skip"])
-def space(request) -> LayerwiseSpace:
+CELLS = {
+    "name": "cells",
+    "kind": "cells",
+    "resolution": 8,
+    "num_classes": 3,
+    "channels": 4,
+    "stages": 2,
+    "cells_per_stage": 1,
+    "cell": {
+        "inputs": 2,
+        "nodes": 2,
+        "ops": ["none", "skip", "sep_conv_3x3", "dil_conv_3x3", "conv_1x1", "max_pool_3x3"],
+    },
+}
+CHOSEN = {**CELLS, "cell": {**CELLS["cell"], "ops": ["skip", "conv_3x3", "avg_pool_3x3"], "rule": "chosen"}}
+SUMS = {**CELLS, "cell": {**CELLS["cell"], "inputs": 1, "output": "last"}, "reduction": "block"}
+
+
+@pytest.fixture(params=["every-kind", "digits", "omit-skip", "cells", "chosen", "sums"])
+def space(request) -> FactoredSpace:
+    graphs = {"cells": CELLS, "chosen": CHOSEN, "sums": SUMS}
+    if request.param in graphs:
+        return parse_definition(graphs[request.param], source="test").build()
     if request.param == "digits":
         return load_space("digits")
     skip = "omit" if request.param == "omit-skip" else "project"
@@ -57,18 +79,25 @@ def supernet(space) -> Supernet:
     return supernet
 
 
-def images(space: LayerwiseSpace, batch: int = 4) -> torch.Tensor:
+def images(space: FactoredSpace, batch: int = 4) -> torch.Tensor:
     generator = torch.Generator().manual_seed(3)
-    return torch.randn(batch, space.in_channels, space.resolution, space.resolution, generator=generator)
+    return torch.randn(batch, *space.input.dimensions, generator=generator)
 
 
 def plain_loop(supernet: Supernet, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """What a mixed operation means, written down as in the paper."""
-    x = supernet.stem(x)
-    for row, slot in zip(weights, supernet.slots, strict=True):
-        assert isinstance(slot, MixedOperation)
-        x = sum(m * candidate(x) for m, candidate in zip(row, slot.candidates, strict=False))
-    return supernet.head(x)
+    outputs = {INPUT: x}
+    fixed = {node.name: node for node in supernet.space.fixed}
+    rows = {p: row for row, one in zip(weights, supernet.space.decisions, strict=True) for p in one.places}
+    for name in supernet.space.order:
+        module = supernet.node(name)
+        if name in fixed:
+            outputs[name] = module(*(outputs[source] for source in fixed[name].inputs))
+        else:
+            assert isinstance(module, MixedOperation)
+            pairs = zip(rows[name], module.candidates, module.inputs, strict=False)
+            outputs[name] = sum(m * candidate(outputs[source]) for m, candidate, source in pairs)
+    return outputs[supernet.space.order[-1]]
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -109,7 +138,7 @@ def test_child_equals_its_supernet_at_that_one_hot(space, supernet):
 
 
 def test_child_owns_its_weights(space, supernet):
-    child = supernet.child((0,) * space.num_slots)
+    child = supernet.child((0,) * len(space.decisions))
     before = copy.deepcopy(supernet.state_dict())
     with torch.no_grad():
         for parameter in child.parameters():
@@ -118,11 +147,12 @@ def test_child_owns_its_weights(space, supernet):
 
 
 def test_sampled_paths_compute_nothing_else(space, supernet):
-    choices = tuple(len(slot.candidates) - 1 for slot in space.slots)
+    choices = tuple(len(slot.candidates) - 1 for slot in space.decisions)
     weights = ArchitectureDistribution.of(space).one_hot(choices)
     supernet.train()(images(space), weights, choices).sum().backward()
-    for slot, choice in zip(supernet.slots, choices, strict=True):
-        for index, candidate in enumerate(slot.candidates):
+    pairs = zip(space.decisions, choices, strict=True)
+    for place, choice in ((place, choice) for one, choice in pairs for place in one.places):
+        for index, candidate in enumerate(supernet.node(place).candidates):
             has_gradient = any(parameter.grad is not None for parameter in candidate.parameters())
             assert has_gradient == (index == choice and any(True for _ in candidate.parameters()))
 
@@ -132,16 +162,19 @@ def test_theta_gets_a_gradient_in_every_mode(space, supernet):
         distribution = ArchitectureDistribution.of(space)
         sample = distribution.sample(temperature=1.0, mode=mode, generator=torch.Generator().manual_seed(0))
         supernet(images(space), sample.weights, sample.paths).square().sum().backward()
-        assert (distribution.logits.grad.abs().sum(1) > 0).all(), mode
+        for row, decision in enumerate(space.decisions):
+            # A connection that is not there, and alone computes, says nothing about the others.
+            is_silent = sample.paths is not None and decision.names[sample.paths[row]] == "none"
+            assert is_silent or distribution.logits.grad[row].abs().sum() > 0, (mode, decision.name)
 
 
 def test_recalibrated_norms_hold_the_statistics_of_the_batches(space, supernet):
-    child = supernet.child((0,) * space.num_slots)
+    child = supernet.child((0,) * len(space.decisions))
     batches = [images(space, batch=8), 2 * images(space, batch=8)]
     recalibrate_norms(child, batches)
-    norm = child.stem[0].norm
+    norm = child.node("stem/0").norm
     with torch.no_grad():
-        inputs = [child.stem[0].conv(batch) for batch in batches]
+        inputs = [child.node("stem/0").conv(batch) for batch in batches]
     means = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
     torch.testing.assert_close(norm.running_mean, means, rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1

@@ -38,7 +38,7 @@ def hurt(network: Network, factor: float = 100.0) -> None:
     times smaller. All other channels of the tensor then have so many times fewer levels.
     """
     with torch.no_grad():
-        for block in network.layers:
+        for block in network.modules():
             if isinstance(block, MBConv):
                 depthwise, project = block.stages[-2:]
                 depthwise.norm.weight[:2] *= factor

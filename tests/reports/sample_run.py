@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fbsearch.architecture import Operator
+from fbsearch.architecture.operators import MBConv
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
@@ -18,7 +19,7 @@ from fbsearch.latency import Calibration, LatencyTable, TableEntry
 from fbsearch.latency.calibration import calibrate, isolated_latencies
 from fbsearch.latency.design import design_networks
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
-from fbsearch.spaces import LayerwiseSpace, load_space
+from fbsearch.spaces import FactoredSpace, load_space
 
 RECIPE = """\
 name: {space}
@@ -37,7 +38,7 @@ class SampleRun:
     """What a test may want to know of the invented run."""
 
     folder: Path
-    space: LayerwiseSpace
+    space: FactoredSpace
     table: LatencyTable
     choices: tuple[int, ...]
     budget_us: float
@@ -91,7 +92,7 @@ def write_sample_run(
 
 
 def make_table(
-    space: LayerwiseSpace, rng: np.random.Generator, *, device_name: str = "AMD EPYC"
+    space: FactoredSpace, rng: np.random.Generator, *, device_name: str = "AMD EPYC"
 ) -> LatencyTable:
     """A table of ``space`` whose latencies grow with the operators' multiply-adds."""
     protocol = MeasurementProtocol()
@@ -124,13 +125,13 @@ def make_table(
 
 def latency_model(op: Operator) -> float:
     """An invented latency in microseconds: some overhead and 20 multiply-adds a nanosecond."""
-    pixels = op.output_resolution**2
-    if op.kind == "mbconv":
+    pixels = op.output.resolution**2
+    if isinstance(op, MBConv):
         first = op.resolution**2 * op.in_channels * op.hidden_channels // op.groups if op.has_expand else 0
         depthwise = 4 * pixels * op.hidden_channels * op.kernel**2
         macs = first + depthwise + pixels * op.hidden_channels * op.out_channels // op.groups
     else:
-        macs = pixels * op.in_channels * op.out_channels * op.kernel**2
+        macs = pixels * op.in_channels * op.out_channels * getattr(op, "kernel", 1) ** 2
     return 0.9 + macs / 20_000
 
 
@@ -151,12 +152,12 @@ def _measure(latency_us: float, protocol: MeasurementProtocol, rng: np.random.Ge
     )
 
 
-def _sensible_choices(space: LayerwiseSpace) -> tuple[int, ...]:
+def _sensible_choices(space: FactoredSpace) -> tuple[int, ...]:
     """A mixture of kernels, expansions and skips that repeats along the chain."""
     wanted = ["k5_e3", "skip", "k3_e6", "k5_e6", "k3_e1", "k3_e1_g2", "k3_e3"]
     return tuple(
         slot.names.index(name) if (name := wanted[s % len(wanted)]) in slot.names else 0
-        for s, slot in enumerate(space.slots)
+        for s, slot in enumerate(space.decisions)
     )
 
 
@@ -196,7 +197,7 @@ def _search_rows(
     return rows
 
 
-def _calibration(space: LayerwiseSpace, table: LatencyTable, rng: np.random.Generator) -> Calibration:
+def _calibration(space: FactoredSpace, table: LatencyTable, rng: np.random.Generator) -> Calibration:
     latencies = isolated_latencies(space, table.latency_us).candidates_us
     measured = []
     for choices in design_networks(latencies, 12, rng):
@@ -209,7 +210,7 @@ def _calibration(space: LayerwiseSpace, table: LatencyTable, rng: np.random.Gene
 
 
 def _search_result(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     table: LatencyTable,
     choices: tuple[int, ...],
     budget_us: float,
@@ -217,7 +218,7 @@ def _search_result(
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     slots = []
-    for slot, choice in zip(space.slots, choices, strict=True):
+    for slot, choice in zip(space.decisions, choices, strict=True):
         logits = rng.normal(0, 1.2, len(slot.names))
         logits[choice] = logits.max() + 1.0
         probabilities = np.exp(logits) / np.exp(logits).sum()
@@ -251,7 +252,7 @@ def _search_result(
 
 
 def _finalist(
-    space: LayerwiseSpace,
+    space: FactoredSpace,
     table: LatencyTable,
     choices: tuple[int, ...],
     accuracy: float,

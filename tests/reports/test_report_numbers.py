@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sample_run import write_sample_run
 
 from fbsearch.architecture import Operator
+from fbsearch.architecture.operators import MBConv
 from fbsearch.errors import MissingOperatorError
-from fbsearch.reports.block_drawing import block_width
 from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.chart_drawing import thin
 from fbsearch.reports.classes import class_rows, confusion_matrix
@@ -40,6 +40,7 @@ from fbsearch.reports.records import SearchResult, TestMetrics, Verification
 from fbsearch.reports.run_folder import MetricsRow, read_run
 from fbsearch.reports.scales import nice_step, nice_ticks
 from fbsearch.reports.search_predictions import run_predictions
+from fbsearch.reports.sketches import sketch
 from fbsearch.reports.svg import standalone, tag
 from fbsearch.reports.table_figures import histogram
 from fbsearch.reports.verdict import make_gauge, make_verdict
@@ -206,7 +207,7 @@ def test_an_unknown_latency_is_never_zero() -> None:
 
 
 def test_blocks_grow_with_the_expansion() -> None:
-    widths = [block_width(Operator("mbconv", 8, 8, 8, kernel=3, expansion=e)) for e in (1, 3, 6, 12)]
+    widths = [sketch(MBConv(8, 8, 8, kernel=3, expansion=e)).width for e in (1, 3, 6, 12)]
     assert widths == sorted(set(widths))
 
 
@@ -430,7 +431,7 @@ def test_choices_of_a_real_space_fit_the_record() -> None:
             "latencies_us": [1.0] * len(slot.names),
             "probabilities": [0.1] * len(slot.names),
         }
-        for slot in space.slots
+        for slot in space.decisions
     ]
     fields = {"slots": slots, "finalists": [{"choices": [9] * 4, "predicted_us": 1.0}], "chosen": 0}
     with pytest.raises(ValueError, match="choice 9"):

@@ -240,7 +240,7 @@ def test_tells_of_a_collapse_a_failed_stage_and_a_diverged_loss(run: Path) -> No
 
 
 def test_names_an_operator_that_the_table_lacks(run: Path, whole: SampleRun) -> None:
-    key = whole.space.decode(whole.choices).layers[0].key
+    key = whole.space.decode(whole.choices).group("layers")[0].key
     table = json.loads((run / "table.json").read_text())
     del table["entries"][key], table["calibration"]
     (run / "table.json").write_text(json.dumps(table))

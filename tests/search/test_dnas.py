@@ -17,6 +17,7 @@ from fbsearch.search.result import Finalist, describe_collapse
 from fbsearch.spaces import parse_definition
 from fbsearch.train import load_state, make_accelerator
 from tests.latency.sample_table import sample_table
+from tests.spaces.chains import most_candidates
 
 SPACE = parse_definition(
     {
@@ -141,7 +142,7 @@ def test_the_budget_that_is_used_most_is_driven_to_its_bound_and_all_are_kept(da
 def test_the_most_used_of_several_budgets_is_told_in_the_unit_of_the_first():
     params = parameter_cost(SPACE)
     limits = [Limit(LATENCY, MIDDLE_US), Limit(params, params.range()[1])]
-    weights = torch.full((SPACE.num_slots, SPACE.max_candidates), 1 / SPACE.max_candidates)
+    weights = torch.full((len(SPACE.decisions), most_candidates(SPACE)), 1 / most_candidates(SPACE))
     shares = [float(limit.cost.expectation(weights)) / limit.bound for limit in limits]
     assert float(most_used(limits)(weights)) == pytest.approx(max(shares) * MIDDLE_US, rel=1e-5)
     assert float(most_used(limits[:1])(weights)) == float(LATENCY.expectation(weights))

@@ -46,7 +46,7 @@ def test_names_are_listed_and_lie_in_the_space() -> None:
 def test_other_sizes_on_request() -> None:
     small = named_architecture("fbnet_b", resolution=96, num_classes=10, width_multiplier=0.5)
     assert (small.resolution, small.num_classes) == (96, 10)
-    assert small.layers[-1].out_channels == 176
+    assert small.group("layers")[-1].out_channels == 176
 
 
 def test_loading_by_name_or_file(tmp_path: Path) -> None:

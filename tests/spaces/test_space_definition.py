@@ -9,14 +9,23 @@ from typing import Any
 import pytest
 import yaml
 
+from fbsearch.architecture import Architecture
 from fbsearch.errors import SpaceError
-from fbsearch.spaces import SpaceDefinition, load_definition, load_space, parse_definition, preset_names
-from fbsearch.spaces.definition import (
+from fbsearch.spaces import (
+    FactoredSpace,
+    LayerwiseDefinition,
+    load_definition,
+    load_space,
+    parse_definition,
+    preset_names,
+)
+from fbsearch.spaces.layerwise import (
     CandidateDefinition,
     HeadDefinition,
     StageDefinition,
     StemDefinition,
 )
+from tests.spaces.chains import operators_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "spaces.md"
 
@@ -32,15 +41,19 @@ def build(**changes: Any) -> Any:
     return parse_definition(definition(**changes), source="mine.yaml").build()
 
 
-def test_stages_become_slots() -> None:
+def first_of(space: FactoredSpace) -> Architecture:
+    return space.decode((0,) * len(space.decisions))
+
+
+def test_stages_become_decisions() -> None:
     space = build()
-    first, second = space.slots
+    first, second = space.decisions
     assert first.names == second.names == ("k3_e3", "skip")
-    assert [op.key for op in first.candidates] == [
+    assert [op.key for op in operators_of(first)] == [
         "mbconv_k3_e3_s2_relu_c8-16_r32", "skip_s2_c8-16_r32",
     ]  # fmt: skip
     assert second.candidates[1].is_identity
-    assert [op.key for op in space.head] == ["classifier_c16-5_r16"]
+    assert [op.key for op in first_of(space).group("head")] == ["classifier_c16-5_r16"]
 
 
 @pytest.mark.parametrize(
@@ -57,25 +70,25 @@ def test_stages_become_slots() -> None:
     ],
 )
 def test_candidates_have_a_short_form_and_a_long_one(short: Any, name: str, key: str) -> None:
-    slot = build(candidates=[short, "k3_e9"]).slots[1]
+    slot = build(candidates=[short, "k3_e9"]).decisions[1]
     assert slot.names[0] == name
-    assert slot.candidates[0].key == key
+    assert operators_of(slot)[0].key == key
 
 
 def test_a_stage_may_have_candidates_of_its_own() -> None:
     stages = [{"channels": 8, "layers": 1, "candidates": ["conv_k3"]}, {"channels": 8, "layers": 1}]
-    assert [slot.names for slot in build(stages=stages).slots] == [("conv_k3",), ("k3_e3", "skip")]
+    assert [slot.names for slot in build(stages=stages).decisions] == [("conv_k3",), ("k3_e3", "skip")]
 
 
 def test_skip_may_be_omitted_where_the_shape_changes() -> None:
-    first, second = build(skip_across_shapes="omit").slots
+    first, second = build(skip_across_shapes="omit").decisions
     assert first.names == ("k3_e3",)
     assert second.names == ("k3_e3", "skip")
 
 
 def test_expansion_1_may_keep_its_first_convolution() -> None:
-    assert build(candidates=["k3_e1"], expand_expansion_1=True).slots[1].candidates[0].has_expand
-    assert not build(candidates=["k3_e1"]).slots[1].candidates[0].has_expand
+    assert operators_of(build(candidates=["k3_e1"], expand_expansion_1=True).decisions[1])[0].has_expand
+    assert not operators_of(build(candidates=["k3_e1"]).decisions[1])[0].has_expand
 
 
 @pytest.mark.parametrize(
@@ -84,17 +97,22 @@ def test_expansion_1_may_keep_its_first_convolution() -> None:
 )
 def test_the_multiplier_rounds_to_eights(multiplier: float, widths: list[int]) -> None:
     space = build(width_multiplier=multiplier)
-    assert [space.stem[0].out_channels, space.slots[0].candidates[0].out_channels] == widths
+    assert [op.out_channels for op in list(first_of(space).operators())[:2]] == widths
 
 
 def test_the_multiplier_widens_the_head_but_never_narrows_it() -> None:
-    heads = [build(width_multiplier=m, head={"channels": 100}).head[0].out_channels for m in (0.5, 1.0, 2.0)]
+    spaces = [build(width_multiplier=m, head={"channels": 100}) for m in (0.5, 1.0, 2.0)]
+    heads = [first_of(space).group("head")[0].out_channels for space in spaces]
     assert heads == [100, 100, 200]
 
 
 def test_overrides_replace_fields() -> None:
     space = load_space("digits", num_classes=3, head_channels=32, resolution=None)
-    assert (space.num_classes, space.head[0].out_channels, space.resolution) == (3, 32, 16)
+    assert (space.num_classes, first_of(space).group("head")[0].out_channels, space.input.resolution) == (
+        3,
+        32,
+        16,
+    )
     with pytest.raises(SpaceError, match="colour"):
         load_definition("digits", colour="red")
 
@@ -167,7 +185,7 @@ def test_a_wrong_field_is_named(changes: dict[str, Any], field: str) -> None:
         build(**changes) if all(isinstance(key, str) for key in changes) else parse_definition(
             {**definition(), **changes}, source="mine.yaml"
         )
-    assert "mine" in str(caught.value) or "slot" in str(caught.value)
+    assert "mine" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -209,11 +227,11 @@ def test_the_documented_examples_load_and_hold_what_they_say(tmp_path: Path) -> 
         path.write_text(block)
         spaces.append(load_space(str(path)))
     assert [space.name for space in spaces] == ["my_space", "tiny"]
-    assert f"# {spaces[0].num_slots} {spaces[0].num_architectures}" in text
+    assert f"# {len(spaces[0].decisions)} {spaces[0].size}" in text
 
 
 def test_every_field_is_documented() -> None:
     text = DOCUMENT.read_text("utf-8")
-    for model in (SpaceDefinition, StemDefinition, StageDefinition, HeadDefinition, CandidateDefinition):
+    for model in (LayerwiseDefinition, StemDefinition, StageDefinition, HeadDefinition, CandidateDefinition):
         for field in model.model_fields:
             assert f"`{field}`" in text, f"{model.__name__}.{field}"

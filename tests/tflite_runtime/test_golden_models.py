@@ -54,6 +54,6 @@ def test_a_space_is_profiled(tmp_path: Path) -> None:
     table = LatencyTable.load(out)
     for operator in space.operators():
         assert (table.latency_us(operator) > 0) != operator.is_identity
-    architecture = space.decode((0,) * space.num_slots)
+    architecture = space.decode((0,) * len(space.decisions))
     total = sum(table.latency_us(operator) for operator in architecture.operators())
     assert table.architecture_us(architecture) == pytest.approx(total)

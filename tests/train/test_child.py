@@ -115,7 +115,7 @@ def test_another_seed_gives_other_weights(digits: DataSplits, tmp_path: Path) ->
             seed=seed,
             progress=False,
         )
-        weights.append(net.head[-1].linear.weight)
+        weights.append(net.node("head/1").linear.weight)
     assert not torch.equal(*weights)
 
 
@@ -182,7 +182,7 @@ def test_memory_format_does_not_matter(digits: DataSplits, tmp_path: Path) -> No
 
 def test_a_loss_that_is_not_finite_is_an_error(digits: DataSplits, tmp_path: Path) -> None:
     net = network()
-    nn.init.constant_(net.head[-1].linear.weight, float("nan"))
+    nn.init.constant_(net.node("head/1").linear.weight, float("nan"))
     with pytest.raises(TrainingError, match="the loss became nan in epoch 1: lower learning_rate"):
         fit(digits, tmp_path, net=net)
 

@@ -34,7 +34,7 @@ def make_network() -> Network:
     """All kinds of operators, with norms as if they had been trained; some factors are negative."""
     stem, layers, head = (tuple(map(Operator.from_key, keys)) for keys in (STEM, LAYERS, HEAD))
     torch.manual_seed(0)
-    network = Network(Architecture("mixed", stem, layers, head)).eval()
+    network = Network(Architecture.chain("mixed", {"stem": stem, "layers": layers, "head": head})).eval()
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
             nn.init.normal_(part.running_mean, std=0.3)
@@ -42,7 +42,7 @@ def make_network() -> Network:
             nn.init.uniform_(part.weight, 0.5, 2.0)
             nn.init.normal_(part.bias, std=0.5)
             part.weight.data[::3] *= -1
-    nn.init.normal_(network.head[-1].linear.weight, std=0.3)
+    nn.init.normal_(network.node("head/1").linear.weight, std=0.3)
     return network
 
 
@@ -58,8 +58,8 @@ def images() -> Tensor:
 
 def int8_file(network: Network, images: Tensor, folder: Path, model_format: str) -> Path:
     exported, quantised = folder / f"float.{model_format}", folder / f"int8.{model_format}"
-    export_model(network, SHAPE, exported)
-    convert_precision(exported, "int8", images.numpy(), quantised)
+    export_model(network, [SHAPE], exported)
+    convert_precision(exported, "int8", [images.numpy()], quantised)
     return quantised
 
 
@@ -123,7 +123,7 @@ def test_gradients_pass_the_rounding_and_stop_beyond_a_range(network: Network) -
 
 @pytest.mark.parametrize("levels", WEIGHT_LEVELS.values())
 def test_weights_are_multiples_of_their_channels_step(levels: int, network: Network) -> None:
-    conv = network.stem[0].conv
+    conv = network.node("stem/0").conv
     conv.weight.data[0] = 0
     floats = conv.weight.detach().clone()
     with FakeQuantisation(network, "dynamic_int8", weight_levels=levels):
@@ -172,7 +172,7 @@ def test_nothing_is_left_behind(network: Network, images: Tensor) -> None:
 
 
 def test_a_dead_tensor_stays_zero(network: Network, images: Tensor) -> None:
-    norm = network.layers[0].stages[0].norm
+    norm = network.node("layers/0").stages[0].norm
     nn.init.zeros_(norm.weight)
     nn.init.constant_(norm.bias, -1.0)
     with torch.no_grad(), FakeQuantisation(network, "int8", weight_levels=127) as quantisation:

@@ -20,7 +20,7 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.checking import TableCheck, check_predictions, fresh_measurements
-from fbsearch.spaces import LayerwiseSpace, load_space
+from fbsearch.spaces import FactoredSpace, load_space
 
 
 def main() -> None:
@@ -78,14 +78,14 @@ def main() -> None:
         show(args, table, calibrating_s, checked, smaller, result)
 
 
-def calibrated_copy(args, table: LatencyTable, space: LayerwiseSpace, device: Device) -> LatencyTable:
+def calibrated_copy(args, table: LatencyTable, space: FactoredSpace, device: Device) -> LatencyTable:
     """What an interrupted run has calibrated already, or the table calibrated now."""
     if args.out.exists():
         known = LatencyTable.load(args.out)
         is_ours = known.header == table.header and known.calibration and known.calibration.matches(space)
         if is_ours and (known.calibration.header.seed, len(known.calibration.networks)) == (
             args.seed,
-            min(args.networks, space.num_architectures),
+            min(args.networks, space.size),
         ):
             return known
     return calibrate_table(

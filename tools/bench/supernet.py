@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from fbsearch.architecture import INPUT
 from fbsearch.nn import ArchitectureDistribution, MixedOperation, Supernet
 from fbsearch.spaces import load_space
 from fbsearch.train import large_pages
@@ -33,11 +34,18 @@ WARM_UP = 4
 
 
 def plain_loop(supernet: Supernet, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    x = supernet.stem(x)
-    for row, slot in zip(weights, supernet.slots, strict=True):
-        assert isinstance(slot, MixedOperation)
-        x = sum(m * candidate(x) for m, candidate in zip(row, slot.candidates, strict=False))
-    return supernet.head(x)
+    outputs = {INPUT: x}
+    fixed = {node.name: node for node in supernet.space.fixed}
+    rows = {p: row for row, one in zip(weights, supernet.space.decisions, strict=True) for p in one.places}
+    for name in supernet.space.order:
+        module = supernet.node(name)
+        if name in fixed:
+            outputs[name] = module(*(outputs[source] for source in fixed[name].inputs))
+        else:
+            assert isinstance(module, MixedOperation)
+            pairs = zip(rows[name], module.candidates, module.inputs, strict=False)
+            outputs[name] = sum(m * candidate(outputs[source]) for m, candidate, source in pairs)
+    return outputs[supernet.space.order[-1]]
 
 
 class Bench:
@@ -50,7 +58,7 @@ class Bench:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         layout = torch.contiguous_format if mode == "plain" else torch.channels_last
         space = load_space(args.space)
-        shape = (args.batch, space.in_channels, space.resolution, space.resolution)
+        shape = (args.batch, *space.input.dimensions)
         self.supernet = Supernet(space).to(self.device, memory_format=layout)
         self.distribution = ArchitectureDistribution.of(space).to(self.device)
         self.images = torch.randn(shape).to(self.device, memory_format=layout)

@@ -154,7 +154,7 @@ def rounds(journal: Path) -> list[tuple[str, list[float]]]:
 def verify_a_model(person: Person, phone: SimulatedPhone) -> None:
     space = load_space("digits")
     architecture = person.folder / "architecture.json"
-    space.decode([0] * space.num_slots).save(architecture)
+    space.decode([0] * len(space.decisions)).save(architecture)
     settings = ["--set", "epochs=1", "--set", "warmup_epochs=0", "--quiet"]
     person.run("train", str(architecture), "--data", "digits", "--limit", "200", "--out", "run", *settings)
     person.run("export", "run", "--to", "run/model.tflite")

@@ -75,7 +75,7 @@ def test_a_model_of_any_precision_runs_there_as_here(
     with np.load(DATA / "tiny.npz") as arrays:
         images = arrays["inputs"].astype(np.float32)
     model = tmp_path / f"tiny.{precision}.tflite"
-    convert_precision(TINY, precision, images, model)
+    convert_precision(TINY, precision, [images], model)
     inputs = np.ascontiguousarray(images.transpose(0, 2, 3, 1))[:2]
     expected = LocalDevice().runner("tflite", threads=1, precision=precision).open(model).run(inputs)
     runner = make_device(pixel).runner("tflite", threads=1, precision=precision)

@@ -1,0 +1,236 @@
+"""The contract of a space: what is drawn from it lies in it, and comes back from JSON as it was."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fbsearch.architecture import Architecture, Node
+from fbsearch.architecture.operators import MBConv, Skip
+from fbsearch.errors import SpaceError
+from fbsearch.spaces import (
+    Candidate,
+    Decision,
+    FactoredSpace,
+    load_space,
+    parse_definition,
+    preset_names,
+    require_factored,
+)
+from fbsearch.spaces.choices import short_text
+from tests.spaces.chains import most_candidates, operators_of
+
+
+def space_of(num_candidates: int) -> FactoredSpace:
+    """A space of two layers with so many candidates each."""
+    candidates = ["skip", *(f"k3_e{e}" for e in range(1, num_candidates))]
+    definition = {
+        "name": "made", "resolution": 8, "num_classes": 2, "stem": {"channels": 8},
+        "stages": [{"channels": 8, "layers": 2, "candidates": candidates}],
+    }  # fmt: skip
+    return parse_definition(definition, source="test").build()
+
+
+def cells(*, reduction: str = "cell", **cell: Any) -> Any:
+    definition = {
+        "name": "cells", "kind": "cells", "resolution": 16, "num_classes": 3, "channels": 4, "stages": 3,
+        "cells_per_stage": 1, "cell": cell, "reduction": reduction,
+    }  # fmt: skip
+    return parse_definition(definition, source="test").build()
+
+
+OPS = ["none", "skip", "sep_conv_3x3", "dil_conv_3x3", "max_pool_3x3"]
+SPACES: dict[str, Any] = {name: load_space(name) for name in preset_names()}
+SPACES["wide"] = load_space("fbnet", width_multiplier=1.4, resolution=96, num_classes=7)
+SPACES["many candidates"] = space_of(300)
+SPACES["cells"] = cells(nodes=3, ops=OPS)
+SPACES["chosen"] = cells(nodes=2, ops=["skip", "conv_3x3"], rule="chosen")
+SPACES["loose"] = cells(nodes=2, ops=["skip", "conv_3x3"], rule="chosen", output="loose")
+SPACES["sums"] = cells(
+    inputs=1,
+    nodes=3,
+    ops=["none", "skip", "conv_1x1", "conv_3x3", "avg_pool_3x3"],
+    output="last",
+    reduction="block",
+)
+
+
+@pytest.fixture(params=SPACES, ids=str)
+def space(request: pytest.FixtureRequest) -> FactoredSpace:
+    return SPACES[request.param]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_samples_come_back_from_json_as_they_were(space: FactoredSpace, rng: np.random.Generator) -> None:
+    for _ in range(20):
+        choices = space.sample(rng)
+        architecture = space.decode(choices)
+        read = Architecture.from_dict(json.loads(json.dumps(architecture.to_dict())))
+        assert read == architecture
+        assert space.encode(read) == choices
+        assert architecture.num_classes == space.num_classes
+        assert (architecture.resolution, architecture.in_channels) == (
+            space.input.resolution,
+            space.input.channels,
+        )
+
+
+def test_samples_reach_every_candidate(space: FactoredSpace, rng: np.random.Generator) -> None:
+    seen = [set[int]() for _ in space.decisions]
+    for _ in range(20 * most_candidates(space)):
+        for slot, choice in enumerate(space.sample(rng)):
+            seen[slot].add(choice)
+    assert [len(s) for s in seen] == [len(slot.candidates) for slot in space.decisions]
+
+
+def test_a_mutation_changes_one_slot_and_stays_inside(space: FactoredSpace, rng: np.random.Generator) -> None:
+    choices = space.sample(rng)
+    for _ in range(50):
+        mutated = space.mutate(choices, rng)
+        assert sum(a != b for a, b in zip(choices, mutated, strict=True)) == 1
+        space.decode(mutated)
+        choices = mutated
+
+
+def test_mutations_reach_every_neighbour(rng: np.random.Generator) -> None:
+    space = space_of(4)
+    reached = {space.mutate((1, 2), rng) for _ in range(300)}
+    assert reached == {(a, 2) for a in (0, 2, 3)} | {(1, b) for b in (0, 1, 3)}
+
+
+def test_the_size_is_the_product_of_the_candidates(space: FactoredSpace) -> None:
+    assert space.size == math.prod(len(slot.candidates) for slot in space.decisions)
+
+
+def test_published_sizes() -> None:
+    assert SPACES["fbnet"].size == 9**22
+    assert SPACES["digits"].size == 6**4
+    searched = {op for slot in SPACES["fbnet"].decisions for op in operators_of(slot)}
+    assert len(searched) == 108  # facts of the method: distinct pairs of shape and candidate
+
+
+def test_operators_are_distinct_and_cover_every_architecture(
+    space: FactoredSpace, rng: np.random.Generator
+) -> None:
+    operators = space.operators()
+    assert len(set(operators)) == len(operators)
+    assert set(space.decode(space.sample(rng)).operators()) <= set(operators)
+
+
+def test_codes_and_fingerprints_tell_apart(space: FactoredSpace, rng: np.random.Generator) -> None:
+    choices = space.sample(rng)
+    assert short_text(choices) != short_text(space.mutate(choices, rng))
+    assert space.decode(list(choices)) == space.decode(choices)
+    assert short_text(choices) in space.decode(choices).name
+    others = [other.fingerprint for other in SPACES.values() if other is not space]
+    assert space.fingerprint not in others
+    assert replace(space, name="renamed").fingerprint == space.fingerprint
+
+
+def test_choices_outside_are_refused() -> None:
+    space = space_of(3)
+    with pytest.raises(SpaceError, match="3 choices given"):
+        space.decode((0, 0, 0))
+    for choice in (-1, 3):
+        with pytest.raises(SpaceError, match="allowed are 0 to 2"):
+            space.decode((0, choice))
+    with pytest.raises(SpaceError, match="at layers/1"):
+        space.mutate((0, 9), np.random.default_rng(0))
+
+
+def test_architectures_of_another_space_are_refused() -> None:
+    digits, cifar = SPACES["digits"], SPACES["cifar"]
+    architecture = digits.decode((0, 0, 0, 0))
+    with pytest.raises(SpaceError, match="is no candidate there"):
+        cifar.encode(architecture)
+    with pytest.raises(SpaceError, match="another stem or head"):
+        load_space("digits", head_channels=64).encode(architecture)
+    foreign = MBConv(16, 24, 16, kernel=7, stride=2, expansion=2, activation="relu")
+    nodes = [
+        replace(node, operator=foreign) if node.name == "layers/0" else node for node in architecture.nodes
+    ]
+    with pytest.raises(SpaceError, match="layers/0 of"):
+        digits.encode(replace(architecture, nodes=tuple(nodes)))
+
+
+def test_a_space_of_one_architecture_cannot_be_mutated() -> None:
+    with pytest.raises(SpaceError, match="one architecture only"):
+        space_of(1).mutate((0, 0), np.random.default_rng(0))
+
+
+def test_decisions_refuse_what_is_no_choice() -> None:
+    skip, wide = Skip(8, 8, 8), Skip(8, 16, 8)
+    for names, candidates, words in (
+        ((), (), "has no candidate"),
+        (("a", "a"), (skip, wide), "twice"),
+        (("a", "b"), (skip, skip), "twice"),
+        (("a", "b"), (skip, wide), "differ in shape"),
+    ):
+        pairs = zip(names, candidates, strict=True)
+        with pytest.raises(SpaceError, match=words):
+            Decision("d", tuple(Candidate(n, (Node("x", op, ("input",)),)) for n, op in pairs))
+
+
+def test_cells_count_what_the_papers_count() -> None:
+    """Billions of cells of each published space: nodes 1 to n choose twice among ops and earlier states."""
+    ops = ["skip", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5"]
+    more = [*ops, "dil_conv_3x3", "dil_conv_5x5", "conv_1x1"]
+    nasnet = [*more, "conv_3x3", "conv_1x3_3x1", "conv_1x7_7x1", "max_pool_5x5", "max_pool_7x7"]
+    for chosen, nodes, billions in (
+        (nasnet, 5, 71_465_842),
+        (more, 5, 556_628),
+        (ops, 5, 5_063),
+        (more, 4, 242),
+    ):
+        space = cells(nodes=nodes, ops=chosen, rule="chosen", output="loose" if nodes == 5 else "all")
+        assert int((space.size or 0) ** 0.5 / 1e9 + 0.5) == billions
+
+
+def test_loose_ends_are_joined_and_no_factored_space() -> None:
+    space = SPACES["loose"]
+    with pytest.raises(SpaceError, match="a supernet needs independent decisions"):
+        require_factored(space, "a supernet")
+    widths = set()
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        nodes = {node.name: node.operator for node in space.decode(space.sample(rng)).nodes}
+        widths.add(nodes["cells/0/output"].out_channels if "cells/0/output" in nodes else 4)
+    assert len(widths) > 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ops": ["conv_2x2"]}, "is no operation of a cell"),
+        ({"edges": [{"source": 2, "target": 2}]}, "edge 2 to 2"),
+        ({"edges": [{"source": 0, "target": 2}]}, "no edge leads to node 3"),
+        ({"edges": [{"source": 0, "target": 2}], "rule": "chosen"}, "leave 'edges' out"),
+        ({"output": [0]}, "nodes are 2 to 3"),
+        ({"nodes": 0}, "nodes"),
+    ],
+)
+def test_cells_that_do_not_fit_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpaceError, match=words):
+        cells(**{"nodes": 2, "ops": ["skip", "conv_1x1"], **changes})
+
+
+def test_a_published_cell_space_of_sums() -> None:
+    """One input, four states, five ops on six edges, residual blocks between the stages (NAS-Bench-201)."""
+    space = SPACES["sums"]
+    assert space.size == 5**6
+    assert [one.name for one in space.decisions][:3] == [
+        "normal/edge_0_1",
+        "normal/edge_0_2",
+        "normal/edge_1_2",
+    ]
+    blocks = [node for node in space.decode((0,) * 6).nodes if node.name.endswith("/block")]
+    assert len(blocks) == 2 and all(node.operator.stride == 2 for node in blocks)
