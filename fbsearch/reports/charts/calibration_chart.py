@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from fbsearch.latency import Calibration, LatencyTable
+from fbsearch.reports.charts.chart import draw_chart
+from fbsearch.reports.charts.marks import curve, diagonal, dot
+from fbsearch.reports.charts.predictions import equal_axes
 from fbsearch.reports.formatting import format_ms, format_percent
 
 
 @dataclass(frozen=True)
-class WholeNetworks:
+class CalibrationChart:
     """What the figure and its sentence tell.
 
     Args:
@@ -39,7 +44,7 @@ class WholeNetworks:
         )
 
 
-def compare_whole_networks(table: LatencyTable | None) -> WholeNetworks | None:
+def calibration_chart(table: LatencyTable | None) -> CalibrationChart | None:
     """Sums, measurements and the line; None where the table has no calibration."""
     if table is None or table.calibration is None:
         return None
@@ -48,7 +53,7 @@ def compare_whole_networks(table: LatencyTable | None) -> WholeNetworks | None:
     points = tuple(sorted((network.sum_us, network.latency_us) for network in calibration.networks))
     ends = (points[0][0], points[-1][0])
     low, high = ((total, fit.intercept_us + fit.slope * total) for total in ends)
-    return WholeNetworks(
+    return CalibrationChart(
         points=points,
         line=(low, high),
         formula=describe_line(calibration),
@@ -65,12 +70,23 @@ def describe_line(calibration: Calibration) -> str:
     return f"{format_ms(fit.intercept_us)} + {fit.slope:.3f} \u00d7 the sum"
 
 
-def describe_errors(networks: WholeNetworks) -> str:
+def describe_errors(chart: CalibrationChart) -> str:
     """How far sums, line and calibrated values are from what was measured."""
-    errors = (networks.sum_error, networks.line_error, networks.calibrated_error, networks.repeatability)
+    errors = (chart.sum_error, chart.line_error, chart.calibrated_error, chart.repeatability)
     plain, line, calibrated, repeats = (format_percent(error, decimals=1) for error in errors)
     return (
-        f"For {len(networks.points)} whole networks the plain sums were off by {plain} on average. Predicted "
+        f"For {len(chart.points)} whole networks the plain sums were off by {plain} on average. Predicted "
         f"from the other networks, a line alone is off by {line}, the calibrated values, which the search "
         f"uses, by {calibrated}; the measurement itself repeats to {repeats}."
     )
+
+
+def draw_calibration(chart: CalibrationChart) -> Markup:
+    """Measured latency over the table's sum, the fitted line, and where both would be equal."""
+    axes = equal_axes(chart.points, "sum of the table, ms (measured upwards)")
+    line = curve([axes.at(*end) for end in chart.line], "main")
+    dots = [
+        dot(axes.at(total, latency), "dot main", f"sum {format_ms(total)}, measured {format_ms(latency)}")
+        for total, latency in chart.points
+    ]
+    return draw_chart(axes, [diagonal(axes), line, *dots], label=chart.label)

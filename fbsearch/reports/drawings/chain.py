@@ -7,7 +7,7 @@ import math
 from markupsafe import Markup
 
 from fbsearch.architecture import Operator
-from fbsearch.reports.svg import drawing, line, tag
+from fbsearch.reports.charts.svg import drawing, line, tag
 
 WIDTH, HEIGHT = 112, 34
 CENTRE = 50
