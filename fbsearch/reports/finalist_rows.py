@@ -24,7 +24,7 @@ class FinalistRow:
     difference: tuple[tuple[int, str], ...]
 
 
-def rank_finalists(search: SearchResult) -> tuple[FinalistRow, ...]:
+def finalist_rows(search: SearchResult) -> tuple[FinalistRow, ...]:
     """The finalists by validation accuracy, those without one last."""
     order = sorted(
         range(len(search.finalists)),

@@ -99,7 +99,9 @@ class Axes:
         for at, label in self.y.labels():
             parts.append(line(frame.left, at, frame.right, at, "grid"))
             parts.append(text(frame.left - 6, at + 4, label, "tick", anchor="end"))
-        parts += [text(at, frame.bottom + 15, label, "tick", anchor="middle") for at, label in self.x.labels()]
+        parts += [
+            text(at, frame.bottom + 15, label, "tick", anchor="middle") for at, label in self.x.labels()
+        ]
         middle = (frame.left + frame.right) / 2
         parts.append(text(middle, frame.bottom + 33, self.x.name, "axis", anchor="middle"))
         return Markup("").join(parts)

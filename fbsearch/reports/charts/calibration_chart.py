@@ -44,7 +44,7 @@ class CalibrationChart:
         )
 
 
-def calibration_chart(table: LatencyTable | None) -> CalibrationChart | None:
+def make_calibration_chart(table: LatencyTable | None) -> CalibrationChart | None:
     """Sums, measurements and the line; None where the table has no calibration."""
     if table is None or table.calibration is None:
         return None

@@ -37,7 +37,7 @@ class Histogram:
     label: str
 
 
-def histogram(values: Sequence[float], *, target: float | None) -> Histogram | None:
+def make_histogram(values: Sequence[float], *, target: float | None) -> Histogram | None:
     """Bins of a round width from zero; beyond three times the 90th percentile all share the last.
 
     Returns:
@@ -83,9 +83,9 @@ def draw_histogram(histogram: Histogram) -> Markup:
 def _bar(one: Bin, target: float | None, axes: Axes) -> Markup:
     """Beyond the target in the other colour."""
     is_wide = target is not None and one.low >= target * (1 - 1e-9)
-    span = f"{SHARE.write(one.low)} or more" if one.is_open else f"{SHARE.write(one.low)} to {SHARE.write(one.high)}"
+    beyond = "or more" if one.is_open else f"to {SHARE.write(one.high)}"
     role = "second" if is_wide else "main"
-    return bar(axes, one.low, one.high, one.count, role, f"{span}: {one.count}")
+    return bar(axes, one.low, one.high, one.count, role, f"{SHARE.write(one.low)} {beyond}: {one.count}")
 
 
 def _target(target: float, axes: Axes) -> Markup:

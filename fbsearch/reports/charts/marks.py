@@ -1,7 +1,7 @@
 """Marks that all charts share: dots, lines, bars, cells, reference lines, labels and keys.
 
-Styles are the classes of ``chart.css``: what a mark is (``dot``, ``line`` ...) and its role, which gives the colour.
-A mark with words shows them as a tooltip.
+Styles are the classes of ``chart.css``: what a mark is (``dot``, ``line`` ...) and its role, which gives the
+colour. A mark with words shows them as a tooltip.
 """
 
 from __future__ import annotations
