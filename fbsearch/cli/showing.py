@@ -12,10 +12,8 @@ from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.files import write_text
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.folder import check_writable
+from fbsearch.reports.charts import Row, draw_heat_map, latency_grid, standalone
 from fbsearch.reports.formatting import format_ms
-from fbsearch.reports.heat_map_drawing import draw_heat_map
-from fbsearch.reports.heat_maps import Row, latency_grid
-from fbsearch.reports.svg import standalone
 from fbsearch.spaces import FactoredSpace
 
 

@@ -16,7 +16,7 @@ from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predic
 from fbsearch.latency.estimate import estimate_networks_seconds
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
-from fbsearch.reports.prediction_drawing import Predictions, write_predictions
+from fbsearch.reports.charts import Predictions, write_predictions
 from fbsearch.spaces import FactoredSpace, load_space, require_factored
 
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbsearch.files import write_json, write_text
-from fbsearch.reports.pareto import ParetoPlot, ParetoPoint, find_dominated
-from fbsearch.reports.pareto_drawing import draw_pareto
-from fbsearch.reports.svg import standalone
+from fbsearch.reports.charts import ParetoPlot, ParetoPoint, draw_pareto, find_dominated, standalone
 
 
 @dataclass(frozen=True)

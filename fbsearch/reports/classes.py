@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fbsearch.reports.heat_maps import STRENGTH_STEPS
+from fbsearch.reports.charts import STRENGTH_STEPS
 from fbsearch.reports.records import TestMetrics
 
 MAX_CONFUSION_CLASSES = 20

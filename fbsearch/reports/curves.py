@@ -1,75 +1,13 @@
-"""Curves over epochs: which metrics form a chart, and the chart in words."""
+"""Curves over epochs: which metrics form a chart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
-from fbsearch.reports.formatting import format_accuracy, format_ms, format_number
+from fbsearch.reports.charts import LineChart, Reference, Role, Series
+from fbsearch.reports.charts.units import ACCURACY, LATENCY, NUMBER, Unit
 from fbsearch.reports.run_folder import MetricsRow
-
-Unit = Literal["number", "accuracy", "latency"]
-Role = Literal["main", "second"]
-
-FORMATS: dict[Unit, Callable[[float], str]] = {
-    "number": format_number,
-    "accuracy": format_accuracy,
-    "latency": format_ms,
-}
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line: its points as (epoch, value), in order."""
-
-    name: str
-    role: Role
-    points: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A horizontal line to compare with."""
-
-    name: str
-    value: float
-
-
-@dataclass(frozen=True)
-class LineChart:
-    """What a line chart shows.
-
-    Args:
-        title: of the figure.
-        unit: how values are written.
-        series: at least one line.
-        reference: a line to compare with.
-        from_zero: whether the scale starts at zero.
-        warm_up: the last epoch of a first phase in which only weights learn.
-        x_name: what the lines run over.
-    """
-
-    title: str
-    unit: Unit
-    series: tuple[Series, ...]
-    reference: Reference | None = None
-    from_zero: bool = False
-    warm_up: int | None = None
-    x_name: str = "epoch"
-
-    @property
-    def label(self) -> str:
-        """The chart in words."""
-        write = FORMATS[self.unit]
-        parts = [
-            f"{line.name} from {write(line.points[0][1])} to {write(line.points[-1][1])}"
-            for line in self.series
-        ]
-        if self.reference:
-            parts.append(f"{self.reference.name} {write(self.reference.value)}")
-        return f"{self.title} by {self.x_name}: {'; '.join(parts)}"
-
 
 _Columns = Sequence[tuple[str, str, Role]]
 _LOSS: _Columns = (("train_loss", "training", "second"), ("val_loss", "validation", "main"))
@@ -81,15 +19,15 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
     budget = Reference("budget", budget_us) if budget_us is not None else None
     warm_up = _warm_up(rows)
     charts = (
-        _chart(rows, "Loss", "number", _LOSS),
-        _chart(rows, "Accuracy", "accuracy", _ACCURACY),
+        _chart(rows, "Loss", NUMBER, _LOSS),
+        _chart(rows, "Accuracy", ACCURACY, _ACCURACY),
         _chart(
-            rows, "Expected latency", "latency", (("expected_latency_us", "expected", "main"),),
+            rows, "Expected latency", LATENCY, (("expected_latency_us", "expected", "main"),),
             reference=budget, from_zero=True,
         ),
-        _chart(rows, "Temperature", "number", (("temperature", "temperature", "main"),), from_zero=True),
-        _chart(rows, "Entropy", "number", (("entropy", "entropy", "main"),), from_zero=True),
-        _chart(rows, "Multiplier of the budget", "number", (("multiplier", "multiplier", "main"),)),
+        _chart(rows, "Temperature", NUMBER, (("temperature", "temperature", "main"),), from_zero=True),
+        _chart(rows, "Entropy", NUMBER, (("entropy", "entropy", "main"),), from_zero=True),
+        _chart(rows, "Multiplier of the budget", NUMBER, (("multiplier", "multiplier", "main"),)),
     )  # fmt: skip
     return tuple(replace(chart, warm_up=warm_up) for chart in charts if chart)
 
@@ -97,9 +35,9 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
 def training_charts(rows: Sequence[MetricsRow]) -> tuple[LineChart, ...]:
     """The training's charts, those for which there are numbers."""
     charts = (
-        _chart(rows, "Loss", "number", _LOSS),
-        _chart(rows, "Accuracy", "accuracy", _ACCURACY),
-        _chart(rows, "Learning rate", "number", (("learning_rate", "rate", "main"),), from_zero=True),
+        _chart(rows, "Loss", NUMBER, _LOSS),
+        _chart(rows, "Accuracy", ACCURACY, _ACCURACY),
+        _chart(rows, "Learning rate", NUMBER, (("learning_rate", "rate", "main"),), from_zero=True),
     )
     return tuple(chart for chart in charts if chart)
 

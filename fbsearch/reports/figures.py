@@ -8,14 +8,9 @@ from markupsafe import Markup
 
 from fbsearch.errors import CheckpointError
 from fbsearch.files import write_text
-from fbsearch.reports.heat_map_drawing import draw_heat_map
-from fbsearch.reports.heat_maps import latency_map, probability_map
-from fbsearch.reports.pareto import finalists_plot
-from fbsearch.reports.pareto_drawing import draw_pareto
-from fbsearch.reports.prediction_drawing import draw_predictions
+from fbsearch.reports.charts import draw_heat_map, draw_pareto, draw_predictions, standalone
 from fbsearch.reports.run_folder import RunFolder, read_run
-from fbsearch.reports.search_predictions import run_predictions
-from fbsearch.reports.svg import standalone
+from fbsearch.reports.search_figures import finalists_plot, latency_map, probability_map, run_predictions
 
 
 def write_figures(run: Path, folder: Path) -> tuple[Path, ...]:

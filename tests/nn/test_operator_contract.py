@@ -16,7 +16,7 @@ from fbsearch.devices import FORMAT_RUNTIMES, LocalDevice
 from fbsearch.export import export_model
 from fbsearch.export.operators import random_module
 from fbsearch.nn import build
-from fbsearch.reports.sketches import Sketch, sketch
+from fbsearch.reports.drawings.sketches import Sketch, sketch
 
 KEYS = (
     "conv_k3_g2_s2_relu_c4-6_r9",

@@ -12,7 +12,7 @@ from fbsearch.costs import latency_cost
 from fbsearch.errors import BudgetError, InvalidInputError
 from fbsearch.pipeline import Run
 from fbsearch.pipeline.sweeping import middle_us, parse_budgets
-from fbsearch.reports.pareto import find_dominated
+from fbsearch.reports.charts import find_dominated
 from fbsearch.search import DnasTask
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table

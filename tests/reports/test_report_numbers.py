@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_run import write_sample_run
 
-from fbsearch.architecture import Operator
-from fbsearch.architecture.operators import MBConv
-from fbsearch.errors import MissingOperatorError
 from fbsearch.reports.budgets import budget_rows
-from fbsearch.reports.chart_drawing import thin
 from fbsearch.reports.classes import class_rows, confusion_matrix
-from fbsearch.reports.curves import search_charts, training_charts
 from fbsearch.reports.facts import verdict_tiles
-from fbsearch.reports.finalists import rank_finalists
 from fbsearch.reports.formatting import (
     format_bytes,
     format_count,
@@ -30,25 +22,10 @@ from fbsearch.reports.formatting import (
     format_seconds,
     ms_decimals,
 )
-from fbsearch.reports.heat_map_drawing import draw_heat_map
-from fbsearch.reports.heat_maps import latency_map, probability_map
-from fbsearch.reports.layers import add_latencies, group_layers
-from fbsearch.reports.pareto import ParetoPlot, ParetoPoint, finalists_plot, find_dominated
-from fbsearch.reports.pareto_drawing import draw_pareto
-from fbsearch.reports.prediction_drawing import Predictions, write_predictions
 from fbsearch.reports.records import SearchResult, TestMetrics, Verification
-from fbsearch.reports.run_folder import MetricsRow, read_run
-from fbsearch.reports.scales import nice_step, nice_ticks
-from fbsearch.reports.search_predictions import run_predictions
-from fbsearch.reports.sketches import sketch
-from fbsearch.reports.svg import standalone, tag
-from fbsearch.reports.table_figures import histogram
+from fbsearch.reports.run_folder import read_run
 from fbsearch.reports.verdict import make_gauge, make_verdict
-from fbsearch.reports.whole_networks import compare_whole_networks, describe_errors
-from fbsearch.spaces import load_space, named_architecture
-from tests.latency.sample_table import sample_calibration, sample_table
-
-SVG = "{http://www.w3.org/2000/svg}"
+from fbsearch.spaces import load_space
 
 
 @pytest.mark.parametrize(
@@ -88,22 +65,6 @@ def test_other_units() -> None:
     assert format_seconds(59.97) == "1\u00a0min\u00a000\u00a0s"
     assert format_seconds(7300) == "2\u00a0h\u00a002\u00a0min"
     assert format_number(-0.25) == "\u22120.250"
-
-
-@given(st.floats(min_value=-1e9, max_value=1e9), st.floats(min_value=-1e9, max_value=1e9), st.booleans())
-def test_ticks_span_what_they_are_asked_to(a: float, b: float, whole: bool) -> None:
-    low, high = min(a, b), max(a, b)
-    ticks = nice_ticks(low, high, whole=whole)
-    slack = 1e-6 * max(abs(low), abs(high), float(whole))
-    assert 2 <= len(ticks) <= 8
-    assert ticks[0] <= low + slack
-    assert ticks[-1] >= high - slack
-    assert not whole or all(tick == round(tick) for tick in ticks)
-
-
-@given(st.floats(min_value=1e-12, max_value=1e12))
-def test_a_step_is_at_most_two_and_a_half_times_what_was_asked(rough: float) -> None:
-    assert rough * (1 - 1e-6) <= nice_step(rough) <= rough * 2.5
 
 
 def verification(**fields: object) -> Verification:
@@ -184,199 +145,6 @@ def test_the_gauge_keeps_proportions() -> None:
     assert "budget 0.166" in gauge.label
 
 
-def test_layers_are_grouped_by_width_and_their_latencies_add_up() -> None:
-    architecture = named_architecture("fbnet_a")
-    groups = group_layers(architecture, lambda op: 0.0 if op.is_identity else float(op.out_channels))
-    assert [len(group.rows) for group in groups] == [1, 1, 4, 4, 4, 4, 4, 1, 2]
-    assert [row.number for group in groups for row in group.rows if row.number] == list(range(1, 23))
-    assert groups[2].latency_us == 24 + 24
-    total = add_latencies(row.latency_us for group in groups for row in group.rows)
-    assert total == sum(op.out_channels for op in architecture.operators() if not op.is_identity)
-
-
-def test_an_unknown_latency_is_never_zero() -> None:
-    def look_up(operator: Operator) -> float:
-        if operator.kind == "classifier":
-            raise MissingOperatorError("absent")
-        return 1.0
-
-    groups = group_layers(named_architecture("fbnet_c"), look_up)
-    assert groups[-1].rows[-1].latency_us is None
-    assert groups[-1].latency_us is None
-    assert add_latencies([1.0, None]) is None
-
-
-def test_blocks_grow_with_the_expansion() -> None:
-    widths = [sketch(MBConv(8, 8, 8, kernel=3, expansion=e)).width for e in (1, 3, 6, 12)]
-    assert widths == sorted(set(widths))
-
-
-def search(**fields: object) -> SearchResult:
-    slots = [
-        {"names": ["a", "b"], "latencies_us": [10.0, 20.0], "probabilities": [0.25, 0.75]},
-        {"names": ["b", "skip"], "latencies_us": [40.0, 0.0], "probabilities": [1.0, 0.0]},
-    ]
-    finalists = [
-        {"choices": [0, 0], "predicted_us": 50.0, "val_accuracy": 0.8},
-        {"choices": [1, 0], "predicted_us": 60.0, "val_accuracy": 0.9, "measured_us": 61.0},
-        {"choices": [1, 1], "predicted_us": 20.0},
-    ]
-    return SearchResult.model_validate({"slots": slots, "finalists": finalists, "chosen": 1, **fields})
-
-
-def test_heat_maps_align_candidates_by_name() -> None:
-    chances, latencies = probability_map(search()), latency_map(search())
-    assert chances.columns == latencies.columns == ("a", "b", "skip")
-    first, second = chances.rows
-    assert [cell and cell.text for cell in first] == ["25", "75", None]
-    assert [cell and cell.text for cell in second] == [None, "100", "\u00b7"]
-    assert [cell and cell.is_chosen for cell in first] == [False, True, None]
-    assert [cell and cell.level for cell in latencies.rows[1]] == [None, 20, 0]
-    assert [cell and cell.level for cell in latencies.rows[0]] == [5, 10, None]
-
-
-def test_finalists_are_ranked_by_accuracy_and_compared_with_the_chosen() -> None:
-    rows = rank_finalists(search())
-    assert [row.record.val_accuracy for row in rows] == [0.9, 0.8, None]
-    assert [row.is_chosen for row in rows] == [True, False, False]
-    assert [row.difference for row in rows] == [(), ((1, "a"),), ((2, "skip"),)]
-
-
-def test_a_plot_of_the_finalists_tells_the_front_from_the_dominated() -> None:
-    finalists = [
-        {"choices": [0, 0], "predicted_us": 50.0, "val_accuracy": 0.8, "measured_us": 62.0},
-        {"choices": [1, 0], "predicted_us": 60.0, "val_accuracy": 0.9, "measured_us": 61.0},
-        {"choices": [1, 1], "predicted_us": 20.0, "val_accuracy": 0.7},
-        {"choices": [0, 1], "predicted_us": 20.0},
-    ]
-    plot = finalists_plot(search(finalists=finalists, budget_us=70.0))
-    assert plot is not None and plot.budgets_us == (70.0,)
-    assert [(point.latency_us, point.is_dominated) for point in plot.points] == [
-        (61.0, False), (62.0, True), (20.0, False),
-    ]  # fmt: skip
-    assert [point.accuracy for point in plot.front] == [0.7, 0.9]
-    assert finalists_plot(search(finalists=finalists[3:], chosen=0)) is None
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 5).map(float), st.integers(0, 4).map(float)), min_size=1, max_size=8)
-)
-def test_what_is_not_dominated_is_beaten_by_none(pairs: list[tuple[float, float]]) -> None:
-    dominated = find_dominated(*zip(*pairs, strict=True))
-    assert not all(dominated)
-    front = {pair for pair, is_dominated in zip(pairs, dominated, strict=True) if not is_dominated}
-    ordered = sorted(front)
-    assert all(slow > fast for (_, fast), (_, slow) in itertools.pairwise(ordered))
-    for (latency, accuracy), is_dominated in zip(pairs, dominated, strict=True):
-        covered = any(other <= latency and value >= accuracy for other, value in front)
-        assert covered
-        assert is_dominated == ((latency, accuracy) not in front)
-
-
-def test_a_pareto_plot_draws_measured_and_predicted_and_its_budget() -> None:
-    points = (
-        ParetoPoint("a", 0.8, 1000.0, 1100.0, is_chosen=True, is_dominated=False),
-        ParetoPoint("b", 0.7, 1400.0, 1500.0, is_chosen=False, is_dominated=True),
-        ParetoPoint("c", 0.9, 2000.0, None, is_chosen=False, is_dominated=False),
-    )
-    root = ElementTree.fromstring(standalone(draw_pareto(ParetoPlot(points, (1200.0,)))))
-    marks = [
-        (circle.get("class"), float(circle.get("cx", "nan")))
-        for circle in root.findall(f"{SVG}g/{SVG}circle")
-    ]
-    # The axis runs from 1.0 ms at 54 to 2.0 ms at 336.
-    assert marks == [
-        ("ring small dominated", 166.8), ("dot dominated", 195.0),
-        ("ring front", 336.0),
-        ("ring small chosen", 54.0), ("dot chosen", 82.2),
-    ]  # fmt: skip
-    budget = root.find(f"{SVG}g/{SVG}line[@class='reference']")
-    assert budget is not None and budget.get("x1") == budget.get("x2") == "110.4"
-    front = root.find(f"{SVG}polyline")
-    assert front is not None
-    xs = [float(pair.split(",")[0]) for pair in (front.get("points") or "").split()]
-    assert xs == [82.2, 336.0, 336.0, 352.0], "from the chosen one up to the most accurate"
-    texts = [text.text for text in root.iter(f"{SVG}text")]
-    assert "budget 1.20\u00a0ms" in texts
-    assert texts[-4:] == ["chosen", "on the front", "dominated", "predicted"]
-
-
-def test_budgets_too_close_to_name_are_drawn_all_the_same() -> None:
-    point = ParetoPoint("a", 0.8, 1000.0, None, is_chosen=False, is_dominated=False)
-    svg = standalone(draw_pareto(ParetoPlot((point,), (1000.0, 1010.0, 2000.0))))
-    assert svg.count('"reference"') == 3 and svg.count("<title>budget ") == 3
-    assert svg.count('">1.01') == 0 and svg.count('">2.00\u00a0ms') == 1
-
-
-def test_a_heat_map_as_a_file_holds_a_cell_per_candidate() -> None:
-    root = ElementTree.fromstring(
-        standalone(draw_heat_map(latency_map(search()), title="Latency, ms", colour="orange"))
-    )
-    cells = [rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "cell orange"]
-    assert [cell.get("fill-opacity") for cell in cells] == ["0.287", "0.525", "1.000", "0.050"]
-    assert len([rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "outline"]) == 2
-    assert root.get("aria-label") == "Latency, ms: 2 layers by 3 candidates"
-
-
-def test_predictions_of_a_run_need_two_networks(tmp_path) -> None:
-    run = read_run(write_sample_run(tmp_path / "run").folder)
-    finalists, exported = run_predictions(run)
-    assert len(finalists.points) == len(exported.points) == 1
-    assert exported.points[0] == (1000 * run.verification.predicted_ms, 1000 * run.verification.measured_ms)
-    assert run_predictions(replace(run, verification=None)) == ()
-
-
-def test_charts_appear_only_where_there_are_numbers() -> None:
-    rows = [
-        MetricsRow(0, "warm-up", {"train_loss": 2.0}),
-        MetricsRow(1, "search", {"train_loss": 1.0, "expected_latency_us": 90.0}),
-    ]
-    charts = search_charts(rows, budget_us=100.0)
-    assert [chart.title for chart in charts] == ["Loss", "Expected latency"]
-    assert charts[0].series[0].points == ((0.0, 2.0), (1.0, 1.0))
-    assert charts[0].series[0].role == "main"
-    assert charts[0].warm_up == 0
-    assert charts[1].reference is not None and charts[1].reference.value == 100.0
-    assert charts[1].label.replace("\u00a0", " ") == (
-        "Expected latency by epoch: expected from 0.090 ms to 0.090 ms; budget 0.100 ms"
-    )
-    assert search_charts((), budget_us=None) == training_charts(()) == ()
-
-
-def test_warm_up_is_where_nothing_is_validated_yet() -> None:
-    values = [{"train_loss": 2.0}, {"train_loss": 1.5}, {"train_loss": 1.0, "val_loss": 1.2}]
-    rows = [MetricsRow(epoch, None, row) for epoch, row in enumerate(values)]
-    assert [chart.warm_up for chart in search_charts(rows, budget_us=None)] == [1]
-    assert [chart.warm_up for chart in search_charts(rows[2:], budget_us=None)] == [1]
-    assert [chart.warm_up for chart in search_charts(rows[:2], budget_us=None)] == [None]
-
-
-def test_whole_networks_tell_the_errors_of_sums_line_and_calibration() -> None:
-    plain = sample_table()
-    table = plain.with_calibration(sample_calibration(load_space("digits"), plain))
-    compared = compare_whole_networks(table)
-    assert compared is not None and len(compared.points) == 24
-    diagnostics = table.calibration.diagnostics
-    assert compared.sum_error == diagnostics.sum_mean_abs_error > compared.calibrated_error
-    (low, start), (high, end) = compared.line
-    assert low == compared.points[0][0] and high == compared.points[-1][0] and end > start
-    assert "For 24 whole networks the plain sums were off by" in describe_errors(compared)
-    assert compare_whole_networks(None) is None and compare_whole_networks(plain) is None
-
-
-def test_a_scatter_of_predictions_is_a_file_of_its_own(tmp_path) -> None:
-    sets = [
-        Predictions("plain sums", "second", ((900.0, 1000.0), (1900.0, 2100.0))),
-        Predictions("calibrated", "main", ((1000.0, 1000.0), (2090.0, 2100.0))),
-    ]
-    write_predictions(tmp_path / "check.svg", sets)
-    root = ElementTree.parse(tmp_path / "check.svg").getroot()
-    assert root.tag == f"{SVG}svg"
-    circles = list(root.iter(f"{SVG}circle"))
-    assert len(circles) == 4 + 2, "the points and the keys"
-    assert "2 whole networks" in root.get("aria-label")
-
-
 def test_class_rows_and_confusion() -> None:
     test = TestMetrics.model_validate(
         {"top1": 0.7, "per_class": {"cat": 0.9, "dog": 0.5, "none": None},
@@ -393,34 +161,6 @@ def test_class_rows_and_confusion() -> None:
     assert matrix.rows[0][1].title == "1 of cat taken for dog"
     large = TestMetrics.model_validate({"top1": 0.0, "confusion": [[0] * 21] * 21})
     assert confusion_matrix(large) is None
-
-
-@given(
-    st.lists(st.floats(min_value=0, max_value=10), min_size=1, max_size=200), st.sampled_from([None, 0.02])
-)
-def test_a_histogram_counts_every_value_once(values: list[float], target: float | None) -> None:
-    result = histogram(values, target=target)
-    assert result is not None
-    assert sum(b.count for b in result.bins) == len(values)
-    assert len(result.bins) <= 18
-    assert all(
-        after.low == pytest.approx(b.high) for b, after in zip(result.bins, result.bins[1:], strict=False)
-    )
-    assert target is None or result.bins[-1].high > target * (1 - 1e-9)
-
-
-def test_thinning_keeps_the_ends() -> None:
-    points = [(float(i), float(i)) for i in range(1001)]
-    kept = thin(points, limit=100)
-    assert kept[0] == points[0] and kept[-1] == points[-1]
-    assert len(kept) <= 102
-    assert thin(points[:5], limit=100) == points[:5]
-
-
-def test_svg_text_and_attributes_are_escaped() -> None:
-    assert tag("text", '<b>"', aria_label='"><script>') == (
-        '<text aria-label="&#34;&gt;&lt;script&gt;">&lt;b&gt;&#34;</text>'
-    )
 
 
 def test_choices_of_a_real_space_fit_the_record() -> None:

@@ -1,0 +1,1 @@
+"""Drawings of architectures as SVG, and the rows that they stand in."""

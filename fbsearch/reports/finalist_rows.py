@@ -1,0 +1,45 @@
+"""The finalists of a search: rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fbsearch.reports.records import FinalistRecord, SearchResult
+
+
+@dataclass(frozen=True)
+class FinalistRow:
+    """One finalist in the ranking.
+
+    Args:
+        rank: from 1, by validation accuracy.
+        record: what the search wrote.
+        is_chosen: whether it went on to training.
+        difference: names of the layers where it departs from the chosen one, as (layer, name).
+    """
+
+    rank: int
+    record: FinalistRecord
+    is_chosen: bool
+    difference: tuple[tuple[int, str], ...]
+
+
+def finalist_rows(search: SearchResult) -> tuple[FinalistRow, ...]:
+    """The finalists by validation accuracy, those without one last."""
+    order = sorted(
+        range(len(search.finalists)),
+        key=lambda i: (-(search.finalists[i].val_accuracy or 0.0), search.finalists[i].predicted_us, i),
+    )
+    return tuple(
+        FinalistRow(rank, search.finalists[i], i == search.chosen, _difference(search, search.finalists[i]))
+        for rank, i in enumerate(order, start=1)
+    )
+
+
+def _difference(search: SearchResult, finalist: FinalistRecord) -> tuple[tuple[int, str], ...]:
+    pairs = zip(search.slots, finalist.choices, search.winner.choices, strict=True)
+    return tuple(
+        (number, slot.names[choice])
+        for number, (slot, choice, chosen) in enumerate(pairs, start=1)
+        if choice != chosen
+    )

@@ -1,0 +1,102 @@
+"""The architecture: a row per operator with its drawing and its latency in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from fbsearch.architecture import Architecture
+from fbsearch.reports.charts import describe_line
+from fbsearch.reports.drawings.chain import draw_block, kernel_class
+from fbsearch.reports.drawings.layers import LayerRow, StageRows, add_latencies, group_layers
+from fbsearch.reports.formatting import ms_decimals
+from fbsearch.reports.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class DrawnLayer:
+    """A row of the chain.
+
+    Args:
+        row: its numbers.
+        drawing: of the operator.
+        thread: style of the line that runs behind the drawings: where it begins, ends or is dashed.
+        colour: style of the operator's colour.
+    """
+
+    row: LayerRow
+    drawing: Markup
+    thread: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class DrawnStage:
+    """Rows under one heading."""
+
+    stage: StageRows
+    layers: tuple[DrawnLayer, ...]
+
+
+@dataclass(frozen=True)
+class ArchitectureSection:
+    """What the template shows.
+
+    Args:
+        architecture: of the run.
+        stages: stem, stages or cells, and head.
+        num_searched: operators that are neither stem nor head.
+        total_us: sum of the table's latencies; None if one is unknown.
+        calibrated_us: as the calibration predicts the whole; None without a table.
+        calibration: its line in words; empty without one.
+        slowest_us: of the operators, for the bars.
+        decimals: of the milliseconds.
+    """
+
+    architecture: Architecture
+    stages: tuple[DrawnStage, ...]
+    num_searched: int
+    total_us: float | None
+    calibrated_us: float | None
+    calibration: str
+    slowest_us: float
+    decimals: int
+
+
+def architecture_section(run: RunFolder) -> ArchitectureSection | None:
+    """The architecture; None where the run has none yet."""
+    if run.architecture is None:
+        return None
+    groups = group_layers(run.architecture, run.table.latency_us if run.table else None)
+    latencies = [row.latency_us for group in groups for row in group.rows]
+    known = [latency for latency in latencies if latency is not None]
+    calibration = run.table.calibration if run.table else None
+    return ArchitectureSection(
+        architecture=run.architecture,
+        stages=_draw(groups),
+        num_searched=sum(row.number is not None for group in groups for row in group.rows),
+        total_us=add_latencies(latencies),
+        calibrated_us=run.table.calibrated_us(run.architecture) if run.table else None,
+        calibration=describe_line(calibration) if calibration else "",
+        slowest_us=max(known, default=0.0),
+        decimals=ms_decimals(known),
+    )
+
+
+def _draw(groups: Sequence[StageRows]) -> tuple[DrawnStage, ...]:
+    first, last = groups[0].rows[0], groups[-1].rows[-1]
+    return tuple(
+        DrawnStage(
+            group, tuple(_draw_layer(row, is_first=row is first, is_last=row is last) for row in group.rows)
+        )
+        for group in groups
+    )
+
+
+def _draw_layer(row: LayerRow, *, is_first: bool, is_last: bool) -> DrawnLayer:
+    operator = row.operator
+    drawing = draw_block(operator, row.description, is_first=is_first, is_last=is_last)
+    thread = "dashed" if operator.is_identity else "from" if is_first else "to" if is_last else ""
+    return DrawnLayer(row, drawing, thread, kernel_class(operator))

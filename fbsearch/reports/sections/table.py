@@ -1,0 +1,117 @@
+"""How good the latency table is: confidence intervals, discarded windows, warnings, slowest operators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fbsearch.latency import LatencyTable
+from fbsearch.latency.header import SentinelRecord
+from fbsearch.reports.charts import (
+    CalibrationChart,
+    LineChart,
+    Reference,
+    Series,
+    describe_errors,
+    draw_calibration,
+    draw_histogram,
+    make_calibration_chart,
+    make_histogram,
+)
+from fbsearch.reports.charts.units import LATENCY
+from fbsearch.reports.formatting import ms_decimals
+from fbsearch.reports.run_folder import RunFolder
+from fbsearch.reports.sections.figure import Figure, line_figure
+
+NUM_SLOWEST = 8
+
+
+@dataclass(frozen=True)
+class SlowOperator:
+    """One of the slowest entries."""
+
+    key: str
+    latency_us: float
+    p95_us: float
+    relative_ci: float
+
+
+@dataclass(frozen=True)
+class TableSection:
+    """What the template shows: the table in numbers and figures.
+
+    Args:
+        table: of the run.
+        num_converged: of its entries.
+        num_invocations: timed ones.
+        median_ci, worst_ci: of the entries' relative confidence intervals.
+        figures: intervals, whole networks, the sentinel; those for which there are numbers.
+        errors: of sums and calibrated values, in a sentence; empty without whole networks.
+        slowest: entries.
+        decimals: of their milliseconds.
+    """
+
+    table: LatencyTable
+    num_converged: int
+    num_invocations: int
+    median_ci: float
+    worst_ci: float
+    figures: tuple[Figure, ...]
+    errors: str
+    slowest: tuple[SlowOperator, ...]
+    decimals: int
+
+
+def table_section(run: RunFolder) -> TableSection | None:
+    """The table's figures; None where the run has no table yet."""
+    table = run.table
+    if table is None:
+        return None
+    entries = list(table.entries.values())
+    intervals = sorted(entry.relative_ci for entry in entries)
+    slowest, networks = _slowest(table), make_calibration_chart(table)
+    return TableSection(
+        table=table,
+        num_converged=sum(entry.is_converged for entry in entries),
+        num_invocations=sum(len(values) for entry in entries for values in entry.rounds_us),
+        median_ci=intervals[len(intervals) // 2] if intervals else math.nan,
+        worst_ci=intervals[-1] if intervals else math.nan,
+        figures=_figures(table, intervals, networks),
+        errors=describe_errors(networks) if networks else "",
+        slowest=slowest,
+        decimals=ms_decimals(one.latency_us for one in slowest),
+    )
+
+
+def _slowest(table: LatencyTable) -> tuple[SlowOperator, ...]:
+    entries = sorted(table.entries.items(), key=lambda item: -item[1].latency_us)[:NUM_SLOWEST]
+    return tuple(
+        SlowOperator(str(key), entry.latency_us, entry.p95_us, entry.relative_ci) for key, entry in entries
+    )
+
+
+def _figures(
+    table: LatencyTable, intervals: Sequence[float], networks: CalibrationChart | None
+) -> tuple[Figure, ...]:
+    histogram = make_histogram(intervals, target=table.protocol.target_relative_ci)
+    figures = []
+    if histogram:
+        words = "half width, as a share of the latency"
+        figures.append(
+            Figure("Operators by confidence interval", draw_histogram(histogram), (("plain", words),))
+        )
+    if networks:
+        keys = (("main", "fitted line"), ("equal", "equal to the sum"))
+        figures.append(Figure("Whole networks, measured, ms", draw_calibration(networks), keys))
+    sentinel = line_figure(sentinel_chart(table.sentinel), remark="a model timed again and again")
+    return (*figures, sentinel)
+
+
+def sentinel_chart(sentinel: SentinelRecord) -> LineChart:
+    """The sentinel's readings, one after the other."""
+    points = tuple((float(i), reading) for i, reading in enumerate(sentinel.readings_us, start=1))
+    return LineChart(
+        "Sentinel’s readings", LATENCY, (Series("sentinel", "main", points),),
+        Reference("baseline", sentinel.baseline_us), from_zero=True, x_name="reading",
+    )  # fmt: skip

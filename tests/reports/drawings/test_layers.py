@@ -1,0 +1,30 @@
+"""The architecture as rows."""
+
+from __future__ import annotations
+
+from fbsearch.architecture import Operator
+from fbsearch.errors import MissingOperatorError
+from fbsearch.reports.drawings.layers import add_latencies, group_layers
+from fbsearch.spaces import named_architecture
+
+
+def test_layers_are_grouped_by_width_and_their_latencies_add_up() -> None:
+    architecture = named_architecture("fbnet_a")
+    groups = group_layers(architecture, lambda op: 0.0 if op.is_identity else float(op.out_channels))
+    assert [len(group.rows) for group in groups] == [1, 1, 4, 4, 4, 4, 4, 1, 2]
+    assert [row.number for group in groups for row in group.rows if row.number] == list(range(1, 23))
+    assert groups[2].latency_us == 24 + 24
+    total = add_latencies(row.latency_us for group in groups for row in group.rows)
+    assert total == sum(op.out_channels for op in architecture.operators() if not op.is_identity)
+
+
+def test_an_unknown_latency_is_never_zero() -> None:
+    def look_up(operator: Operator) -> float:
+        if operator.kind == "classifier":
+            raise MissingOperatorError("absent")
+        return 1.0
+
+    groups = group_layers(named_architecture("fbnet_c"), look_up)
+    assert groups[-1].rows[-1].latency_us is None
+    assert groups[-1].latency_us is None
+    assert add_latencies([1.0, None]) is None
