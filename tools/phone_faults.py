@@ -359,7 +359,7 @@ def _write_settings(folder: Path, port: int) -> None:
 
 
 def _keys(folder: Path) -> list[str]:
-    from fbsearch.devices.adb.keys import load_key
+    from fbsearch.devices.adb.link.keys import load_key
 
     load_key(folder / "adbkey", warn=lambda line: None)
     return [(folder / "adbkey.pub").read_text()]

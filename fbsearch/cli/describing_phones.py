@@ -17,8 +17,8 @@ from fbsearch.errors import DependencyError, DeviceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fbsearch.devices.adb.describing import PhoneReport
-    from fbsearch.devices.adb.device import AdbDevice
+    from fbsearch.devices.adb.device.describing import PhoneReport
+    from fbsearch.devices.adb.device.device import AdbDevice
 
 _NOT_TOLD = "not told"
 
@@ -37,7 +37,7 @@ def show_phone(name: str, *, as_json: bool, write: Path | None, force: bool) -> 
         return
     report = _described(name)
     if write is not None:
-        from fbsearch.devices.adb.device_file import write_device_file
+        from fbsearch.devices.adb.device.device_file import write_device_file
 
         write_device_file(report, write, overwrite=force)
     if as_json:
@@ -60,17 +60,17 @@ def set_up(
 ) -> None:
     """Provide the benchmark binary of a phone or an ABI."""
     _needs_adb()
-    from fbsearch.devices.adb.provisioning import Provision, preferred_abi, provide_binary
+    from fbsearch.devices.adb.benchmark.provisioning import Provision, preferred_abi, provide_binary
 
     if (name is None) == (abi is None):
         raise DeviceError(
             "devices setup: give either a device, whose ABI is asked, or --abi, such as arm64-v8a"
         )
-    phone = None if name is None else _phone(name)
-    if phone is not None:
-        abi = preferred_abi(phone)
-        if phone.definition.binary is None:  # else the hash is that of the file which the definition names
-            sha256 = sha256 or phone.definition.binary_sha256
+    device = None if name is None else _phone(name)
+    if device is not None:
+        abi = preferred_abi(device.name, device.phone.readings().identity)
+        if device.definition.binary is None:  # else the hash is that of the file which the definition names
+            sha256 = sha256 or device.definition.binary_sha256
     assert abi is not None
     wanted = Provision(abi, binary, sha256, url)
     with _download_bar(show_progress(quiet)) as progress:
@@ -94,12 +94,12 @@ def set_up(
         notify(f"kept as {provided.path}")
         if provided.replaced_sha256:
             notify(f"it replaces {provided.replaced_sha256}: measure tables anew, two builds differ in speed")
-    if phone is not None and phone.definition.binary is not None:
-        notify(f"note: the device file names {phone.definition.binary}, which is used in its place")
+    if device is not None and device.definition.binary is not None:
+        notify(f"note: the device file names {device.definition.binary}, which is used in its place")
 
 
 def _described(name: str) -> PhoneReport:
-    from fbsearch.devices.adb.describing import describe_phone
+    from fbsearch.devices.adb.device.describing import describe_phone
 
     return describe_phone(_phone(name))
 

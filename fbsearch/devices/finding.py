@@ -24,7 +24,7 @@ from fbsearch.devices.runner import Device
 from fbsearch.errors import DependencyError, DeviceError
 
 if TYPE_CHECKING:
-    from fbsearch.devices.adb.discovery import FoundDevice
+    from fbsearch.devices.adb.link.discovery import FoundDevice
 
 DEVICES_FOLDER = Path("devices")
 ADB_PREFIX = "adb:"
@@ -117,7 +117,9 @@ def open_device(definition: DeviceDefinition, *, notify: Callable[[str], None] |
     if not isinstance(definition, AdbDefinition):
         return LocalDevice(definition)
     try:
-        from fbsearch.devices.adb.device import AdbDevice  # only here: a small machine does without ADB
+        from fbsearch.devices.adb.device.device import (
+            AdbDevice,  # only here: a small machine does without ADB
+        )
     except ModuleNotFoundError as error:
         raise DependencyError(f"{error.name} is not installed: pip install adb-shell adbutils") from None
     return AdbDevice(definition) if notify is None else AdbDevice(definition, notify=notify)
@@ -186,7 +188,7 @@ def _listing(name: str, source: Path | None, definition: DeviceDefinition | None
 
 def _discovered(phones: list[AdbDefinition]) -> tuple[list[FoundDevice], list[str]]:
     try:
-        from fbsearch.devices.adb.discovery import discover
+        from fbsearch.devices.adb.link.discovery import discover
     except ModuleNotFoundError as error:
         return [], [
             f"no phones were looked for: {error.name} is not installed (pip install adb-shell adbutils)"

@@ -18,10 +18,10 @@ import yaml
 from fbsearch.architecture import Operator
 from fbsearch.cli import describing_phones, main, printing, stages
 from fbsearch.devices import AdbDefinition, find_device
-from fbsearch.devices.adb import provisioning
-from fbsearch.devices.adb.describing import describe_phone
-from fbsearch.devices.adb.device_file import device_file
-from fbsearch.devices.adb.lock import phone_lock
+from fbsearch.devices.adb.benchmark import provisioning
+from fbsearch.devices.adb.device.describing import describe_phone
+from fbsearch.devices.adb.device.device_file import device_file
+from fbsearch.devices.adb.phone.lock import phone_lock
 from fbsearch.devices.definition import load_definition
 from fbsearch.export import ConversionCache
 from fbsearch.export.cache import CACHE_VARIABLE
@@ -184,7 +184,7 @@ class TestDescribing:
         marker = pixel.sandbox.to_host(f"{FOLDER}/fixed-performance-mode-is-on")
         marker.parent.mkdir(parents=True)
         marker.write_text("fbsearch\n")
-        with find_device(place(pixel)).connected() as phone:
+        with find_device(place(pixel)).phone.connected() as phone:
             phone.run("cmd power set-fixed-performance-mode-enabled true")
         assert pixel.fixed_performance
         with phone_lock(place(pixel), "another"):  # but not while someone measures

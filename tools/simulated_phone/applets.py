@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tools.simulated_phone.phone import SimulatedPhone
+from tools.simulated_phone.system import PhoneSystem
 
 EVERYWHERE = ("uname", "id", "whoami", "df", "pidof", "ps", "pkill", "killall")
 """Commands that every system has, and that must not tell about the host."""
@@ -36,7 +34,7 @@ class Continue:
     command: list[str]
 
 
-def answer(phone: SimulatedPhone, program: str, arguments: list[str], mask: str) -> Answer | Continue:
+def answer(phone: PhoneSystem, program: str, arguments: list[str], mask: str) -> Answer | Continue:
     """Answer one command."""
     if program == "taskset":
         return _taskset(phone, arguments, mask)
@@ -47,7 +45,7 @@ def answer(phone: SimulatedPhone, program: str, arguments: list[str], mask: str)
     return _ANSWERS[program](phone, arguments)
 
 
-def _getprop(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _getprop(phone: PhoneSystem, arguments: list[str]) -> Answer:
     properties = _properties(phone)
     if not arguments:
         return Answer("".join(f"[{name}]: [{value}]\n" for name, value in sorted(properties.items())))
@@ -55,14 +53,14 @@ def _getprop(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer(properties.get(arguments[0], default) + "\n")
 
 
-def _properties(phone: SimulatedPhone) -> dict[str, str]:
+def _properties(phone: PhoneSystem) -> dict[str, str]:
     text = phone.profile.recording("getprop.txt") or ""
     recorded = dict(re.findall(r"^\[(.*?)\]: \[(.*?)\]$", text, flags=re.DOTALL | re.MULTILINE))
     has_booted = {} if phone.state.has_services else {"sys.boot_completed": ""}
     return {**recorded, "ro.serialno": phone.serial, **phone.state.properties, **has_booted}
 
 
-def _setprop(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _setprop(phone: PhoneSystem, arguments: list[str]) -> Answer:
     if len(arguments) != 2:
         return Answer(err="usage: setprop NAME VALUE\n", code=1)
     if arguments[0].startswith("ro."):
@@ -71,7 +69,7 @@ def _setprop(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer()
 
 
-def _dumpsys(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _dumpsys(phone: PhoneSystem, arguments: list[str]) -> Answer:
     services = [argument for argument in arguments if not argument.startswith("-")]
     if not services:
         return Answer("Currently running services:\n  battery\n  power\n  thermalservice\n")
@@ -91,7 +89,7 @@ def _dumpsys(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer(string.Template(recorded).safe_substitute(values))
 
 
-def _cmd(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _cmd(phone: PhoneSystem, arguments: list[str]) -> Answer:
     if not arguments:
         return Answer(err="cmd: No service specified; use -l to list all running services.\n", code=20)
     if arguments[0] not in ("power", "connectivity") or not phone.state.has_services:
@@ -115,7 +113,7 @@ def _cmd(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer(f"Unknown command: {unknown}\n", code=255)
 
 
-def _svc(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _svc(phone: PhoneSystem, arguments: list[str]) -> Answer:
     if arguments[:2] != ["power", "stayon"] or len(arguments) != 3:
         return Answer(err="usage: svc power stayon [true|false|usb|ac|wireless|dock]\n", code=1)
     phone.state.stays_on = "" if arguments[2] == "false" else arguments[2]
@@ -123,7 +121,7 @@ def _svc(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer()
 
 
-def _settings(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _settings(phone: PhoneSystem, arguments: list[str]) -> Answer:
     if arguments[:1] == ["get"] and len(arguments) == 3:
         name = "/".join(arguments[1:])
         if name == "global/stay_on_while_plugged_in":
@@ -136,11 +134,11 @@ def _settings(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer(err="usage: settings get|put NAMESPACE KEY [VALUE]\n", code=1)
 
 
-def _nproc(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _nproc(phone: PhoneSystem, arguments: list[str]) -> Answer:
     return Answer(f"{phone.profile.num_cores}\n")
 
 
-def _uname(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _uname(phone: PhoneSystem, arguments: list[str]) -> Answer:
     names = dict(zip("snrvm", phone.profile.uname, strict=True))
     letters = "".join(argument.lstrip("-") for argument in arguments) or "s"
     if letters == "a":
@@ -150,7 +148,7 @@ def _uname(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer(" ".join(names[letter] for letter in "snrvm" if letter in letters) + "\n")
 
 
-def _id(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _id(phone: PhoneSystem, arguments: list[str]) -> Answer:
     if arguments == ["-u"]:
         return Answer("2000\n" if phone.profile.is_android else "0\n")
     if not phone.profile.is_android:
@@ -158,11 +156,11 @@ def _id(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer("uid=2000(shell) gid=2000(shell) groups=2000(shell),1004(input),3003(inet)\n")
 
 
-def _whoami(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _whoami(phone: PhoneSystem, arguments: list[str]) -> Answer:
     return Answer("shell\n" if phone.profile.is_android else "root\n")
 
 
-def _df(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _df(phone: PhoneSystem, arguments: list[str]) -> Answer:
     free = phone.free_kb
     used = _DISK_KB - free
     device, mounted = ("/dev/block/dm-43", "/data") if phone.profile.is_android else ("/dev/root       ", "/")
@@ -170,7 +168,7 @@ def _df(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer(f"Filesystem       1K-blocks     Used Available Use% Mounted on\n{row}\n")
 
 
-def _taskset(phone: SimulatedPhone, arguments: list[str], mask: str) -> Answer | Continue:
+def _taskset(phone: PhoneSystem, arguments: list[str], mask: str) -> Answer | Continue:
     everything = f"{(1 << phone.profile.num_cores) - 1:x}"
     if arguments[:1] == ["-p"] and len(arguments) == 2:
         return Answer(f"pid {arguments[1]}'s current affinity mask: {mask or everything}\n")
@@ -184,7 +182,7 @@ def _taskset(phone: SimulatedPhone, arguments: list[str], mask: str) -> Answer |
     return Continue(f"{int(wanted, 16) & int(everything, 16):x}", command)
 
 
-def _processes(phone: SimulatedPhone) -> dict[int, str]:
+def _processes(phone: PhoneSystem) -> dict[int, str]:
     """Processes of the phone's shell: number and name."""
     named = {}
     for pid in phone.process_ids():
@@ -199,17 +197,17 @@ def _processes(phone: SimulatedPhone) -> dict[int, str]:
     return named
 
 
-def _pidof(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _pidof(phone: PhoneSystem, arguments: list[str]) -> Answer:
     found = [pid for pid, name in _processes(phone).items() if Path(name).name in arguments]
     return Answer(" ".join(map(str, found)) + "\n" if found else "", code=0 if found else 1)
 
 
-def _ps(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _ps(phone: PhoneSystem, arguments: list[str]) -> Answer:
     rows = [f"{'shell':<12} {pid:>6} {name}\n" for pid, name in _processes(phone).items()]
     return Answer(f"{'USER':<12} {'PID':>6} NAME\n" + "".join(rows))
 
 
-def _kill_by_name(phone: SimulatedPhone, arguments: list[str]) -> Answer:
+def _kill_by_name(phone: PhoneSystem, arguments: list[str]) -> Answer:
     number = next((a[1:] for a in arguments if a.startswith("-") and a != "-f"), "TERM")
     wanted = [argument for argument in arguments if not argument.startswith("-")]
     is_whole = "-f" in arguments
@@ -221,7 +219,7 @@ def _kill_by_name(phone: SimulatedPhone, arguments: list[str]) -> Answer:
     return Answer(code=0 if found else 1)
 
 
-_ANSWERS: dict[str, Callable[[SimulatedPhone, list[str]], Answer]] = {
+_ANSWERS: dict[str, Callable[[PhoneSystem, list[str]], Answer]] = {
     "getprop": _getprop,
     "setprop": _setprop,
     "dumpsys": _dumpsys,

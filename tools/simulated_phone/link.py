@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tools.simulated_phone import wire
-from tools.simulated_phone.authentication import TOKEN_BYTES
+from tools.simulated_phone.authentication import TOKEN_BYTES, KeyRing
+from tools.simulated_phone.events import EventLog
+from tools.simulated_phone.faults import Fault, FaultPlan
+from tools.simulated_phone.profile import Profile
 from tools.simulated_phone.wire import LinkClosedError, Packet
-
-if TYPE_CHECKING:
-    from tools.simulated_phone.phone import SimulatedPhone
 
 Service = Callable[["Stream"], None]
 
@@ -94,17 +94,55 @@ class Stream:
                 self.link.send(Packet(wire.CLSE, self._local, self._remote))
 
 
+class Daemon(Protocol):
+    """What a host's connection asks of the adbd that accepted it.
+
+    Args:
+        profile: kind of phone.
+        fragment_bytes: most bytes per packet, below what was agreed; None sets no bound.
+        events: what happened.
+        faults: what is to go wrong.
+        keys: of the hosts to let in; None lets every host in.
+    """
+
+    profile: Profile
+    fragment_bytes: int | None
+    events: EventLog
+    faults: FaultPlan
+    keys: KeyRing | None
+
+    def banner(self) -> bytes:
+        """What adbd tells about itself in its first packet."""
+        ...
+
+    def service(self, name: str, link: Link) -> Service | None:
+        """What answers to a service's name, or None where adbd refuses it."""
+        ...
+
+    def key_offered(self, link: Link) -> None:
+        """A host that no key opened the door for shows its public key."""
+        ...
+
+    def link_closed(self, link: Link) -> None:
+        """A link is gone."""
+        ...
+
+    def strike(self, fault: Fault, link: Link | None) -> None:
+        """Make a fault happen now, to the phone or to the link on which it was met."""
+        ...
+
+
 class Link:
     """A host's connection, from the first packet to the last."""
 
-    def __init__(self, sock: socket.socket, phone: SimulatedPhone) -> None:
+    def __init__(self, sock: socket.socket, daemon: Daemon) -> None:
         self._sock = sock
-        self._phone = phone
+        self._daemon = daemon
         self._send_lock = threading.Lock()
         self._streams: dict[int, Stream] = {}
         self._streams_lock = threading.Lock()
         self._next_id = 1
-        self._version = phone.profile.protocol_version
+        self._version = daemon.profile.protocol_version
         self._max_data = wire.MAX_DATA_BEFORE_CONNECTED
         self._token = b""
         self._silent_until_s = 0.0
@@ -115,7 +153,7 @@ class Link:
     @property
     def packet_bytes(self) -> int:
         """The most data that one packet to this host may carry."""
-        return min(self._max_data, self._phone.fragment_bytes or self._max_data)
+        return min(self._max_data, self._daemon.fragment_bytes or self._max_data)
 
     def serve(self) -> None:
         """Answer the host until it leaves."""
@@ -123,13 +161,13 @@ class Link:
             while True:
                 packet = wire.read_packet(
                     self._sock,
-                    max_data=self._phone.profile.max_data,
+                    max_data=self._daemon.profile.max_data,
                     check_sum=self.is_connected and self._version == wire.VERSION_WITH_SUMS,
                 )
                 self._wait_while_silent()
                 self._answer(packet)
         except LinkClosedError as error:
-            self._phone.events.append("disconnected", why=str(error))
+            self._daemon.events.append("disconnected", why=str(error))
         finally:
             self.close()
 
@@ -169,13 +207,13 @@ class Link:
             self._streams.clear()
         for stream in streams:
             stream.on_link_closed()
-        self._phone.link_closed(self)
+        self._daemon.link_closed(self)
 
     def welcome(self) -> None:
         """Tell the host that it is connected."""
-        self.send(Packet(wire.CNXN, self._version, self._phone.profile.max_data, self._phone.banner()))
+        self.send(Packet(wire.CNXN, self._version, self._daemon.profile.max_data, self._daemon.banner()))
         self.is_connected = True
-        self._phone.events.append("connected", version=self._version, max_data=self._max_data)
+        self._daemon.events.append("connected", version=self._version, max_data=self._max_data)
 
     def _wait_while_silent(self) -> None:
         while (left_s := self._silent_until_s - time.monotonic()) > 0:
@@ -197,11 +235,11 @@ class Link:
                 stream.on_packet(packet)
 
     def _on_connect(self, packet: Packet) -> None:
-        for fault in self._phone.faults.take("connect"):
-            self._phone.strike(fault, self)
-        self._version = min(packet.arg0, self._phone.profile.protocol_version)
-        self._max_data = min(packet.arg1, self._phone.profile.max_data)
-        if self._phone.keys is None:
+        for fault in self._daemon.faults.take("connect"):
+            self._daemon.strike(fault, self)
+        self._version = min(packet.arg0, self._daemon.profile.protocol_version)
+        self._max_data = min(packet.arg1, self._daemon.profile.max_data)
+        if self._daemon.keys is None:
             self.welcome()
         else:
             self._ask_for_signature()
@@ -211,24 +249,24 @@ class Link:
         self.send(Packet(wire.AUTH, wire.AUTH_TOKEN, 0, self._token))
 
     def _on_auth(self, packet: Packet) -> None:
-        keys = self._phone.keys
+        keys = self._daemon.keys
         if keys is None or self.is_connected:
             return
         if packet.arg0 == wire.AUTH_SIGNATURE:
             if keys.accepts(self._token, packet.data):
                 self.welcome()
             else:
-                self._phone.events.append("signature_refused")
+                self._daemon.events.append("signature_refused")
                 self._ask_for_signature()
         elif packet.arg0 == wire.AUTH_PUBLIC_KEY:
             self.offered_key = packet.data.decode("ascii", errors="replace").rstrip("\0")
-            self._phone.key_offered(self)
+            self._daemon.key_offered(self)
 
     def _on_open(self, packet: Packet) -> None:
         name = packet.data.rstrip(b"\0").decode("utf-8", errors="surrogateescape")
-        service = self._phone.service(name, self)
+        service = self._daemon.service(name, self)
         if service is None:
-            self._phone.events.append("refused", service=name)
+            self._daemon.events.append("refused", service=name)
             self.send(Packet(wire.CLSE, 0, packet.arg0))
             return
         with self._streams_lock:

@@ -20,9 +20,10 @@ from tools.simulated_phone.link import Link, Service
 from tools.simulated_phone.profile import Profile, read_profile
 from tools.simulated_phone.programs import Programs
 from tools.simulated_phone.sandbox import Sandbox
-from tools.simulated_phone.shell import ShellProcess, ShellService
+from tools.simulated_phone.shell import ShellService
 from tools.simulated_phone.state import PhoneState
 from tools.simulated_phone.sync import SyncService
+from tools.simulated_phone.system import Session, Silenced
 
 _MARK = "SIMULATED_PHONE"
 
@@ -75,7 +76,7 @@ class SimulatedPhone:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sandbox = Sandbox(self.folder, self.profile)
         self.state = PhoneState(self.profile, self.sandbox)
-        self.processes: set[ShellProcess] = set()
+        self.processes: set[Session] = set()
         self._mark = secrets.token_hex(8)
         self._links: set[Link] = set()
         self._lock = threading.RLock()
@@ -120,7 +121,7 @@ class SimulatedPhone:
         """Let a fault happen; operations count from now."""
         self.faults.inject(fault)
 
-    def strike(self, fault: Fault, link: Link | None) -> None:
+    def strike(self, fault: Fault, link: Silenced | None) -> None:
         """Make a fault happen now, to the phone or to the link on which it was met."""
         self.events.append("fault", fault=fault.kind, at=fault.at)
         if fault.kind == "cable_pulled":
@@ -172,7 +173,7 @@ class SimulatedPhone:
         self.state.boot(services_after_s=2 * seconds if has_slow_services else 0.0)
         self.events.append("rebooted")
 
-    def revoke_authorisations(self, spared: Link | None = None) -> None:
+    def revoke_authorisations(self, spared: Silenced | None = None) -> None:
         """Forget every host's key and close its connection, which has to be allowed anew.
 
         A host that is only about to show its key may be spared: it finds out by itself.
@@ -323,7 +324,7 @@ class SimulatedPhone:
                 self._links.add(link)
             threading.Thread(target=link.serve, name="adb link", daemon=True).start()
 
-    def _end_links(self, *, reset: bool, spared: Link | None = None) -> None:
+    def _end_links(self, *, reset: bool, spared: Silenced | None = None) -> None:
         with self._lock:
             links = [link for link in self._links if link is not spared]
         for link in links:

@@ -15,15 +15,12 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tools.simulated_phone import applets
 from tools.simulated_phone.applets import Continue
 from tools.simulated_phone.faults import LINK_FAULTS, Fault
 from tools.simulated_phone.launch import Launch
-
-if TYPE_CHECKING:
-    from tools.simulated_phone.phone import SimulatedPhone
+from tools.simulated_phone.system import PhoneSystem
 
 MODEL_PROGRAMS = ("benchmark_model", "onnxruntime_perf_test")
 _CLIENT = Path(__file__).with_name("client.py")
@@ -50,7 +47,7 @@ class Programs:
         phone: whose commands they are.
     """
 
-    def __init__(self, phone: SimulatedPhone) -> None:
+    def __init__(self, phone: PhoneSystem) -> None:
         self._phone = phone
         self._folder = Path(tempfile.mkdtemp(prefix="phone-"))
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

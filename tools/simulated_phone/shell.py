@@ -10,15 +10,13 @@ import signal
 import struct
 import subprocess
 import threading
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from tools.simulated_phone.faults import LINK_FAULTS
 from tools.simulated_phone.link import Stream
 from tools.simulated_phone.sandbox import OutputFilter
+from tools.simulated_phone.system import PhoneSystem
 from tools.simulated_phone.wire import LinkClosedError
-
-if TYPE_CHECKING:
-    from tools.simulated_phone.phone import SimulatedPhone
 
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
 _FRAME = struct.Struct("<BI")
@@ -51,7 +49,7 @@ class ShellService:
     """
 
     def __init__(
-        self, phone: SimulatedPhone, stream: Stream, command: str, *, has_frames: bool, is_terminal: bool
+        self, phone: PhoneSystem, stream: Stream, command: str, *, has_frames: bool, is_terminal: bool
     ) -> None:
         self._phone = phone
         self._stream = stream
@@ -133,9 +131,7 @@ class ShellService:
 class ShellProcess:
     """One ``sh`` in the sandbox, in a session of its own."""
 
-    def __init__(
-        self, phone: SimulatedPhone, command: str, *, merged: bool, is_disk_full: bool = False
-    ) -> None:
+    def __init__(self, phone: PhoneSystem, command: str, *, merged: bool, is_disk_full: bool = False) -> None:
         self._phone = phone
         mapped = phone.sandbox.map_command(command)
         if is_disk_full:
@@ -222,7 +218,7 @@ class ShellProcess:
 class _Spoken:
     """Output of the host's tools, said as the phone's would say it."""
 
-    def __init__(self, phone: SimulatedPhone, *, is_full: bool) -> None:
+    def __init__(self, phone: PhoneSystem, *, is_full: bool) -> None:
         self._filter: OutputFilter = phone.sandbox.output_filter()
         self._is_android = phone.profile.is_android
         self._is_full = is_full

@@ -7,14 +7,11 @@ import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tools.simulated_phone.faults import LINK_FAULTS, Fault
 from tools.simulated_phone.link import Stream
+from tools.simulated_phone.system import PhoneSystem
 from tools.simulated_phone.wire import LinkClosedError
-
-if TYPE_CHECKING:
-    from tools.simulated_phone.phone import SimulatedPhone
 
 _MAX_CHUNK = 65536
 _MAX_PATH = 1024
@@ -25,7 +22,7 @@ _STAT_V2 = struct.Struct("<4sIQQIIIIQqqq")
 class SyncService:
     """Serves one ``sync:`` stream."""
 
-    def __init__(self, phone: SimulatedPhone, stream: Stream) -> None:
+    def __init__(self, phone: PhoneSystem, stream: Stream) -> None:
         self._phone = phone
         self._stream = stream
         self._arrived = bytearray()
@@ -155,7 +152,7 @@ class SyncService:
 class _IncomingFile:
     """A file that is being pushed."""
 
-    def __init__(self, phone: SimulatedPhone, path: str, mode: int) -> None:
+    def __init__(self, phone: PhoneSystem, path: str, mode: int) -> None:
         self._phone = phone
         self._path = path
         self._mode = mode

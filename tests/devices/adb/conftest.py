@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fbsearch.devices.adb import reconnecting
-from fbsearch.devices.adb.device import AdbDevice
-from fbsearch.devices.adb.keys import load_key
-from fbsearch.devices.adb.launching import Launcher
+from fbsearch.devices.adb.benchmark.launching import Launcher
+from fbsearch.devices.adb.device.device import AdbDevice
+from fbsearch.devices.adb.link import reconnecting
+from fbsearch.devices.adb.link.keys import load_key
 from fbsearch.devices.definition import AdbDefinition
 from tools.simulated_phone import SimulatedPhone
 from tools.simulated_phone.profile import Profile

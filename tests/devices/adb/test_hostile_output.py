@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fbsearch.devices.adb.benchmark_output import LaunchFigures, parse_benchmark
-from fbsearch.devices.adb.perf_test_output import parse_perf_test
+from fbsearch.devices.adb.benchmark.benchmark_output import LaunchFigures, parse_benchmark
+from fbsearch.devices.adb.benchmark.perf_test_output import parse_perf_test
 from fbsearch.devices.adb.readings import (
     CONDITIONS_SCRIPT,
     READINGS_SCRIPT,
@@ -32,9 +32,9 @@ from fbsearch.devices.adb.readings import (
     parse_thermal,
 )
 from fbsearch.errors import DeviceError, FbsearchError, MeasurementError
-from tests.devices.adb.official_outputs import Launch, PerfTest, launches, perf_tests
+from tests.devices.adb.benchmark.official_outputs import Launch, PerfTest, launches, perf_tests
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "readings" / "data"
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 quick = settings(max_examples=150, suppress_health_check=CHECKS)
