@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from fbsearch.devices.definition import LocalDefinition
@@ -13,6 +14,11 @@ from fbsearch.devices.onnxruntime import OnnxRuntimeRunner
 from fbsearch.devices.runner import Runner, check_offered
 from fbsearch.devices.tflite import TFLiteRunner
 from fbsearch.precision import Precision
+
+_RUNNERS: dict[RuntimeName, Callable[..., Runner]] = {
+    "tflite": TFLiteRunner,
+    "onnxruntime": OnnxRuntimeRunner,
+}
 
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
 _MEMORY_LIMITS = (
@@ -54,15 +60,14 @@ class LocalDevice:
         )
 
     def runner(self, runtime: RuntimeName, *, threads: int, precision: Precision = "fp32") -> Runner:
-        """TFLite or ONNX Runtime with so many threads.
+        """A runtime with so many threads, for models of a precision.
 
         Raises:
             DeviceError: if the runtime is unknown or there are fewer cores than threads.
             DependencyError: if its package is missing.
         """
         check_offered(self.name, runtime, threads=threads, num_cores=os.cpu_count() or 1)
-        make = TFLiteRunner if runtime == "tflite" else OnnxRuntimeRunner
-        return make(threads=threads, precision=precision)
+        return _RUNNERS[runtime](threads=threads, precision=precision)
 
 
 def _processor() -> str:

@@ -20,8 +20,10 @@ from fbsearch.errors import DeviceError
 from fbsearch.precision import Precision
 
 RUNTIME_FORMATS: dict[RuntimeName, Literal["tflite", "onnx"]] = {"tflite": "tflite", "onnxruntime": "onnx"}
-FORMAT_RUNTIMES = {model_format: runtime for runtime, model_format in RUNTIME_FORMATS.items()}
 """The model format that each runtime reads; also the suffix of its files."""
+
+FORMAT_RUNTIMES = {model_format: runtime for runtime, model_format in reversed(RUNTIME_FORMATS.items())}
+"""The runtime that runs a format where nobody says which: the first of those that read it."""
 
 
 class Session(Protocol):

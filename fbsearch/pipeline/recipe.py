@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from fbsearch.devices import MeasurementProtocol
+from fbsearch.devices import MeasurementProtocol, RuntimeName
 from fbsearch.errors import RecipeError
 from fbsearch.files import parse_yaml
 from fbsearch.pipeline.budgets import BudgetSettings
@@ -77,7 +77,7 @@ class DeviceSettings(_Model):
     """
 
     name: str = "local"
-    runtime: Literal["tflite", "onnxruntime"] = "tflite"
+    runtime: RuntimeName = "tflite"
     threads: Annotated[int, Field(ge=1)] = 1
     precision: Precision = "fp32"
 

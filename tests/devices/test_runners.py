@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fbsearch.devices import LocalDevice, MeasurementProtocol, measure
+from fbsearch.devices import RUNTIME_FORMATS, InProcessRunner, LocalDevice, MeasurementProtocol, measure
+from fbsearch.devices import local as local_module
 from fbsearch.devices.runner import check_offered
 from fbsearch.devices.timing import time_invocations
 from fbsearch.errors import DependencyError, DeviceError, MeasurementError
@@ -191,6 +192,16 @@ def test_a_containers_limit_is_its_memory(tmp_path, monkeypatch, told, expected)
     limits = (tmp_path / "none", tmp_path / "limit")
     monkeypatch.setattr("fbsearch.devices.local._MEMORY_LIMITS", limits)
     assert LocalDevice().describe().memory_bytes == (expected or physical)
+
+
+def test_a_runtime_is_known_by_its_lines_in_two_tables(monkeypatch):
+    class Toy(InProcessRunner):
+        def __init__(self, *, threads, precision="fp32"):
+            self.settings = threads, precision
+
+    monkeypatch.setitem(RUNTIME_FORMATS, "toy", "onnx")
+    monkeypatch.setitem(local_module._RUNNERS, "toy", Toy)
+    assert LocalDevice().runner("toy", threads=1, precision="int8").settings == (1, "int8")
 
 
 def test_a_device_that_tells_no_cores_takes_any_number_of_threads_but_none():
