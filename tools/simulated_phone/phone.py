@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ from tools.simulated_phone.state import PhoneState
 from tools.simulated_phone.sync import SyncService
 
 _MARK = "SIMULATED_PHONE"
+_DYING_S = 10.0
+_BETWEEN_LOOKS_S = 0.01
 
 
 class SimulatedPhone:
@@ -167,8 +170,7 @@ class SimulatedPhone:
 
         adbd may be back before ``dumpsys`` and ``cmd`` find anybody who answers: as long again.
         """
-        self.kill_processes()
-        self._leave(seconds, reset=True)
+        self._leave(seconds, reset=True, with_processes=True)
         self.state.boot(services_after_s=2 * seconds if has_slow_services else 0.0)
         self.events.append("rebooted")
 
@@ -259,12 +261,26 @@ class SimulatedPhone:
                     waiting.welcome()
 
     def kill_processes(self) -> None:
-        """SIGKILL for everything that the phone's shell started, even if it left its session."""
+        """SIGKILL for everything that the phone's shell started, even if it left its session; all gone on return.
+
+        One look is not enough: a process takes a while to die, may have forked before it did, and has no
+        environment to know it by for a moment while it becomes another program. Two looks must find none.
+        """
         for process in list(self.processes):
             process.kill()
-        for pid in self.process_ids():
+        end_s = time.monotonic() + _DYING_S
+        num_in_vain = 0
+        while num_in_vain < 2 and time.monotonic() < end_s:
+            num_in_vain = 0 if self._kill_found() else num_in_vain + 1
+            time.sleep(_BETWEEN_LOOKS_S)
+
+    def _kill_found(self) -> bool:
+        """SIGKILL for every process that one look finds, and whether it finds any."""
+        found = self.process_ids()
+        for pid in found:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+        return bool(found)
 
     def signal_process(self, pid: int, name: str) -> None:
         """Send a signal, by name or number, to a process of the phone."""
@@ -287,13 +303,15 @@ class SimulatedPhone:
 
     # Listening
 
-    def _leave(self, seconds: float, *, reset: bool) -> None:
+    def _leave(self, seconds: float, *, reset: bool, with_processes: bool = False) -> None:
         with self._lock:
             if self._is_closing:
                 return
             self._absence += 1
             _stop_listening(self._listener)
         self._end_links(reset=reset)
+        if with_processes:
+            self.kill_processes()
         timer = threading.Timer(seconds, self._come_back, [self._absence])
         timer.daemon = True
         timer.start()
