@@ -261,10 +261,9 @@ class SimulatedPhone:
                     waiting.welcome()
 
     def kill_processes(self) -> None:
-        """SIGKILL for everything that the phone's shell started, even if it left its session; all gone on return.
+        """SIGKILL for all that the phone's shell started, even if it left its session; all gone on return.
 
-        One look is not enough: a process takes a while to die, may have forked before it did, and has no
-        environment to know it by for a moment while it becomes another program. Two looks must find none.
+        One look is not enough: a process takes a while to die, and may have left a child before it did.
         """
         for process in list(self.processes):
             process.kill()
@@ -297,7 +296,7 @@ class SimulatedPhone:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    if mark in _environment(entry).split(b"\0"):
                         found.append(int(entry.name))
         return sorted(found)
 
@@ -349,6 +348,20 @@ class SimulatedPhone:
                 link.reset()
             else:
                 link.close()
+
+
+def _environment(process: Path) -> bytes:
+    """Of a process, by its folder in /proc; one that is becoming another program has none until it is."""
+    while not (environment := (process / "environ").read_bytes()) and _is_becoming_another(process):
+        time.sleep(0.001)
+    return environment
+
+
+def _is_becoming_another(process: Path) -> bool:
+    """Whether it has memory, as neither zombies nor the kernel's threads do, but nowhere an environment yet."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    memory_bytes, environment_end = int(fields[20]), int(fields[48])
+    return memory_bytes > 0 and environment_end == 0
 
 
 def _stop_listening(listener: socket.socket) -> None:
