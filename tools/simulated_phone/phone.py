@@ -358,7 +358,7 @@ def _environment(process: Path) -> bytes:
 
 
 def _is_becoming_another(process: Path) -> bool:
-    """Whether it has memory, as neither zombies nor the kernel's threads do, but nowhere an environment yet."""
+    """Whether it has memory, as no zombie or thread of the kernel does, but no environment yet."""
     fields = (process / "stat").read_text().rpartition(")")[2].split()
     memory_bytes, environment_end = int(fields[20]), int(fields[48])
     return memory_bytes > 0 and environment_end == 0
