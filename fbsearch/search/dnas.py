@@ -21,8 +21,9 @@ from fbsearch.costs import Cost
 from fbsearch.data import Loader
 from fbsearch.errors import TrainingError
 from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, SamplingMode, Supernet, channels_last
-from fbsearch.search.objective import Expectation, Objective
+from fbsearch.search.objective import Objective
 from fbsearch.search.settings import SearchSettings
+from fbsearch.search.tilt import Expectation
 from fbsearch.spaces import FactoredSpace
 from fbsearch.train import Report, cosine_rate, seeded
 
@@ -159,12 +160,11 @@ class DnasTask:
                 with self._accelerator.autocast():
                     logits = self.supernet(images, sample.weights, sample.paths)
                 cross_entropy = functional.cross_entropy(logits.float(), labels)
-                expected = self._charge(self.distribution.probabilities())
-                loss = self.objective.architecture_loss(cross_entropy, self._charge(sample.weights), expected)
+                loss = self.objective.architecture_loss(cross_entropy, self._charge(sample.weights))
                 for cost, eta in self._penalties.items():
                     loss = loss + eta * cost.expectation(sample.weights) / _MILLION
                 self._step(self._architecture_optimizer, loss)
-                self.objective.update(float(expected.detach()))
+                self.objective.after_step(self.distribution, self._charge)
                 totals.add(logits, labels, cross_entropy)
                 advance(step + 1)
         return totals.means("val", self._accelerator)
@@ -202,6 +202,7 @@ class DnasTask:
             gradient = self.distribution.logits.grad
             assert gradient is not None
             self.distribution.logits.grad = self._accelerator.reduce(gradient, reduction="mean")
+            self.objective.before_step(self.distribution, self._charge)
         elif self.settings.clip_norm:
             nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.clip_norm)
         optimizer.step()

@@ -1,23 +1,22 @@
 """How cross-entropy and latency become one loss.
 
-Both objectives keep latency in microseconds and are differentiable in theta through the relaxed sample or
-through the distribution itself.
+Both objectives keep latency in microseconds: FBNet's loss charges the relaxed sample's, the budget is on what
+is expected under the distribution.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from fbsearch.errors import InvalidInputError
+from fbsearch.nn import ArchitectureDistribution
 from fbsearch.search.selection import Limit
-
-Expectation = Callable[[Tensor], Tensor]
-"""Weights (``S x C``) to an expected cost, a scalar."""
+from fbsearch.search.tilt import Expectation, Tilt
 
 
 def most_used(limits: Sequence[Limit]) -> Expectation:
@@ -39,27 +38,31 @@ def most_used(limits: Sequence[Limit]) -> Expectation:
 
 
 class Objective(Protocol):
-    """The loss of a latency-aware search.
+    """The loss of a latency-aware search, and what it does around each step of theta.
 
-    Once per step it is called with the batch's cross-entropy and two latencies in microseconds: of the
-    relaxed sample that computed, and expected under the distribution. After each step of theta,
-    :meth:`update` is told the expectation.
+    A step of theta: :meth:`architecture_loss` of the batch's cross-entropy and the latency in microseconds of
+    the relaxed sample that computed; its gradient, averaged over the processes; :meth:`before_step`; the
+    optimiser's step; :meth:`after_step`. What they are given of latencies is S x C weights to an expected
+    latency in microseconds.
     """
 
     def weight_loss(self, cross_entropy: Tensor, sampled_us: Tensor) -> Tensor:
         """The loss that trains the supernet's weights."""
 
-    def architecture_loss(self, cross_entropy: Tensor, sampled_us: Tensor, expected_us: Tensor) -> Tensor:
+    def architecture_loss(self, cross_entropy: Tensor, sampled_us: Tensor) -> Tensor:
         """The loss that trains theta."""
 
-    def update(self, expected_us: float) -> None:
-        """Adapt to the expectation after a step of theta."""
+    def before_step(self, distribution: ArchitectureDistribution, expectation: Expectation) -> None:
+        """Change theta's gradient, if need be."""
+
+    def after_step(self, distribution: ArchitectureDistribution, expectation: Expectation) -> None:
+        """Change theta, if need be."""
 
     def metrics(self) -> dict[str, float]:
         """What to log of the objective's own state."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`update` has learnt."""
+        """What the steps so far have taught it."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned."""
@@ -84,7 +87,7 @@ class FbnetObjective:
         """CE * alpha * log(LAT)^beta with LAT held constant."""
         return self._loss(cross_entropy, sampled_us.detach())
 
-    def architecture_loss(self, cross_entropy: Tensor, sampled_us: Tensor, expected_us: Tensor) -> Tensor:
+    def architecture_loss(self, cross_entropy: Tensor, sampled_us: Tensor) -> Tensor:
         """CE * alpha * log(LAT)^beta."""
         return self._loss(cross_entropy, sampled_us)
 
@@ -97,8 +100,11 @@ class FbnetObjective:
             )
         return cross_entropy * self.alpha * latency_us.log() ** self.beta
 
-    def update(self, expected_us: float) -> None:
-        """FBNet's loss adapts nothing."""
+    def before_step(self, distribution: ArchitectureDistribution, expectation: Expectation) -> None:
+        """The gradient is the loss's."""
+
+    def after_step(self, distribution: ArchitectureDistribution, expectation: Expectation) -> None:
+        """Theta goes where the loss drives it."""
 
     def metrics(self) -> dict[str, float]:
         """Nothing."""
@@ -113,19 +119,23 @@ class FbnetObjective:
 
 
 class BudgetObjective:
-    r"""Drives the expected latency to a budget by the method of multipliers; nothing to tune per device.
+    r"""Holds the expected latency at a budget while cross-entropy falls; nothing to tune per device.
 
-    The search is min_theta CE subject to h(theta) = log(E_P[LAT] / B) = 0, and its augmented Lagrangian is
+    The search is min_theta CE subject to h(theta) = log(E_P[LAT] / B) = 0. Of CE's gradient there are only
+    samples, and the noisier the lower the temperature; h is known exactly. So h is not left to a penalty,
+    which would have to outweigh a noise of unknown size: a step goes along the surface h = constant
+    (gradient projection, Rosen, 1961), and then back to h = 0.
 
-        L = CE + lambda * h + rho / 2 * h^2,      lambda <- lambda + eta * rho * h  after each step
+        g <- dL/dtheta + lambda dh/dtheta,   lambda = -<dL/dtheta, u> / <dh/dtheta, u>
+        theta <- optimiser(theta, g)
+        theta <- theta - h / <dh/dtheta, u> u
 
-    (Hestenes, 1969; Powell, 1969; with a multiplier step of eta < 1, since theta makes one gradient step
-    between updates rather than a full minimisation). As usual for the method, rho grows while the
-    constraint is not met: by 2 % a step while |h| > 0.02, so that a strong pull of CE is overcome in a few
-    hundred steps and a weak one is never drowned. At a stationary point h = 0, whatever the scale of
-    CE: lambda settles at the exchange rate between nats and log-latency which the data and the device
-    imply, the very quantity that alpha and beta of FBNet's loss ask the user to guess. h is a logarithm so
-    that one rho serves budgets from microseconds to seconds.
+    u is the direction of :class:`~fbsearch.search.tilt.Tilt`: the way back is the one that changes P least.
+    No logit moves by more than :attr:`largest_shift` on it: a search that starts far from its budget comes
+    there within some ten steps, its candidates still alive. g is zero on average exactly where
+    dL/dtheta = -lambda dh/dtheta, the condition of a constrained minimum, whatever the scales of CE,
+    latency and learning rate. lambda is the exchange rate between nats and log-latency which the data and the
+    device imply, the very quantity that alpha and beta of FBNet's loss ask the user to guess.
 
     The constraint is an equality: a supernet's early cross-entropy prefers small candidates because
     they train faster, and a mere upper bound would let the search collapse below the budget. The weights
@@ -133,47 +143,56 @@ class BudgetObjective:
 
     Args:
         budget_us: B, the latency that the expectation is driven to.
-        rho: first strength of the quadratic term, in nats per squared log-latency.
-        multiplier_rate: eta.
     """
 
-    tolerance = 0.02
-    growth = 1.02
-    largest_rho = 1000.0
+    largest_shift = 0.25
+    least_slope = 1e-6
+    """Where latency varies by less than a thousandth under P, P has decided, and is left alone."""
+    smoothing = 0.05
+    """Of the multiplier that is logged: each step's own is as noisy as its gradient."""
 
-    def __init__(self, budget_us: float, *, rho: float = 2.0, multiplier_rate: float = 0.05) -> None:
+    def __init__(self, budget_us: float) -> None:
         if not (math.isfinite(budget_us) and budget_us > 0):
             raise InvalidInputError(f"a budget must be a positive latency, not {budget_us} us")
         self.budget_us = budget_us
-        self.rho = rho
-        self.multiplier_rate = multiplier_rate
         self.multiplier = 0.0
 
     def weight_loss(self, cross_entropy: Tensor, sampled_us: Tensor) -> Tensor:
         """CE."""
         return cross_entropy
 
-    def architecture_loss(self, cross_entropy: Tensor, sampled_us: Tensor, expected_us: Tensor) -> Tensor:
-        """CE + lambda h + rho/2 h^2."""
-        excess = (expected_us / self.budget_us).log()
-        return cross_entropy + self.multiplier * excess + self.rho / 2 * excess**2
+    def architecture_loss(self, cross_entropy: Tensor, sampled_us: Tensor) -> Tensor:
+        """CE."""
+        return cross_entropy
 
-    def update(self, expected_us: float) -> None:
-        """lambda <- lambda + eta rho h; rho grows where |h| is too large."""
-        excess = math.log(expected_us / self.budget_us)
-        self.multiplier += self.multiplier_rate * self.rho * excess
-        if abs(excess) > self.tolerance:
-            self.rho = min(self.rho * self.growth, self.largest_rho)
+    def before_step(self, distribution: ArchitectureDistribution, expectation: Expectation) -> None:
+        """Take out of theta's gradient what would change the expected latency."""
+        gradient = distribution.logits.grad
+        assert gradient is not None
+        tilt = Tilt.of(distribution, expectation)
+        if tilt.slope > self.least_slope:
+            multiplier = -float((gradient * tilt.direction).sum()) / tilt.slope
+            gradient.add_(tilt.gradient, alpha=multiplier)
+            self.multiplier += self.smoothing * (multiplier - self.multiplier)
+
+    @torch.no_grad()
+    def after_step(self, distribution: ArchitectureDistribution, expectation: Expectation) -> None:
+        """Tilt P until its expected latency is the budget, or as far as one step may."""
+        tilt = Tilt.of(distribution, expectation)
+        if tilt.slope > self.least_slope:
+            excess = math.log(tilt.expected / self.budget_us)
+            longest = self.largest_shift / float(tilt.direction.abs().max())
+            length = max(-longest, min(excess / tilt.slope, longest))
+            distribution.logits.sub_(tilt.direction, alpha=length)
 
     def metrics(self) -> dict[str, float]:
-        """The multiplier, in nats per log-latency, and rho."""
-        return {"multiplier": self.multiplier, "rho": self.rho}
+        """The multiplier, in nats per log-latency."""
+        return {"multiplier": self.multiplier}
 
     def state_dict(self) -> dict[str, Any]:
-        """The multiplier and rho."""
-        return {"multiplier": self.multiplier, "rho": self.rho}
+        """The multiplier."""
+        return {"multiplier": self.multiplier}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the multiplier and rho."""
+        """Take over the multiplier."""
         self.multiplier = float(state["multiplier"])
-        self.rho = float(state["rho"])

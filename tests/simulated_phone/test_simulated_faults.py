@@ -62,9 +62,8 @@ def test_a_reboot_kills_processes_and_keeps_files(phone: SimulatedPhone, host: H
     host.shell("setsid sleep 100 >/dev/null 2>&1 &")
     wait_for_process(phone)
     phone.reboot(0.05)
-    phone.events.wait_for("listening")
-    time.sleep(0.05)
     assert phone.process_ids() == []
+    phone.events.wait_for("listening")
     with Host(phone) as again:
         assert again.connect().pull("/data/local/tmp/kept") == b"kept"
 

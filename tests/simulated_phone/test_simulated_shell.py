@@ -57,11 +57,12 @@ def test_without_a_terminal_the_shells_children_live_on(phone: SimulatedPhone, h
     assert wait_for_processes(phone, 1)
 
 
-def test_closing_the_phone_leaves_nothing_running(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 40])
+def test_closing_the_phone_leaves_nothing_running(tmp_path: Path, count: int) -> None:
     with SimulatedPhone(tmp_path) as phone, Host(phone) as host:
         host.connect()
-        host.shell("setsid sleep 100 >/dev/null 2>&1 &")
-        assert wait_for_processes(phone, 1)
+        host.shell(f"for i in $(seq {count}); do setsid sleep 100 >/dev/null 2>&1 & done")
+        assert wait_for_processes(phone, count)
     assert phone.process_ids() == []
 
 

@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ from tools.simulated_phone.sync import SyncService
 from tools.simulated_phone.system import Session, Silenced
 
 _MARK = "SIMULATED_PHONE"
+_DYING_S = 10.0
+_BETWEEN_LOOKS_S = 0.01
 
 
 class SimulatedPhone:
@@ -168,8 +171,7 @@ class SimulatedPhone:
 
         adbd may be back before ``dumpsys`` and ``cmd`` find anybody who answers: as long again.
         """
-        self.kill_processes()
-        self._leave(seconds, reset=True)
+        self._leave(seconds, reset=True, with_processes=True)
         self.state.boot(services_after_s=2 * seconds if has_slow_services else 0.0)
         self.events.append("rebooted")
 
@@ -260,12 +262,25 @@ class SimulatedPhone:
                     waiting.welcome()
 
     def kill_processes(self) -> None:
-        """SIGKILL for everything that the phone's shell started, even if it left its session."""
+        """SIGKILL for all that the phone's shell started, even if it left its session; all gone on return.
+
+        One look is not enough: a process takes a while to die, and may have left a child before it did.
+        """
         for process in list(self.processes):
             process.kill()
-        for pid in self.process_ids():
+        end_s = time.monotonic() + _DYING_S
+        num_in_vain = 0
+        while num_in_vain < 2 and time.monotonic() < end_s:
+            num_in_vain = 0 if self._kill_found() else num_in_vain + 1
+            time.sleep(_BETWEEN_LOOKS_S)
+
+    def _kill_found(self) -> bool:
+        """SIGKILL for every process that one look finds, and whether it finds any."""
+        found = self.process_ids()
+        for pid in found:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+        return bool(found)
 
     def signal_process(self, pid: int, name: str) -> None:
         """Send a signal, by name or number, to a process of the phone."""
@@ -282,19 +297,21 @@ class SimulatedPhone:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    if mark in _environment(entry).split(b"\0"):
                         found.append(int(entry.name))
         return sorted(found)
 
     # Listening
 
-    def _leave(self, seconds: float, *, reset: bool) -> None:
+    def _leave(self, seconds: float, *, reset: bool, with_processes: bool = False) -> None:
         with self._lock:
             if self._is_closing:
                 return
             self._absence += 1
             _stop_listening(self._listener)
         self._end_links(reset=reset)
+        if with_processes:
+            self.kill_processes()
         timer = threading.Timer(seconds, self._come_back, [self._absence])
         timer.daemon = True
         timer.start()
@@ -332,6 +349,20 @@ class SimulatedPhone:
                 link.reset()
             else:
                 link.close()
+
+
+def _environment(process: Path) -> bytes:
+    """Of a process, by its folder in /proc; one that is becoming another program has none until it is."""
+    while not (environment := (process / "environ").read_bytes()) and _is_becoming_another(process):
+        time.sleep(0.001)
+    return environment
+
+
+def _is_becoming_another(process: Path) -> bool:
+    """Whether it has memory, as no zombie or thread of the kernel does, but no environment yet."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    memory_bytes, environment_end = int(fields[20]), int(fields[48])
+    return memory_bytes > 0 and environment_end == 0
 
 
 def _stop_listening(listener: socket.socket) -> None:
