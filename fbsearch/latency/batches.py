@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from fbsearch.architecture import Operator
 from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
@@ -21,9 +20,7 @@ from fbsearch.devices.runner import Runner, Session
 from fbsearch.latency.conversion import Conversion, Converter, in_background
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.progress import ProfileDisplay
-
-SENTINEL = Operator.from_key("mbconv_k3_e6_s1_relu_c32-32_r28")
-"""The model that watches the machine: typical work, about 0.1 to 0.2 ms on a server core."""
+from fbsearch.latency.sentinel import SENTINEL
 
 _BATCH = 12
 """Models that are at least measured together, where converting goes on meanwhile."""

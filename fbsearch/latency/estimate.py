@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fbsearch.devices.definition import AdbDefinition, DeviceDefinition
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
-from fbsearch.latency.batches import SENTINEL
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.precision import Precision
 from fbsearch.spaces import FactoredSpace
 

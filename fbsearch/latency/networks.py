@@ -33,8 +33,8 @@ from fbsearch.export import (
     in_processes,
     random_inputs,
 )
-from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.progress import ProfileProgress
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.nn import Network, example_input, recalibrate_norms
 from fbsearch.precision import Precision
 

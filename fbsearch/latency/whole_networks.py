@@ -15,7 +15,7 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
 from fbsearch.errors import CalibrationError
-from fbsearch.latency.batches import SENTINEL, Bench, measure_in_batches
+from fbsearch.latency.batches import Bench, measure_in_batches
 from fbsearch.latency.calibration import Calibration, calibrate, check_quality
 from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
 from fbsearch.latency.design import Choices
@@ -24,6 +24,7 @@ from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import launches_path
 from fbsearch.latency.places import Places
 from fbsearch.latency.progress import Display, ProfileProgress
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.latency.table import LatencyTable
 from fbsearch.spaces import FactoredSpace
 

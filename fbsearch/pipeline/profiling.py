@@ -22,10 +22,10 @@ from fbsearch.devices import (
 from fbsearch.errors import DeviceError, FbsearchError, InvalidInputError
 from fbsearch.export import ConversionCache, convert_operators
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.naming import default_table_path
 from fbsearch.latency.profiling import profile
 from fbsearch.latency.progress import Display, ProfileLines
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import DeviceSettings, apply_overrides, validate_settings

@@ -37,8 +37,8 @@ from fbsearch.export import (
 )
 from fbsearch.files import read_json, write_json
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.networks import measure_models
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.nn import Network, load_network
 from fbsearch.pipeline.budgets import BudgetCheck, check_budgets
 from fbsearch.pipeline.finetuning import network_of

@@ -28,6 +28,17 @@ _SHORT_FORM = "'skip', 'k3_e6', 'k5_e1_g2', 'k3_e3_se0.25_hswish' or 'conv_k3'"
 MAX_LAYERS = 1000
 
 
+_BARE = "skip"
+"""The kind that is one word."""
+
+_MEANINGFUL = {
+    "mbconv": frozenset({"kernel", "expansion", "groups", "activation", "squeeze_excite"}),
+    "conv": frozenset({"kernel", "groups", "activation"}),
+    _BARE: frozenset[str](),
+}
+"""The fields that each kind has."""
+
+
 class CandidateDefinition(DefinitionPart):
     """One choice of a layer, apart from the layer's shape."""
 
@@ -39,22 +50,30 @@ class CandidateDefinition(DefinitionPart):
     squeeze_excite: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
-    def _skip_is_bare(self) -> CandidateDefinition:
-        extra = sorted(self.model_fields_set - {"kind"})
-        if self.kind == "skip" and extra:
-            raise ValueError(f"a skip has no {extra[0]}; write 'skip', or another kind")
-        if self.kind == "conv" and (self.expansion, self.squeeze_excite) != (1, 0.0):
-            unused = "expansion" if self.expansion != 1 else "squeeze_excite"
-            raise ValueError(f"{unused} has no meaning for a conv")
+    def _fields_have_a_meaning(self) -> CandidateDefinition:
+        unused = sorted(
+            name
+            for name in self.model_fields_set - {"kind"} - _MEANINGFUL[self.kind]
+            if self.kind == _BARE or getattr(self, name) != type(self).model_fields[name].default
+        )
+        if unused and self.kind == _BARE:
+            raise ValueError(f"a skip has no {unused[0]}; write 'skip', or another kind")
+        if unused:
+            raise ValueError(f"{unused[0]} has no meaning for a {self.kind}")
         return self
+
+    def has(self, field: str) -> bool:
+        """Whether the kind gives a field a meaning."""
+        return field in _MEANINGFUL[self.kind]
 
     @property
     def name(self) -> str:
         """The short form, such as ``k5_e1_g2``."""
-        if self.kind == "skip":
-            return "skip"
-        parts = [f"k{self.kernel}"] if self.kind == "mbconv" else ["conv", f"k{self.kernel}"]
-        if self.kind == "mbconv":
+        if self.kind == _BARE:
+            return self.kind
+        parts: list[str] = [] if self.has("expansion") else [self.kind]
+        parts.append(f"k{self.kernel}")
+        if self.has("expansion"):
             parts.append(f"e{self.expansion}")
         if self.groups > 1:
             parts.append(f"g{self.groups}")
@@ -69,8 +88,8 @@ def _candidate(value: Any) -> Any:
     """The mapping behind a candidate's short form; anything else as it is."""
     if not isinstance(value, str):
         return value
-    if value == "skip":
-        return {"kind": "skip"}
+    if value == _BARE:
+        return {"kind": _BARE}
     match = _CANDIDATE.fullmatch(value)
     if match is None:
         raise ValueError(f"{value!r} is no candidate; write {_SHORT_FORM}, or a mapping")
@@ -152,7 +171,7 @@ class LayerwiseDefinition(SpaceDefinition):
         out = self._width(stage.channels)
         candidates = stage.candidates or self.candidates
         if (stride, channels) != (1, out) and self.skip_across_shapes == "omit":
-            candidates = tuple(c for c in candidates if c.kind != "skip")
+            candidates = tuple(c for c in candidates if c.has("kernel"))
         if not candidates:
             raise SpaceError(f"space {self.name!r}: the stage of {stage.channels} channels has no candidates")
         return [(c.name, self._operator(c, channels, out, resolution, stride)) for c in candidates]
@@ -160,10 +179,10 @@ class LayerwiseDefinition(SpaceDefinition):
     def _operator(
         self, candidate: CandidateDefinition, channels: int, out: int, resolution: int, stride: int
     ) -> Operator:
-        if candidate.kind == "skip":
+        if not candidate.has("kernel"):
             return Skip(channels, out, resolution, stride=stride)
         activation = candidate.activation or self.activation
-        if candidate.kind == "conv":
+        if not candidate.has("expansion"):
             return Conv(
                 channels,
                 out,

@@ -7,10 +7,10 @@ import numpy as np
 from fbsearch.devices import DeviceDescription, Measurement, MeasurementProtocol, RuntimeDescription
 from fbsearch.devices.measurement import round_us
 from fbsearch.latency import Calibration, LatencyTable, TableEntry
-from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.calibration import calibrate, isolated_latencies
 from fbsearch.latency.design import design_networks
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.spaces import FactoredSpace, load_space
 
 DEVICE = DeviceDescription(name="bench", kind="local", model="Test CPU", architecture="x86_64", num_cores=4)

@@ -5,8 +5,8 @@ from torch import nn
 
 from fbsearch.devices import LocalDevice, MeasurementProtocol
 from fbsearch.export import ConversionCache
-from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.networks import measure_architectures, network_path, random_network
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.nn import example_input
 from fbsearch.spaces import load_space, named_architecture
 from tests.devices.simulated import SimulatedDevice, simulated_latency_us

@@ -12,12 +12,12 @@ import pytest
 from fbsearch.devices import AdbDefinition, LocalDevice, MeasurementProtocol, ModelRound, SentinelReading
 from fbsearch.errors import ExportError, MeasurementError, TableError, TableMismatchError
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.batches import SENTINEL
 from fbsearch.latency.conversion import converted_in
 from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import default_table_path, journal_path
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.spaces import load_space
 from tests.devices.simulated import Machine, SimulatedDevice, simulated_latency_us, simulated_models
 
