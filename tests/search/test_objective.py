@@ -120,7 +120,7 @@ def test_a_budget_at_the_end_of_the_range_or_beyond_it_is_approached(factor, end
     cost = cost_at(1.0)
     bound = cost.range()[end]
     objective = BudgetObjective(bound * factor if end == 0 else bound / factor)
-    distribution, _ = drive(objective, cost, num_steps=300, noise=1.0)
+    distribution, _ = drive(objective, cost, num_steps=1200, noise=1.0)
     expected = float(cost.expectation(distribution.probabilities().detach()))
     assert expected == pytest.approx(bound, rel=0.01)
 
