@@ -19,6 +19,7 @@ from fbsearch.spaces import (
     parse_definition,
     preset_names,
 )
+from fbsearch.spaces.cells import CellDefinition, CellHead, CellsDefinition, CellStem, EdgeDefinition
 from fbsearch.spaces.layerwise import (
     CandidateDefinition,
     HeadDefinition,
@@ -226,12 +227,23 @@ def test_the_documented_examples_load_and_hold_what_they_say(tmp_path: Path) -> 
         path = tmp_path / f"{index}.yaml"
         path.write_text(block)
         spaces.append(load_space(str(path)))
-    assert [space.name for space in spaces] == ["my_space", "tiny"]
+    assert [space.name for space in spaces] == ["my_space", "tiny", "my_cells"]
     assert f"# {len(spaces[0].decisions)} {spaces[0].size}" in text
 
 
 def test_every_field_is_documented() -> None:
     text = DOCUMENT.read_text("utf-8")
-    for model in (LayerwiseDefinition, StemDefinition, StageDefinition, HeadDefinition, CandidateDefinition):
+    for model in (
+        CellsDefinition,
+        CellDefinition,
+        EdgeDefinition,
+        CellStem,
+        CellHead,
+        LayerwiseDefinition,
+        StemDefinition,
+        StageDefinition,
+        HeadDefinition,
+        CandidateDefinition,
+    ):
         for field in model.model_fields:
             assert f"`{field}`" in text, f"{model.__name__}.{field}"
