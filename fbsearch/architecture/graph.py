@@ -21,8 +21,9 @@ class Architecture:
     """A network from the image to the class scores.
 
     >>> from fbsearch.architecture.operators import Classifier, Conv
-    >>> Architecture.chain("tiny", {"stem": [Conv(1, 8, 16, kernel=3)], "head": [Classifier(8, 10,
-    16)]}).num_classes 10
+    >>> groups = {"stem": [Conv(1, 8, 16, kernel=3)], "head": [Classifier(8, 10, 16)]}
+    >>> Architecture.chain("tiny", groups).num_classes
+    10
 
     Args:
         name: how people call it.
