@@ -233,7 +233,8 @@ class TestRuns:
 
     def test_operators_that_do_not_fit(self, failing, run):
         data = json.loads((run / "architecture.json").read_text())
-        data["layers"].pop(0)
+        data["nodes"].pop(1)
+        data["nodes"][1]["inputs"] = [data["nodes"][0]["name"]]
         (run / "architecture.json").write_text(json.dumps(data))
         assert "no input for" in failing("train", run / "architecture.json", "--data", "digits", "--out", run)
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from fbsearch.architecture import Operator
+from fbsearch.architecture.operators import MBConv
 from fbsearch.reports.charts import (
     LineChart,
     ParetoPlot,
@@ -64,9 +64,7 @@ def drawings() -> dict[str, Markup]:
         "histogram": draw_histogram(histogram),
         "latencies": draw_heat_map(latency_grid(ROWS, (1, 0)), title="ms", colour="orange"),
         "probabilities": draw_heat_map(probability_grid(ROWS, (1, 0)), title="%", colour="blue"),
-        "block": draw_block(
-            Operator("mbconv", 8, 8, 8, kernel=5, expansion=3, groups=2, squeeze_excite=0.25), "a block"
-        ),
+        "block": draw_block(MBConv(8, 8, 8, kernel=5, expansion=3, groups=2, squeeze_excite=0.25), "a block"),
     }
 
 
