@@ -63,7 +63,7 @@ def test_operator_agrees_with_torch(key: str, suffix: str, tmp_path: Path) -> No
         reference = module(inputs)
     assert reference.abs().max() > 0.01  # else the comparison below says nothing
     torch.testing.assert_close(run_model(path, inputs), reference, atol=TOLERANCE, rtol=0)
-    if operator.groups == 1:
+    if getattr(operator, "groups", 1) == 1:
         assert not {"TRANSPOSE", "Transpose"} & set(operator_names(path))
     assert not {"BatchNormalization", "RSQRT"} & set(operator_names(path))
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
@@ -90,7 +90,7 @@ def test_network_agrees_with_torch_and_stays_as_it_is(suffix: str, tmp_path: Pat
 
 @pytest.mark.parametrize("export", [export_tflite, export_onnx])
 def test_export_is_silent(export, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    export(nn.Conv2d(3, 4, 1), (3, 8, 8), tmp_path / "model")
+    export(nn.Conv2d(3, 4, 1), [(3, 8, 8)], tmp_path / "model")
     assert capfd.readouterr() == ("", "")
     assert logging.root.manager.disable == logging.NOTSET
 
