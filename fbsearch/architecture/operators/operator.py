@@ -188,8 +188,9 @@ def _size_problem(op: Operator) -> str | None:
             return f"{name} must lie between 1 and {MAX_SIZE:,}, not {value}"
     if op.stride not in (1, 2):
         return f"stride must be 1 or 2, not {op.stride}"
-    if getattr(op, "kernel", 1) % 2 == 0:
-        return f"kernel must be odd, not {getattr(op, 'kernel')}"  # noqa: B009  # not every kind has one
+    kernel = getattr(op, "kernel", 1)  # not every kind has one
+    if kernel % 2 == 0:
+        return f"kernel must be odd, not {kernel}"
     activation = getattr(op, "activation", "identity")
     if activation not in ACTIVATIONS:
         return f"activation must be one of {', '.join(ACTIVATIONS)}"

@@ -6,17 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fbsearch.architecture.operators.checks import width_problem
-from fbsearch.architecture.operators.key import KERNEL, STRIDE, KeyPart
-from fbsearch.architecture.operators.operator import Operator, register
+from fbsearch.architecture.operators.operator import register
+from fbsearch.architecture.operators.windowed import Windowed
 
 
 @dataclass(frozen=True)
-class _Pool(Operator):
-    key_parts: ClassVar[tuple[KeyPart, ...]] = (KERNEL, STRIDE)
-
-    kernel: int = 3
-    stride: int = 1
-
+class _Pool(Windowed):
     def _problem(self) -> str | None:
         return width_problem(self.in_channels, self.out_channels)
 
@@ -32,11 +27,7 @@ class AvgPool(_Pool):
     """
 
     kind: ClassVar[str] = "avgpool"
-
-    @property
-    def label(self) -> str:
-        """Such as ``avg 3×3``."""
-        return f"avg {self.kernel}×{self.kernel}"
+    word: ClassVar[str] = "avg"
 
 
 @register
@@ -50,8 +41,4 @@ class MaxPool(_Pool):
     """
 
     kind: ClassVar[str] = "maxpool"
-
-    @property
-    def label(self) -> str:
-        """Such as ``max 3×3``."""
-        return f"max {self.kernel}×{self.kernel}"
+    word: ClassVar[str] = "max"

@@ -8,19 +8,12 @@ from typing import ClassVar
 from fbsearch.architecture.operators.checks import group_problem
 from fbsearch.architecture.operators.key import GROUPS, KERNEL, STRIDE, KeyPart
 from fbsearch.architecture.operators.operator import Operator, register
-
-
-@dataclass(frozen=True)
-class _PreActivated(Operator):
-    key_parts: ClassVar[tuple[KeyPart, ...]] = (KERNEL, STRIDE)
-
-    kernel: int = 3
-    stride: int = 1
+from fbsearch.architecture.operators.windowed import Windowed
 
 
 @register
 @dataclass(frozen=True)
-class ReluConv(_PreActivated):
+class ReluConv(Windowed):
     """ReLU, convolution, batch norm: what fits a cell's inputs, and a candidate (DARTS, NASNet,
     NAS-Bench-201).
 
@@ -31,6 +24,7 @@ class ReluConv(_PreActivated):
     """
 
     kind: ClassVar[str] = "reluconv"
+    word: ClassVar[str] = "conv"
     key_parts: ClassVar[tuple[KeyPart, ...]] = (KERNEL, GROUPS, STRIDE)
 
     groups: int = 1
@@ -38,7 +32,7 @@ class ReluConv(_PreActivated):
     @property
     def label(self) -> str:
         """Such as ``conv 3×3``."""
-        return f"conv {self.kernel}×{self.kernel}" + (f" g{self.groups}" if self.groups > 1 else "")
+        return super().label + (f" g{self.groups}" if self.groups > 1 else "")
 
     def _problem(self) -> str | None:
         return group_problem(self.groups, self.in_channels, self.out_channels)
@@ -46,7 +40,7 @@ class ReluConv(_PreActivated):
 
 @register
 @dataclass(frozen=True)
-class SepConv(_PreActivated):
+class SepConv(Windowed):
     """Twice: ReLU, depthwise KxK, pointwise, batch norm; the stride and the width change in the first half.
 
     So DARTS (Liu et al., 2019) and NASNet (Zoph et al., 2018) define a separable convolution, but that in
@@ -58,16 +52,12 @@ class SepConv(_PreActivated):
     """
 
     kind: ClassVar[str] = "sepconv"
-
-    @property
-    def label(self) -> str:
-        """Such as ``sep 3×3``."""
-        return f"sep {self.kernel}×{self.kernel}"
+    word: ClassVar[str] = "sep"
 
 
 @register
 @dataclass(frozen=True)
-class DilConv(_PreActivated):
+class DilConv(Windowed):
     """ReLU, dilated depthwise KxK, pointwise, batch norm (DARTS).
 
     Args:
@@ -77,14 +67,10 @@ class DilConv(_PreActivated):
     """
 
     kind: ClassVar[str] = "dilconv"
+    word: ClassVar[str] = "dil"
     key_parts: ClassVar[tuple[KeyPart, ...]] = (KERNEL, KeyPart("dilation", "d"), STRIDE)
 
     dilation: int = 2
-
-    @property
-    def label(self) -> str:
-        """Such as ``dil 3×3``."""
-        return f"dil {self.kernel}×{self.kernel}"
 
     def _problem(self) -> str | None:
         return None if 1 <= self.dilation <= 9 else f"dilation must lie between 1 and 9, not {self.dilation}"
@@ -92,7 +78,7 @@ class DilConv(_PreActivated):
 
 @register
 @dataclass(frozen=True)
-class AsymConv(_PreActivated):
+class AsymConv(Windowed):
     """ReLU, 1xK convolution, Kx1 convolution, batch norm (NASNet's 1x7-7x1 and 1x3-3x1).
 
     Args:

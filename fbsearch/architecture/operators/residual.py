@@ -8,11 +8,12 @@ from typing import ClassVar
 from fbsearch.architecture.operators.checks import group_problem
 from fbsearch.architecture.operators.key import GROUPS, KERNEL, STRIDE, KeyPart
 from fbsearch.architecture.operators.operator import Operator, register
+from fbsearch.architecture.operators.windowed import Windowed
 
 
 @register
 @dataclass(frozen=True)
-class BasicBlock(Operator):
+class BasicBlock(Windowed):
     """Two KxK convolutions with norms, the input added, ReLU; projected where the shape changes (He et al.,
     2016).
 
@@ -22,20 +23,12 @@ class BasicBlock(Operator):
     """
 
     kind: ClassVar[str] = "basic"
-    key_parts: ClassVar[tuple[KeyPart, ...]] = (KERNEL, STRIDE)
-
-    kernel: int = 3
-    stride: int = 1
+    word: ClassVar[str] = "res"
 
     @property
     def has_residual(self) -> bool:
         """Always."""
         return True
-
-    @property
-    def label(self) -> str:
-        """Such as ``res 3×3``."""
-        return f"res {self.kernel}×{self.kernel}"
 
 
 @register
