@@ -55,7 +55,7 @@ def run_recipe(
         return
     verification = run.execute(resume=resume)
     if as_json and verification is not None:
-        print_json(verification.to_dict())
+        print_json(verification.model_dump(mode="json"))
 
 
 def _run_sweep(run: SweepRun, out: Path, *, resume: bool, dry_run: bool, as_json: bool) -> None:
@@ -64,7 +64,9 @@ def _run_sweep(run: SweepRun, out: Path, *, resume: bool, dry_run: bool, as_json
         return
     verifications = run.execute(resume=resume)
     if as_json and verifications:
-        print_json({name: verification.to_dict() for name, verification in verifications.items()})
+        print_json(
+            {name: verification.model_dump(mode="json") for name, verification in verifications.items()}
+        )
 
 
 def write_page(folder: Path, *, figures: Path | None, as_json: bool) -> None:

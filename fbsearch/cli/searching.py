@@ -14,12 +14,13 @@ from fbsearch.devices import RUNTIME_FORMATS
 from fbsearch.errors import InvalidInputError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.budgets import BudgetSettings
-from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
+from fbsearch.pipeline.folder import RunLog, check_writable
 from fbsearch.pipeline.inputs import augmentation_of, load_splits, space_for
-from fbsearch.pipeline.recipe import DataSettings, settings_from, validate_settings
+from fbsearch.pipeline.recipe import settings_from, validate_settings
 from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.several_devices import load_tables, other_devices
 from fbsearch.pipeline.sweeping import SweepBudget, parse_budgets, run_sweep
+from fbsearch.records import DataSettings, RunPaths
 from fbsearch.search import Limit, SearchResult, SearchSettings, check_feasible
 from fbsearch.spaces import LayerwiseSpace, load_definition
 
@@ -111,7 +112,7 @@ def _search(prepared: _Prepared, budget_ms: float, *, resume: bool, quiet: bool,
     latency, paths = prepared.latency, prepared.paths
     check_feasible([Limit(latency, budget_ms * 1000), *prepared.limits])
     check_writable(paths.root)
-    with RunRecord(paths, seed=prepared.seed).stage("search"):
+    with RunLog(paths, seed=prepared.seed).stage("search"):
         result = run_search(
             prepared.space,
             latency=latency,
@@ -127,11 +128,11 @@ def _search(prepared: _Prepared, budget_ms: float, *, resume: bool, quiet: bool,
         )
     if result is None:
         return
-    prepared.tables[0].save(paths.table)
+    prepared.tables[0].save(paths.table())
     for number, other in enumerate(prepared.tables[1:], start=2):
-        other.save(paths.table_of(number))
+        other.save(paths.table(number))
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.record().model_dump(mode="json"))
         return
     if result.collapse:
         notify(f"warning: {result.collapse}")
@@ -146,7 +147,7 @@ def _sweep(
     for budget_us in budgets_us.values():
         check_feasible([Limit(prepared.latency, budget_us), *prepared.limits])
     check_writable(out)
-    with RunRecord(prepared.paths, seed=prepared.seed).stage("search"):
+    with RunLog(prepared.paths, seed=prepared.seed).stage("search"):
         results = run_sweep(
             prepared.space,
             budgets_us,
@@ -164,11 +165,13 @@ def _sweep(
         return
     for budget, result in results.items():
         paths = RunPaths(out / budget.name)
-        prepared.tables[0].save(paths.table)
+        prepared.tables[0].save(paths.table())
         if not as_json:
             notify(f"{paths.architecture}: {_describe(result, result.budget_us / 1000)}")
     if as_json:
-        print_json({budget.name: result.to_dict() for budget, result in results.items()})
+        print_json(
+            {budget.name: result.record().model_dump(mode="json") for budget, result in results.items()}
+        )
         return
     collapses = {result.collapse for result in results.values() if result.collapse}
     for collapse in collapses:

@@ -122,6 +122,6 @@ def _calibrate(device: RunDevice, space: LayerwiseSpace) -> PlannedStage:
 
 
 def _verify(device: RunDevice, data: DataSplits) -> PlannedStage:
-    writes = (device.paths.verification_of(device.number).name,)
+    writes = (device.paths.verification(device.number).name,)
     action = f"on {len(data.test)} test images and {_describe(device)}"
     return PlannedStage(device.stage("verify"), action, writes)

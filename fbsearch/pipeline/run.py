@@ -16,8 +16,8 @@ from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.attempts import finish_putting_aside, load_attempts, put_aside
 from fbsearch.pipeline.exporting import NEVER, run_export
 from fbsearch.pipeline.finetuning import INTEGERS, check_finetuning
-from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
-from fbsearch.pipeline.inputs import InputRecord, augmentation_of, load_splits, space_for
+from fbsearch.pipeline.folder import RunLog, check_writable
+from fbsearch.pipeline.inputs import augmentation_of, load_splits, space_for
 from fbsearch.pipeline.judging import describe_excess, is_kept, judge
 from fbsearch.pipeline.plan import PlannedStage, plan_run
 from fbsearch.pipeline.recipe import Recipe, parse_recipe
@@ -25,7 +25,8 @@ from fbsearch.pipeline.run_device import Notify, RunDevice, run_devices
 from fbsearch.pipeline.searching import SharedSupernet, run_search
 from fbsearch.pipeline.several_devices import check_distinct
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import Verification, load_verification
+from fbsearch.pipeline.verifying import load_verifications
+from fbsearch.records import InputRecord, RunPaths, Verification
 from fbsearch.reports import write_report
 from fbsearch.search import SearchResult, check_feasible
 from fbsearch.spaces import LayerwiseSpace, load_definition
@@ -84,9 +85,9 @@ class Run:
         self._check_finetuning(processes.num_processes)
         if processes.is_main_process:
             self._prepare(resume)
-            finish_putting_aside(self.paths, RunRecord(self.paths, seed=self.recipe.seed))
+            finish_putting_aside(self.paths, RunLog(self.paths, seed=self.recipe.seed))
         processes.wait_for_everyone()
-        record = RunRecord(self.paths, seed=self.recipe.seed)
+        record = RunLog(self.paths, seed=self.recipe.seed)
         try:
             self._run_stages(self._stages(), record, processes)
             while self._makes_way():
@@ -100,7 +101,7 @@ class Run:
             raise
         return self._conclude() if processes.is_main_process else None
 
-    def _run_stages(self, names: Iterable[str], record: RunRecord, processes: PartialState) -> None:
+    def _run_stages(self, names: Iterable[str], record: RunLog, processes: PartialState) -> None:
         stages = self._stages()
         for name in names:
             if record.is_done(name):
@@ -112,12 +113,12 @@ class Run:
 
     def _makes_way(self) -> bool:
         """Whether the exported model breaks a budget, and another may still be tried."""
-        verification = load_verification(self.paths)
+        verifications = load_verifications(self.paths)
         num_exported = len(load_attempts(self.paths)) + 1
-        if is_kept(verification) or num_exported >= self.recipe.confirm.exports:
+        if is_kept(verifications) or num_exported >= self.recipe.confirm.exports:
             return False
         self._notify(
-            f"verify: {describe_excess(verification)}; it goes to {self.paths.attempts}, and "
+            f"verify: {describe_excess(verifications)}; it goes to {self.paths.attempts}, and "
             f"the next best takes its place: model {num_exported + 1} of {self.recipe.confirm.exports}"
         )
         return True
@@ -133,9 +134,9 @@ class Run:
         """Write the page, and judge the run by its verification."""
         report = write_report(self.paths.root)
         self._notify(f"report: {report}")
-        verification = load_verification(self.paths)
-        judge([*(attempt.verification for attempt in load_attempts(self.paths)), verification])
-        return verification
+        verifications = load_verifications(self.paths)
+        judge([*(attempt.verifications for attempt in load_attempts(self.paths)), verifications])
+        return verifications[1]
 
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
@@ -152,7 +153,7 @@ class Run:
         if processes.is_main_process:
             self._prepare(resume)
         processes.wait_for_everyone()
-        self._run_stages(_TABLE_STAGES, RunRecord(self.paths, seed=self.recipe.seed), processes)
+        self._run_stages(_TABLE_STAGES, RunLog(self.paths, seed=self.recipe.seed), processes)
 
     def profile_into(self, path: Path) -> LatencyTable:
         """Measure the space on the first device into a table at ``path``."""
@@ -255,7 +256,7 @@ class Run:
             meters=[device.meter(space, attempts) for device in self._devices],
             confirm=recipe.confirm,
             exported_bytes={
-                space.encode(one.architecture): one.verification.file_size_bytes for one in attempts
+                space.encode(one.architecture): one.verifications[1].file_size_bytes or 0 for one in attempts
             },
         )
         if result is not None:

@@ -19,11 +19,11 @@ from fbsearch.latency.profiling import profile
 from fbsearch.pipeline.attempts import Attempt
 from fbsearch.pipeline.choosing import FinalistMeter
 from fbsearch.pipeline.device_settings import measured_on, on_device
-from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import Recipe, TargetSettings, latency_budget_us
 from fbsearch.pipeline.several_devices import device_of, named_by_device
-from fbsearch.pipeline.verifying import Verification, run_verification, save_verification
+from fbsearch.pipeline.verifying import run_verification
 from fbsearch.pipeline.whole_networks import Recalibration, WholeNetworkMeter, designed_table
+from fbsearch.records import RunPaths, Verification, write_record
 from fbsearch.search import Limit
 from fbsearch.spaces import LayerwiseSpace
 
@@ -59,7 +59,7 @@ class RunDevice:
     @property
     def table(self) -> Path:
         """The file of its latency table."""
-        return self.paths.table_of(self.number)
+        return self.paths.table(self.number)
 
     @property
     def model_format(self) -> ModelFormat:
@@ -174,7 +174,7 @@ class RunDevice:
         if not (verification.keeps_budget or verification.is_steady):
             self._notify("verify", "over the budget, but the device was busy throughout: measured once more")
             verification = self._verification(data, self.recipe.seed + 1)
-        save_verification(verification, self.paths, self.number)
+        write_record(self.paths.verification(self.number), verification)
         self._notify(
             "verify",
             f"{verification.measured_ms:.4g} ms measured, {verification.predicted_ms:.4g} ms predicted, "
@@ -224,7 +224,7 @@ class RunDevice:
             self.settings.profile,
             seed=self.recipe.seed,
             progress=self.progress,
-            launches=self.paths.launches_of(self.number),
+            launches=self.paths.launches(self.number),
             reference_us=lambda: LatencyTable.load(self.table).sentinel.baseline_us,
         )
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from fbsearch.costs import AdditiveCost
 from fbsearch.data import Augmentation, DataSplits
-from fbsearch.files import write_json
 from fbsearch.latency.design import Choices
 from fbsearch.nn import save_weights
 from fbsearch.pipeline.budgets import correct_file_size
 from fbsearch.pipeline.choosing import FinalistMeter, choose_measured
-from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import ConfirmSettings
+from fbsearch.records import RunPaths, write_record
 from fbsearch.search import Limit, SearchedSupernet, SearchResult, SearchSettings, search_layerwise
 from fbsearch.spaces import LayerwiseSpace
 from fbsearch.train import make_accelerator
@@ -109,4 +108,4 @@ def write_search(searched: SearchedSupernet, result: SearchResult, paths: RunPat
     winner = result.finalists[result.chosen]
     save_weights(searched.task.supernet.child(winner.choices), paths.inherited_weights)
     result.space.decode(winner.choices).save(paths.architecture)
-    write_json(paths.search_result, result.to_dict())
+    write_record(paths.search_result, result.record())

@@ -10,10 +10,8 @@ from fbsearch.costs import AdditiveCost, latency_cost
 from fbsearch.errors import InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
 from fbsearch.search import Limit
+from fbsearch.search.result import OTHER_LATENCY
 from fbsearch.spaces import LayerwiseSpace
-
-OTHER_LATENCY = "latency_us on "
-"""What the names of costs begin with that are latencies of other devices than the first."""
 
 
 def load_tables(paths: Sequence[Path], budgets_ms: Sequence[float]) -> list[LatencyTable]:

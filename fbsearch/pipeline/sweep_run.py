@@ -11,9 +11,7 @@ from accelerate import PartialState
 from fbsearch.costs import latency_cost
 from fbsearch.devices import RUNTIME_FORMATS
 from fbsearch.errors import BudgetError, InvalidInputError
-from fbsearch.files import read_json
 from fbsearch.latency import LatencyTable
-from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
 from fbsearch.pipeline.plan import PlannedStage
 from fbsearch.pipeline.recipe import Recipe
@@ -21,8 +19,9 @@ from fbsearch.pipeline.run import Run
 from fbsearch.pipeline.run_device import Notify
 from fbsearch.pipeline.searching import SharedSupernet
 from fbsearch.pipeline.sweeping import SweepBudget, middle_us
-from fbsearch.pipeline.verifying import Verification, load_verification
+from fbsearch.pipeline.verifying import load_verifications
 from fbsearch.pipeline.whole_networks import designed_table
+from fbsearch.records import RunPaths, SearchRecord, Verification, read_record
 from fbsearch.search import Limit, check_feasible
 
 
@@ -116,7 +115,7 @@ class SweepRun:
     def _supernet(self) -> tuple[list[float], SharedSupernet]:
         """The budgets in microseconds, and what all of them choose from."""
         recipe, space = self._shared.recipe, self._shared.space
-        table = designed_table(LatencyTable.load(self._paths.table), space)
+        table = designed_table(LatencyTable.load(self._paths.table()), space)
         latency = latency_cost(space, table, plain=recipe.confirm.num_networks == 0)
         limits = recipe.budgets.limits(
             space,
@@ -130,7 +129,7 @@ class SweepRun:
 
     def _run(self, budget: SweepBudget, supernet: SharedSupernet) -> Run:
         recipe = self._recipe
-        table = self._paths.table.resolve()
+        table = self._paths.table().resolve()
         recipe = recipe.model_copy(
             update={
                 "budget_ms": budget.setting,
@@ -150,18 +149,21 @@ class SweepRun:
         """Of the budgets for which a model was exported and measured."""
         folders = {budget.name: RunPaths(self._paths.root / budget.name) for budget in self._budgets}
         return {
-            name: load_verification(paths) for name, paths in folders.items() if paths.verification.exists()
+            name: load_verifications(paths)[1]
+            for name, paths in folders.items()
+            if paths.verification().exists()
         }
 
     def _architecture(self, name: str, verification: Verification) -> SweptArchitecture:
-        result = read_json(RunPaths(self._paths.root / name).search_result)
-        winner = result["finalists"][result["chosen"]]
+        search = read_record(RunPaths(self._paths.root / name).search_result, SearchRecord)
+        [target], winner = search.targets, search.winner
+        [latency] = winner.latencies
         return SweptArchitecture(
             folder=name,
-            budget_us=float(result["budget_us"]),
-            names=tuple(winner["names"]),
-            accuracy=verification.test_accuracy,
-            predicted_us=float(winner["predicted_us"]),
+            budget_us=target.budget_us or 0.0,
+            names=winner.names,
+            accuracy=verification.test_accuracy or 0.0,
+            predicted_us=latency.predicted_us,
             measured_us=1000 * verification.measured_ms,
             is_chosen=bool(verification.keeps_budget),
         )

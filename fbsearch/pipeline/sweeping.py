@@ -11,10 +11,10 @@ from pathlib import Path
 from fbsearch.costs import AdditiveCost
 from fbsearch.data import Augmentation, DataSplits
 from fbsearch.errors import InvalidInputError
-from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
 from fbsearch.pipeline.recipe import latency_budget_us
 from fbsearch.pipeline.searching import write_search
+from fbsearch.records import RunPaths
 from fbsearch.search import Limit, SearchResult, SearchSettings, search_layerwise
 from fbsearch.spaces import LayerwiseSpace
 from fbsearch.train import make_accelerator

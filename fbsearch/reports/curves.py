@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fbsearch.records import MetricsRow
 from fbsearch.reports.formatting import format_accuracy, format_ms, format_number
-from fbsearch.reports.run_folder import MetricsRow
 
 Unit = Literal["number", "accuracy", "latency"]
 Role = Literal["main", "second"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fbsearch.records import SearchRecord
 from fbsearch.reports.formatting import format_ms, format_percent, ms_decimals
-from fbsearch.reports.records import SearchResult
 
 Row = tuple[Sequence[str], Sequence[float]]
 """Names of a slot's candidates, and a value of each."""
@@ -39,7 +39,7 @@ class HeatMap:
     rows: tuple[tuple[HeatCell | None, ...], ...]
 
 
-def probability_map(search: SearchResult) -> HeatMap:
+def probability_map(search: SearchRecord) -> HeatMap:
     """The final probability of every candidate."""
 
     def cell(slot: int, name: str, value: float, is_chosen: bool) -> HeatCell:
@@ -49,9 +49,21 @@ def probability_map(search: SearchResult) -> HeatMap:
     return _heat_map([(slot.names, slot.probabilities) for slot in search.slots], search.winner.choices, cell)
 
 
-def latency_map(search: SearchResult) -> HeatMap:
-    """The latency of every candidate, as the search counted it, against the slowest of all."""
-    return latency_grid([(slot.names, slot.latencies_us) for slot in search.slots], search.winner.choices)
+def latency_map(search: SearchRecord, number: int = 1) -> HeatMap | None:
+    """The latency of every candidate on a device, as the search counted it, against the slowest of all.
+
+    Args:
+        search: the result.
+        number: of the device, from 1.
+
+    Returns:
+        The map; None where an older file does not tell the device's latencies.
+    """
+    latencies_us = search.targets[number - 1].latencies_us
+    if not latencies_us:
+        return None
+    names = [slot.names for slot in search.slots]
+    return latency_grid(list(zip(names, latencies_us, strict=True)), search.winner.choices)
 
 
 def latency_grid(rows: Sequence[Row], choices: Sequence[int] | None = None) -> HeatMap:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fbsearch.records import SearchRecord
 from fbsearch.reports.finalists import rank_finalists
-from fbsearch.reports.records import SearchResult
 
 
 @dataclass(frozen=True)
@@ -73,28 +73,34 @@ def find_dominated(latencies_us: Sequence[float], accuracies: Sequence[float]) -
     )
 
 
-def finalists_plot(search: SearchResult) -> ParetoPlot | None:
-    """The finalists that have an accuracy; None if fewer than two have."""
+def finalists_plot(search: SearchRecord, number: int = 1) -> ParetoPlot | None:
+    """The finalists that have an accuracy, on a device; None if fewer than two have.
+
+    Args:
+        search: the result.
+        number: of the device, from 1.
+    """
     rows = [row for row in rank_finalists(search) if row.record.val_accuracy is not None]
     if len(rows) < 2:
         return None
-    budgets = () if search.budget_us is None else (search.budget_us,)
-    records = [row.record for row in rows]
-    accuracies = [record.val_accuracy or 0.0 for record in records]
-    latencies = [
-        record.predicted_us if record.measured_us is None else record.measured_us for record in records
-    ]
+    budget_us = search.targets[number - 1].budget_us
+    accuracies = [row.record.val_accuracy or 0.0 for row in rows]
+    latencies = [row.record.latencies[number - 1] for row in rows]
     points = tuple(
         ParetoPoint(
             name=f"#{row.rank}",
             accuracy=accuracy,
-            predicted_us=row.record.predicted_us,
-            measured_us=row.record.measured_us,
+            predicted_us=latency.predicted_us,
+            measured_us=latency.measured_us,
             is_chosen=row.is_chosen,
             is_dominated=is_dominated,
         )
-        for row, accuracy, is_dominated in zip(
-            rows, accuracies, find_dominated(latencies, accuracies), strict=True
+        for row, accuracy, latency, is_dominated in zip(
+            rows,
+            accuracies,
+            latencies,
+            find_dominated([one.best_us for one in latencies], accuracies),
+            strict=True,
         )
     )
-    return ParetoPlot(points, budgets)
+    return ParetoPlot(points, () if budget_us is None else (budget_us,))

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from fbsearch.costs import FloatArray
+from fbsearch.records import (
+    BudgetRecord,
+    FinalistRecord,
+    LatencyRecord,
+    SearchRecord,
+    SlotRecord,
+    TargetRecord,
+)
 from fbsearch.search.selection import Limit
 from fbsearch.spaces import LayerwiseSpace
+
+OTHER_LATENCY = "latency_us on "
+"""What the names of costs begin with that are latencies of other devices than the first."""
 
 
 @dataclass(frozen=True)
@@ -64,43 +75,63 @@ class SearchResult:
     seconds: float
     limits: tuple[Limit, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "space": self.space.name,
-            "budget_us": self.budget_us,
-            "range_us": list(self.range_us),
-            "budgets": [
-                {"cost": limit.cost.name, "bound": limit.bound, "range": list(limit.cost.range())}
-                for limit in self.limits
-            ],
-            "slots": [
-                {
-                    "names": list(slot.names),
-                    "latencies_us": self.latencies_us[index, : len(slot.names)].tolist(),
-                    "probabilities": self.probabilities[index, : len(slot.names)].tolist(),
-                }
+    def record(self) -> SearchRecord:
+        """What is kept of it on disk."""
+        others = [limit for limit in self.limits if limit.cost.name.startswith(OTHER_LATENCY)]
+        counted = [limit for limit in self.limits if limit not in others]
+        sizes = [len(slot.names) for slot in self.space.slots]
+        latencies_us = [self.latencies_us[index, :size].tolist() for index, size in enumerate(sizes)]
+        own = TargetRecord(
+            name="",
+            budget_us=self.budget_us,
+            range_us=self.range_us,
+            latencies_us=tuple(map(tuple, latencies_us)),
+        )
+        return SearchRecord(
+            space=self.space.name,
+            targets=(own, *map(_target, others)),
+            budgets=tuple(
+                BudgetRecord(cost=limit.cost.name, bound=limit.bound, range=limit.cost.range())
+                for limit in counted
+            ),
+            slots=tuple(
+                SlotRecord(
+                    names=slot.names,
+                    probabilities=tuple(np.clip(self.probabilities[index, : len(slot.names)], 0, 1).tolist()),
+                )
                 for index, slot in enumerate(self.space.slots)
-            ],
-            "finalists": [self._finalist(finalist) for finalist in self.finalists],
-            "chosen": self.chosen,
-            "collapse": self.collapse,
-            "seconds": self.seconds,
-        }
+            ),
+            finalists=tuple(self._finalist(finalist, others, counted) for finalist in self.finalists),
+            chosen=self.chosen,
+            collapse=self.collapse,
+            seconds=self.seconds,
+        )
 
-    def _finalist(self, finalist: Finalist) -> Mapping[str, Any]:
-        names = [limit.cost.name for limit in self.limits]
-        return {
-            "choices": list(finalist.choices),
-            "names": list(self.space.choice_names(finalist.choices)),
-            "predicted_us": finalist.predicted_us,
-            "measured_us": finalist.measured_us,
-            "val_accuracy": finalist.val_accuracy,
-            "log_probability": finalist.log_probability,
-            "measured_elsewhere_us": dict(zip(names, finalist.measured_elsewhere_us, strict=False)),
-            "source": finalist.source,
-            "costs": {limit.cost.name: limit.cost.of(finalist.choices) for limit in self.limits},
-        }
+    def _finalist(self, finalist: Finalist, others: list[Limit], counted: list[Limit]) -> FinalistRecord:
+        own = LatencyRecord(target="", predicted_us=finalist.predicted_us, measured_us=finalist.measured_us)
+        measured = [*finalist.measured_elsewhere_us, *([None] * len(others))]
+        elsewhere = [
+            LatencyRecord(
+                target=limit.cost.name.removeprefix(OTHER_LATENCY),
+                predicted_us=limit.cost.of(finalist.choices),
+                measured_us=measured_us,
+            )
+            for limit, measured_us in zip(others, measured, strict=False)
+        ]
+        return FinalistRecord(
+            choices=finalist.choices,
+            names=tuple(self.space.choice_names(finalist.choices)),
+            latencies=(own, *elsewhere),
+            val_accuracy=finalist.val_accuracy,
+            log_probability=finalist.log_probability,
+            source=finalist.source,
+            costs={limit.cost.name: limit.cost.of(finalist.choices) for limit in counted},
+        )
+
+
+def _target(limit: Limit) -> TargetRecord:
+    name = limit.cost.name.removeprefix(OTHER_LATENCY)
+    return TargetRecord(name=name, budget_us=limit.bound, range_us=limit.cost.range())
 
 
 def describe_collapse(space: LayerwiseSpace, probabilities: FloatArray) -> str | None:

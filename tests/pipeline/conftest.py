@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from fbsearch.pipeline import Run
 from fbsearch.pipeline.attempts import load_attempts
 from fbsearch.pipeline.budgets import check_budgets
 from fbsearch.pipeline.run_device import RunDevice
-from fbsearch.pipeline.verifying import Verification, load_verification, run_latencies
+from fbsearch.pipeline.verifying import searched_for
+from fbsearch.records import SearchRecord, Verification, read_record
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table
 
@@ -80,29 +80,23 @@ class FakeVerifications:
     def __call__(self, model, *, paths, number=1, **kwargs) -> Verification:
         index = len(load_attempts(paths))
         model.write_bytes(b"0" * self.sizes.get(index, 1000))
-        known = run_latencies(paths, number)
-        measured_ms = 1.01 * known["predicted_ms"]
+        search = read_record(paths.search_result, SearchRecord)
+        known = searched_for(search, number)
+        measured_ms = 1.01 * known.predicted_ms
         if (index, number) in self.shares:
-            measured_ms = self.shares[index, number] * known["budget_ms"]
-        others = [load_verification(paths, other) for other in paths.verified_devices() if other != 1]
-        checks = check_budgets(
-            paths.search_result,
-            Architecture.load(paths.architecture),
-            model,
-            [1000 * one.measured_ms for one in others],
+            measured_ms = self.shares[index, number] * known.budget_ms
+        return Verification(
+            target=known.target,
+            budget_ms=known.budget_ms,
+            predicted_ms=known.predicted_ms,
+            measured_ms=measured_ms,
+            rounds_us=((1000 * measured_ms,) * 5,) * 8,
+            keeps_budget=measured_ms <= known.budget_ms,
+            is_steady=True,
+            test_accuracy=0.5 + known.predicted_ms / 100,
+            file_size_bytes=model.stat().st_size,
+            budgets=check_budgets(search, Architecture.load(paths.architecture), model),
         )
-        fields = {one.name: 0 for one in dataclasses.fields(Verification)}
-        fields |= known | {
-            "finetuning": None,
-            "measured_ms": measured_ms,
-            "rounds_us": ((1000 * measured_ms,) * 5,) * 8,
-            "keeps_budget": measured_ms <= known["budget_ms"],
-            "is_steady": True,
-            "test_accuracy": 0.5 + known["predicted_ms"] / 100,
-            "file_size_bytes": model.stat().st_size,
-            "budgets": checks if number == 1 else (),
-        }
-        return Verification(**fields)
 
 
 @pytest.fixture

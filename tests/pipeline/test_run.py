@@ -12,7 +12,7 @@ from fbsearch.costs import latency_cost
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
-from fbsearch.pipeline.folder import RunRecord
+from fbsearch.pipeline.folder import RunLog
 from tests.latency.sample_table import sample_calibration, sample_table
 from tools import simulated_phone
 
@@ -184,7 +184,7 @@ def test_a_failed_stage_is_recorded_and_runs_again(settings, tmp_path, monkeypat
     monkeypatch.setattr(run, "_profile", fail)
     with pytest.raises(MeasurementError):
         run.execute(resume=False)
-    record = RunRecord(run.paths, seed=0)
+    record = RunLog(run.paths, seed=0)
     assert not record.is_done("profile")
     assert "the device is on fire" in (run.paths.root / "report.html").read_text()
 
@@ -201,9 +201,9 @@ def test_a_poor_calibration_is_left_out_with_a_warning(tmp_path, monkeypatch, is
     table = sample_table(run.space)
     if is_calibrated:
         table = table.with_calibration(sample_calibration(run.space, table, num_networks=6))
-    table.save(run.paths.table)
+    table.save(run.paths.table())
     run._stages()["calibrate"]()
-    saved = LatencyTable.load(run.paths.table)
+    saved = LatencyTable.load(run.paths.table())
     assert saved.calibration == table.calibration and saved.entries == table.entries
     assert saved.warnings == (*table.warnings, "not calibrated: whole networks repeat to 16.0% only")
     assert told == ["warning: calibrate: the table stays as it was: whole networks repeat to 16.0% only"]
