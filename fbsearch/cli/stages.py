@@ -27,7 +27,7 @@ from fbsearch.pipeline.recipe import (
     validate_settings,
 )
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import run_verification, save_verification_of
+from fbsearch.pipeline.verifying import run_verification, save_verification_of, target_number
 from fbsearch.records import DataSettings, InputRecord, RunPaths, read_record
 from fbsearch.spaces import LayerwiseSpace, load_architecture, load_space
 from fbsearch.train import TrainSettings
@@ -231,20 +231,23 @@ def verify_model(
             in_channels=inputs.in_channels,
             seed=inputs.seed,
         )
+    settings_there = on_device(given_settings(device_name, None, threads), device.definition)
+    number = target_number(paths, model, device, settings_there)
     verification = run_verification(
         model,
         paths=paths,
         device=device,
-        device_settings=on_device(given_settings(device_name, None, threads), device.definition),
+        device_settings=settings_there,
         protocol=device.definition.protocol,
         settings=settings,
         data=data,
         budget_ms=budget_ms,
         seed=0,
+        number=number,
     )
-    written = save_verification_of(model, verification, paths)
-    if written != paths.verification():
-        notify(f"{written}: {paths.verification().name} stays that of the run's own model")
+    written = save_verification_of(model, verification, paths, number)
+    if written != paths.verification(number):
+        notify(f"{written}: {paths.verification(number).name} stays that of the run's own model")
     if as_json:
         print_json(verification.model_dump(mode="json"))
     else:

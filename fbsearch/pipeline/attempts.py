@@ -18,9 +18,10 @@ from fbsearch.pipeline.folder import RunLog
 from fbsearch.pipeline.judging import Verifications
 from fbsearch.pipeline.verifying import load_verifications
 from fbsearch.records import RunPaths
+from fbsearch.records.run import stage_kind
 
 _MEASURING = ("profile", "calibrate")
-"""What their names begin with, of the stages that do not run again for the next best."""
+"""Kinds of the stages that do not run again for the next best."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def finish_putting_aside(paths: RunPaths, record: RunLog) -> None:
 
 def _repeated(record: RunLog) -> list[str]:
     """The stages that run again for the next best."""
-    return [name for name in record.stages if not name.startswith(_MEASURING)]
+    return [name for name in record.stages if stage_kind(name) not in _MEASURING]
 
 
 def _move(path: Path, to: Path) -> None:

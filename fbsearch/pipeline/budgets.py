@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fbsearch.architecture import Architecture
@@ -25,6 +26,7 @@ from fbsearch.costs import (
 )
 from fbsearch.export import ModelFormat
 from fbsearch.latency.design import Choices
+from fbsearch.precision import Precision
 from fbsearch.records import BudgetCheck, SearchRecord
 from fbsearch.search import Limit
 from fbsearch.spaces import LayerwiseSpace
@@ -65,6 +67,10 @@ Count = Annotated[int, BeforeValidator(_reader(_COUNTS, "300k, 1.2M or 1G")), Fi
 Bytes = Annotated[int, BeforeValidator(_reader(_BYTES, "300kB, 4MB or 4MiB")), Field(ge=1)]
 
 
+ModelKind = tuple[ModelFormat, Precision]
+"""Of a model file."""
+
+
 class BudgetSettings(BaseModel):
     """Budgets beside the latency's, all kept at once; None for none.
 
@@ -72,7 +78,7 @@ class BudgetSettings(BaseModel):
         params: parameters, such as ``1.2M``.
         macs: multiply-adds of an image, such as ``300M``.
         peak_memory: activations alive at once, in fp32, such as ``4MB`` or ``4MiB``.
-        file_size: of the exported model, such as ``5MB``.
+        file_size: of every exported model that a target runs, such as ``5MB``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -82,15 +88,12 @@ class BudgetSettings(BaseModel):
     peak_memory: Bytes | None = None
     file_size: Bytes | None = None
 
-    def limits(
-        self, space: LayerwiseSpace, *, model_format: ModelFormat, precision: str
-    ) -> tuple[Limit, ...]:
+    def limits(self, space: LayerwiseSpace, models: Iterable[ModelKind]) -> tuple[Limit, ...]:
         """The budgets as bounds on a space's costs.
 
         Args:
             space: to be searched.
-            model_format: of the exported file.
-            precision: of its weights.
+            models: format and precision of the files that targets run; the largest has to keep the size.
         """
         limits = []
         if self.params is not None:
@@ -100,9 +103,21 @@ class BudgetSettings(BaseModel):
         if self.peak_memory is not None:
             limits.append(Limit(peak_memory_cost(space), self.peak_memory))
         if self.file_size is not None:
-            cost = file_size_cost(space, model_format=model_format, precision=precision)
-            limits.append(Limit(cost, self.file_size))
+            limits.append(Limit(_largest_file(space, models), self.file_size))
         return tuple(limits)
+
+
+def _largest_file(space: LayerwiseSpace, models: Iterable[ModelKind]) -> AdditiveCost:
+    """An upper bound of all files' sizes, and the size itself of a single kind of file."""
+    costs = [
+        file_size_cost(space, model_format=model_format, precision=precision)
+        for model_format, precision in dict.fromkeys(models)
+    ]
+    return replace(
+        costs[0],
+        fixed=max(cost.fixed for cost in costs),
+        coefficients=np.maximum.reduce([cost.coefficients for cost in costs]),
+    )
 
 
 def correct_file_size(limits: Sequence[Limit], exported: Mapping[Choices, int]) -> tuple[Limit, ...]:

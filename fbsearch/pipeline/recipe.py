@@ -224,9 +224,15 @@ class Recipe(_Model):
 
     @property
     def targets(self) -> tuple[TargetSettings, ...]:
-        """All devices, the recipe's own first."""
+        """All devices, in the order in which the recipe lists them."""
         own = TargetSettings(device=self.device, budget_ms=self.budget_ms, profile=self.profile)
         return (own, *self.other_devices)
+
+    def with_targets(self, targets: Sequence[TargetSettings]) -> Recipe:
+        """The recipe with these in place of its own targets."""
+        own, *others = targets
+        fields = {"device": own.device, "budget_ms": own.budget_ms, "profile": own.profile}
+        return self.model_copy(update={**fields, "other_devices": tuple(others)})
 
     def to_yaml(self) -> str:
         """The recipe with every default written out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,7 @@ def run_verification(
     if data is None:
         data = load_recorded(read_record(paths.inputs, InputRecord))
     check_classes(network.architecture.num_classes, data.num_classes)
-    runner = device.runner(
-        _runtime_of(model, device_settings),
-        threads=device_settings.threads,
-        precision=sidecar.precision,
-    )
+    runner = _runner(device, model, device_settings, sidecar.precision)
     compared = compare(model, runner, network, data.test, sidecar, settings)
     if sidecar.finetuning is not None and sidecar.finetuning.is_kept:
         compared = before_finetuning(compared, paths, data.test, sidecar)
@@ -159,23 +156,55 @@ def searched_for(search: SearchRecord | None, number: int) -> Searched:
     return Searched(target.name or None, budget_ms, latency.predicted_us / 1000)
 
 
-def save_verification_of(model: Path, verification: Verification, paths: RunPaths) -> Path:
+def target_number(paths: RunPaths, model: Path, device: Device, settings: DeviceSettings) -> int:
+    """Which of a run's targets a model is to be verified on, from 1: the one whose table is of the device.
+
+    Args:
+        paths: of the run.
+        model: the file.
+        device: where it will run.
+        settings: runtime and threads; the precision is the model's own.
+
+    Returns:
+        The number; 1 where there is but one target, or no table is of the device.
+    """
+    if paths.num_tables() < 2:
+        return 1
+    runner = _runner(device, model, settings, read_sidecar(model).precision)
+    description = device.describe()
+    tables = [number for number in range(1, paths.num_tables() + 1) if paths.table(number).exists()]
+    for number in tables:
+        with suppress(TableMismatchError):
+            LatencyTable.load(paths.table(number)).check_device(description, runner.description)
+            return number
+    return 1
+
+
+def save_verification_of(model: Path, verification: Verification, paths: RunPaths, number: int = 1) -> Path:
     """Write the verification of any model of a run's network; ``verification.json`` stays its own model's.
 
-    The run's own model is the one that ``verification.json`` names: a run's last stage writes it, and without
-    a run the first model that is verified takes its place. Another's goes to ``verification.MODEL.json``.
+    A target's own model is the one that its ``verification.json`` names: a run's last stage writes it, and
+    without a run the first model that is verified takes its place. Another's goes to
+    ``verification.MODEL.json``.
+
+    Args:
+        model: the file.
+        verification: of it.
+        paths: of the run.
+        number: of the target, from 1.
 
     Returns:
         The file.
     """
-    path = paths.verification() if _is_own(model, paths) else paths.other_verification(model.name)
+    is_own = _is_own(model, paths, number)
+    path = paths.verification(number) if is_own else paths.other_verification(model.name)
     write_record(path, verification)
     return path
 
 
-def _is_own(model: Path, paths: RunPaths) -> bool:
+def _is_own(model: Path, paths: RunPaths, number: int) -> bool:
     try:
-        verified = read_record(paths.verification(), Verification).model
+        verified = read_record(paths.verification(number), Verification).model
     except CheckpointError:  # there is none, or a damaged one, which verifying again puts right
         return True
     own = paths.root / (verified or model.name)
@@ -190,6 +219,10 @@ def load_verifications(paths: RunPaths) -> dict[int, Verification]:
     """
     numbers = paths.verified_targets() or [1]  # reading the first says how it is made
     return {number: read_record(paths.verification(number), Verification) for number in numbers}
+
+
+def _runner(device: Device, model: Path, settings: DeviceSettings, precision: Precision) -> Runner:
+    return device.runner(_runtime_of(model, settings), threads=settings.threads, precision=precision)
 
 
 def _runtime_of(model: Path, device: DeviceSettings) -> RuntimeName:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
+from fbsearch.records.paths import numbered
 from fbsearch.records.record import FileRecord, Positive, Record
 
 
@@ -51,6 +52,20 @@ class RunRecord(FileRecord):
     def machine_text(self) -> str | None:
         """The machine in words: processor, architecture, cores and system."""
         return describe_machine(self.machine) if isinstance(self.machine, dict) else self.machine
+
+
+def stage_name(kind: str, target: int = 1) -> str:
+    """What a stage is called: its kind, and the number of its target from the second on."""
+    return numbered(kind, target, separator=" ")
+
+
+def stage_kind(name: str) -> str:
+    """The kind of a stage, whatever its target.
+
+    >>> stage_kind(stage_name("profile", 2))
+    'profile'
+    """
+    return name.partition(" ")[0]
 
 
 def describe_machine(fields: dict[str, Any]) -> str:

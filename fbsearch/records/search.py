@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from fbsearch.devices.description import DeviceDescription, RuntimeDescription
 from fbsearch.records.record import Count, FileRecord, Positive, Record, Share
 
 VERSION = 2
@@ -29,6 +30,11 @@ class TargetRecord(Record):
     budget_us: Positive | None = None
     range_us: tuple[FiniteFloat, FiniteFloat] | None = None
     latencies_us: tuple[tuple[FiniteFloat, ...], ...] = ()
+
+
+def target_name(device: DeviceDescription, runtime: RuntimeDescription) -> str:
+    """What a target is called: the device with runtime, threads and precision."""
+    return f"{device.name} ({runtime.identity})"
 
 
 class BudgetRecord(Record):

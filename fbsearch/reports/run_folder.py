@@ -21,6 +21,7 @@ from fbsearch.records import (
     read_metrics,
 )
 from fbsearch.records.record import damaged
+from fbsearch.records.search import target_name
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _name(
     if searched is not None and searched.name:
         return searched.name
     if table is not None:
-        return f"{table.device.name} ({table.runtime.identity})"
+        return target_name(table.device, table.runtime)
     return None if verification is None else verification.where
 
 

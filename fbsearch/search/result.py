@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -20,31 +20,26 @@ from fbsearch.records import (
 from fbsearch.search.selection import Limit
 from fbsearch.spaces import LayerwiseSpace
 
-OTHER_LATENCY = "latency_us on "
-"""What the names of costs begin with that are latencies of other devices than the first."""
-
 
 @dataclass(frozen=True)
 class Finalist:
-    """An architecture within the budget that the search ends with.
+    """An architecture within the budgets that the search ends with.
 
     Args:
         choices: candidate index per slot.
-        predicted_us: the sum of its table entries.
+        predicted_us: the sum of its table entries, by target.
         log_probability: sum over slots of log P.
         val_accuracy: with the supernet's weights, norms recalibrated.
         source: how it was found.
-        measured_us: on the device as a whole network, where that was done.
-        measured_elsewhere_us: on the other devices, in the order of their limits.
+        measured_us: on targets as a whole network, where that was done.
     """
 
     choices: tuple[int, ...]
-    predicted_us: float
+    predicted_us: Mapping[str, float]
     log_probability: float
     val_accuracy: float
     source: Literal["most probable", "sampled"]
-    measured_us: float | None = None
-    measured_elsewhere_us: tuple[float, ...] = ()
+    measured_us: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,85 +48,82 @@ class SearchResult:
 
     Args:
         space: what was searched.
-        budget_us: the latency budget.
-        range_us: the least and greatest latency in the space, as predicted.
-        latencies_us: ``S x C``, NaN where a slot has no such candidate.
+        limits: all budgets, with the costs as they are known at the end.
         probabilities: ``S x C``.
         finalists: best first.
         chosen: index of the finalist to train.
         collapse: a warning where the search gave up on most layers, or None.
         seconds: wall time.
-        limits: the budgets beside the latency's.
     """
 
     space: LayerwiseSpace
-    budget_us: float
-    range_us: tuple[float, float]
-    latencies_us: FloatArray
+    limits: tuple[Limit, ...]
     probabilities: FloatArray
     finalists: tuple[Finalist, ...]
     chosen: int
     collapse: str | None
     seconds: float
-    limits: tuple[Limit, ...] = ()
+
+    @property
+    def winner(self) -> Finalist:
+        """The finalist to train."""
+        return self.finalists[self.chosen]
 
     def record(self) -> SearchRecord:
         """What is kept of it on disk."""
-        others = [limit for limit in self.limits if limit.cost.name.startswith(OTHER_LATENCY)]
-        counted = [limit for limit in self.limits if limit not in others]
-        sizes = [len(slot.names) for slot in self.space.slots]
-        latencies_us = [self.latencies_us[index, :size].tolist() for index, size in enumerate(sizes)]
-        own = TargetRecord(
-            name="",
-            budget_us=self.budget_us,
-            range_us=self.range_us,
-            latencies_us=tuple(map(tuple, latencies_us)),
-        )
         return SearchRecord(
             space=self.space.name,
-            targets=(own, *map(_target, others)),
+            targets=tuple(
+                TargetRecord(
+                    name=limit.target,
+                    budget_us=limit.bound,
+                    range_us=limit.cost.range(),
+                    latencies_us=self._by_slot(limit.cost.coefficients),
+                )
+                for limit in self.limits
+                if limit.target is not None
+            ),
             budgets=tuple(
                 BudgetRecord(cost=limit.cost.name, bound=limit.bound, range=limit.cost.range())
-                for limit in counted
+                for limit in self._counted
             ),
             slots=tuple(
-                SlotRecord(
-                    names=slot.names,
-                    probabilities=tuple(np.clip(self.probabilities[index, : len(slot.names)], 0, 1).tolist()),
+                SlotRecord(names=slot.names, probabilities=probabilities)
+                for slot, probabilities in zip(
+                    self.space.slots, self._by_slot(self.probabilities.clip(0, 1)), strict=True
                 )
-                for index, slot in enumerate(self.space.slots)
             ),
-            finalists=tuple(self._finalist(finalist, others, counted) for finalist in self.finalists),
+            finalists=tuple(map(self._finalist, self.finalists)),
             chosen=self.chosen,
             collapse=self.collapse,
             seconds=self.seconds,
         )
 
-    def _finalist(self, finalist: Finalist, others: list[Limit], counted: list[Limit]) -> FinalistRecord:
-        own = LatencyRecord(target="", predicted_us=finalist.predicted_us, measured_us=finalist.measured_us)
-        measured = [*finalist.measured_elsewhere_us, *([None] * len(others))]
-        elsewhere = [
-            LatencyRecord(
-                target=limit.cost.name.removeprefix(OTHER_LATENCY),
-                predicted_us=limit.cost.of(finalist.choices),
-                measured_us=measured_us,
-            )
-            for limit, measured_us in zip(others, measured, strict=False)
-        ]
+    @property
+    def _counted(self) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.limits if limit.target is None)
+
+    def _by_slot(self, values: FloatArray) -> tuple[tuple[float, ...], ...]:
+        """``S x C`` to the rows of each slot's own candidates."""
+        return tuple(
+            tuple(row[: len(slot.names)].tolist()) for row, slot in zip(values, self.space.slots, strict=True)
+        )
+
+    def _finalist(self, finalist: Finalist) -> FinalistRecord:
         return FinalistRecord(
             choices=finalist.choices,
             names=tuple(self.space.choice_names(finalist.choices)),
-            latencies=(own, *elsewhere),
+            latencies=tuple(
+                LatencyRecord(
+                    target=target, predicted_us=predicted_us, measured_us=finalist.measured_us.get(target)
+                )
+                for target, predicted_us in finalist.predicted_us.items()
+            ),
             val_accuracy=finalist.val_accuracy,
             log_probability=finalist.log_probability,
             source=finalist.source,
-            costs={limit.cost.name: limit.cost.of(finalist.choices) for limit in counted},
+            costs={limit.cost.name: limit.cost.of(finalist.choices) for limit in self._counted},
         )
-
-
-def _target(limit: Limit) -> TargetRecord:
-    name = limit.cost.name.removeprefix(OTHER_LATENCY)
-    return TargetRecord(name=name, budget_us=limit.bound, range_us=limit.cost.range())
 
 
 def describe_collapse(space: LayerwiseSpace, probabilities: FloatArray) -> str | None:

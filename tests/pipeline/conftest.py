@@ -13,10 +13,8 @@ from fbsearch.cli import main
 from fbsearch.costs import latency_cost
 from fbsearch.devices import Measurement
 from fbsearch.latency import LatencyTable, TableEntry
-from fbsearch.pipeline import Run
 from fbsearch.pipeline.attempts import load_attempts
 from fbsearch.pipeline.budgets import check_budgets
-from fbsearch.pipeline.run_device import RunDevice
 from fbsearch.pipeline.verifying import searched_for
 from fbsearch.records import SearchRecord, Verification, read_record
 from fbsearch.spaces import load_space
@@ -104,19 +102,19 @@ def untrained(monkeypatch) -> FakeVerifications:
     """Runs whose networks take on each device what its table says and a little more, and are not trained."""
     space = load_space("digits")
 
-    def measuring(device):
+    def measuring(target):
         def measure(architectures):
-            latency = latency_cost(space, LatencyTable.load(device.table), plain=True)
+            latency = latency_cost(space, target.load_table(), plain=True)
             return [Measurement(((1.01 * latency.of(space.encode(one)),) * 5,) * 8) for one in architectures]
 
         return measure
 
     fake = FakeVerifications()
-    monkeypatch.setattr(RunDevice, "_measure", property(measuring))
+    monkeypatch.setattr("fbsearch.pipeline.target_search.whole_network_meter", measuring)
     monkeypatch.setattr("fbsearch.latency.LatencyTable.check_device", lambda *args: ())
-    monkeypatch.setattr(Run, "_train", lambda run: None)
-    monkeypatch.setattr(Run, "_export", lambda run: None)
-    monkeypatch.setattr("fbsearch.pipeline.run_device.run_verification", fake)
+    monkeypatch.setattr("fbsearch.pipeline.run_stages.train_stage", lambda context: None)
+    monkeypatch.setattr("fbsearch.pipeline.run_stages.export_stage", lambda context: None)
+    monkeypatch.setattr("fbsearch.pipeline.target_checks.run_verification", fake)
     monkeypatch.setattr("fbsearch.pipeline.run.write_report", lambda folder: folder / "report.html")
     return fake
 

@@ -12,6 +12,7 @@ from fbsearch.errors import BudgetError
 from fbsearch.files import write_json
 from fbsearch.pipeline import Run, load_recipe
 from fbsearch.pipeline.attempts import finish_putting_aside, load_attempts, put_aside
+from fbsearch.pipeline.context import RunContext
 from fbsearch.pipeline.folder import RunLog
 from fbsearch.records import RunPaths, Verification, read_record, write_record
 from fbsearch.spaces import load_space
@@ -125,7 +126,7 @@ class Stages:
         self.latencies_ms = iter(latencies_ms)
         self.known: list[int] = []
 
-    def __call__(self) -> dict[str, object]:
+    def by_name(self) -> dict[str, object]:
         return {"search": self.search, "train": lambda: None, "export": lambda: None, "verify": self.verify}
 
     def search(self) -> None:
@@ -143,7 +144,7 @@ def run_with(tmp_path, monkeypatch):
         recipe = load_recipe("quickstart", ["confirm.exports=3"])
         run = Run(recipe, tmp_path / "run", progress=False, notify=told.append)
         stages = Stages(run, list(latencies_ms))
-        monkeypatch.setattr(run, "_stages", stages)
+        monkeypatch.setattr(run, "_stages", stages.by_name())
         return run, stages, told
 
     return build
@@ -152,7 +153,7 @@ def run_with(tmp_path, monkeypatch):
 def test_a_run_goes_on_until_a_model_keeps_the_budget(run_with):
     run, stages, told = run_with(1.2, 1.02, 0.95)
     kept = run.execute(resume=False)
-    assert kept is not None and kept.measured_ms == 0.95 and stages.known == [0, 1, 2]
+    assert kept[1].measured_ms == 0.95 and stages.known == [0, 1, 2]
     assert Architecture.load(run.paths.architecture) == SPACE.decode((3, 0, 0, 0))
     assert [one.verifications[1].measured_ms for one in load_attempts(run.paths)] == [1.2, 1.02]
     assert sum("over the budget by 20.0%" in line for line in told) == 1
@@ -173,10 +174,10 @@ def test_a_busy_device_is_measured_once_more(tmp_path, monkeypatch):
     run = Run(load_recipe("quickstart"), tmp_path / "run", progress=False, notify=told.append)
     answers = iter([verification(1.2, is_steady=False), verification(0.9)])
     monkeypatch.setattr(
-        "fbsearch.pipeline.run_device.run_verification", lambda *args, **kwargs: next(answers)
+        "fbsearch.pipeline.target_checks.run_verification", lambda *args, **kwargs: next(answers)
     )
-    monkeypatch.setattr(Run, "data", None)
+    monkeypatch.setattr(RunContext, "data", None)
     run.paths.root.mkdir()
-    run._stages()["verify"]()
+    run._stages["verify"]()
     assert read_record(run.paths.verification(), Verification).measured_ms == 0.9
     assert any("measured once more" in line for line in told)

@@ -121,6 +121,6 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_written(table, tmp_pa
 
 def test_the_size_of_a_file_is_that_of_its_format_and_precision():
     settings = BudgetSettings(file_size="300kB")
-    [limit] = settings.limits(SPACE, model_format="onnx", precision="fp32")
+    [limit] = settings.limits(SPACE, [("onnx", "fp32")])
     expected = file_size_cost(SPACE, model_format="onnx", precision="fp32")
     assert limit.bound == 300_000 and limit.cost.range() == expected.range()

@@ -11,7 +11,7 @@ import pytest
 from fbsearch.pipeline.attempts import load_attempts
 from fbsearch.pipeline.folder import RunLog
 from fbsearch.pipeline.judging import describe_excess, is_kept
-from fbsearch.pipeline.run import read_recipe
+from fbsearch.pipeline.stored_recipe import read_recipe
 from fbsearch.pipeline.verifying import load_verifications
 from fbsearch.records import InputRecord, RunPaths, SearchRecord, read_metrics, read_record, write_record
 from fbsearch.reports import read_run, write_figures, write_report
