@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, show_progress
-from fbsearch.costs import AdditiveCost
 from fbsearch.devices import RUNTIME_FORMATS
 from fbsearch.errors import InvalidInputError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.budgets import BudgetSettings
 from fbsearch.pipeline.folder import RunLog, check_writable
 from fbsearch.pipeline.inputs import augmentation_of, load_splits, space_for
-from fbsearch.pipeline.limits import check_budgets_ms, load_tables, table_limits
+from fbsearch.pipeline.limits import check_budgets_ms, describe_sources, load_tables, table_limits
 from fbsearch.pipeline.recipe import settings_from, validate_settings
 from fbsearch.pipeline.searching import run_search
 from fbsearch.pipeline.sweeping import SweepBudget, middle_limits, parse_budgets, run_sweep, swept_limits
@@ -82,12 +81,6 @@ class _Job:
         """Write the tables that the search went by into a run's folder."""
         for number, table in enumerate(self.tables, start=1):
             table.save(paths.table(number))
-
-    @property
-    def labels(self) -> str:
-        """Where the latencies come from, in words."""
-        costs = [limit.cost for limit in self.problem.limits if limit.target is not None]
-        return "; ".join(dict.fromkeys(cost.label for cost in costs if isinstance(cost, AdditiveCost)))
 
 
 def _given_budgets(
@@ -158,7 +151,7 @@ def _search(job: _Job) -> None:
         return
     if result.collapse:
         notify(f"warning: {result.collapse}")
-    notify(f"{paths.architecture}: {_describe(result)} ({job.labels})")
+    notify(f"{paths.architecture}: {_describe(result)} ({describe_sources(job.problem.limits)})")
 
 
 def _sweep(job: _Job, budgets: Sequence[SweepBudget]) -> None:
@@ -188,7 +181,7 @@ def _sweep(job: _Job, budgets: Sequence[SweepBudget]) -> None:
     collapses = {result.collapse for result in results.values() if result.collapse}
     for collapse in collapses:
         notify(f"warning: {collapse}")
-    notify(f"{out / 'pareto.svg'}: the finalists of all budgets ({job.labels})")
+    notify(f"{out / 'pareto.svg'}: the finalists of all budgets ({describe_sources(job.problem.limits)})")
 
 
 def _describe(result: SearchResult) -> str:

@@ -74,6 +74,12 @@ def table_limits(
     )
 
 
+def describe_sources(limits: Sequence[Limit]) -> str:
+    """Where the targets' latencies come from, in words."""
+    costs = [limit.cost for limit in limits if limit.target is not None]
+    return "; ".join(dict.fromkeys(cost.label for cost in costs if isinstance(cost, AdditiveCost)))
+
+
 def with_budget(limit: Limit, budget: float | str) -> Limit:
     """A target's limit at another budget, as a recipe says it."""
     return replace(limit, bound=latency_budget_us(budget, limit.cost.range()))

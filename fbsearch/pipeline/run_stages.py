@@ -21,9 +21,6 @@ from fbsearch.spaces import LayerwiseSpace
 
 Stage = Callable[[], None]
 
-TABLE_STAGES = ("profile", "calibrate")
-"""Kinds of the stages before the search."""
-
 SHARED_STAGES = ("search", "train")
 """Kinds of the stages that several processes run together."""
 
@@ -49,7 +46,12 @@ def make_stages(context: RunContext) -> dict[str, Stage]:
 
 def table_stages(context: RunContext) -> list[str]:
     """The names of the stages before the search."""
-    return [name for name in make_stages(context) if stage_kind(name) in TABLE_STAGES]
+    return [name for name in make_stages(context) if is_of_table(name)]
+
+
+def is_of_table(name: str) -> bool:
+    """Whether a stage makes a target's table, before the search."""
+    return stage_kind(name) in ("profile", "calibrate")
 
 
 def check_stages(context: RunContext, num_processes: int) -> None:

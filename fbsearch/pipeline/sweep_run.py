@@ -14,14 +14,13 @@ from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
 from fbsearch.pipeline.plan import PlannedStage
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.pipeline.run import Run
-from fbsearch.pipeline.run_stages import TABLE_STAGES
+from fbsearch.pipeline.run_stages import is_of_table
 from fbsearch.pipeline.search_stage import search_limits
 from fbsearch.pipeline.searching import SharedSupernet
 from fbsearch.pipeline.sweeping import SweepBudget, middle_limits, swept_limits
 from fbsearch.pipeline.targets import Notify
 from fbsearch.pipeline.verifying import load_verifications
 from fbsearch.records import RunPaths, SearchRecord, read_record
-from fbsearch.records.run import stage_kind
 from fbsearch.search import check_feasible
 
 
@@ -58,7 +57,7 @@ class SweepRun:
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
         stages = self._shared.plan()
-        shared = [stage for stage in stages if stage_kind(stage.name) in TABLE_STAGES]
+        shared = [stage for stage in stages if is_of_table(stage.name)]
         return shared + [
             replace(
                 stage,
