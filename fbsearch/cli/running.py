@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
 from fbsearch.pipeline import PlannedStage, Run, SweepRun, load_recipe
 from fbsearch.pipeline.folder import check_writable
+from fbsearch.pipeline.judging import Verifications
 from fbsearch.pipeline.sweeping import parse_budgets
 from fbsearch.reports import write_figures, write_report
 
@@ -53,9 +55,9 @@ def run_recipe(
     if dry_run:
         _show_plan(run.plan(), out, as_json=as_json)
         return
-    verification = run.execute(resume=resume)
-    if as_json and verification is not None:
-        print_json(verification.to_dict())
+    verifications = run.execute(resume=resume)
+    if as_json and verifications:
+        print_json(_records(verifications))
 
 
 def _run_sweep(run: SweepRun, out: Path, *, resume: bool, dry_run: bool, as_json: bool) -> None:
@@ -64,7 +66,13 @@ def _run_sweep(run: SweepRun, out: Path, *, resume: bool, dry_run: bool, as_json
         return
     verifications = run.execute(resume=resume)
     if as_json and verifications:
-        print_json({name: verification.to_dict() for name, verification in verifications.items()})
+        print_json({name: _records(one) for name, one in verifications.items()})
+
+
+def _records(verifications: Verifications) -> Any:
+    """A verification as it is on disk, or a list of several targets'."""
+    records = [one.model_dump(mode="json") for one in verifications.values()]
+    return records[0] if len(records) == 1 else records
 
 
 def write_page(folder: Path, *, figures: Path | None, as_json: bool) -> None:

@@ -1,27 +1,26 @@
-"""``fbsearch search``: within one latency budget per device, or a sweep over several."""
+"""``fbsearch search``: within one latency budget per table, or a sweep over several."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, show_progress
-from fbsearch.costs import AdditiveCost, latency_cost
-from fbsearch.data import Augmentation, DataSplits
 from fbsearch.devices import RUNTIME_FORMATS
 from fbsearch.errors import InvalidInputError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.budgets import BudgetSettings
-from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
+from fbsearch.pipeline.folder import RunLog, check_writable
 from fbsearch.pipeline.inputs import augmentation_of, load_splits, space_for
-from fbsearch.pipeline.recipe import DataSettings, settings_from, validate_settings
+from fbsearch.pipeline.limits import check_budgets_ms, describe_sources, load_tables, table_limits
+from fbsearch.pipeline.recipe import settings_from, validate_settings
 from fbsearch.pipeline.searching import run_search
-from fbsearch.pipeline.several_devices import load_tables, other_devices
-from fbsearch.pipeline.sweeping import SweepBudget, parse_budgets, run_sweep
-from fbsearch.search import Limit, SearchResult, SearchSettings, check_feasible
-from fbsearch.spaces import FactoredSpace, load_definition
+from fbsearch.pipeline.sweeping import SweepBudget, middle_limits, parse_budgets, run_sweep, swept_limits
+from fbsearch.records import DataSettings, RunPaths
+from fbsearch.search import Problem, SearchResult, SearchSettings, check_feasible
+from fbsearch.spaces import load_definition
 
 Fields = Mapping[str, Any]
 
@@ -42,145 +41,158 @@ def search_space(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Search a space by tables alone: within a latency budget per device, or for each budget of a sweep."""
+    """Search a space by tables alone: within a latency budget per table, or for each budget of a sweep."""
     settings = settings_from(SearchSettings, overrides, source="search")
     budget_settings = validate_settings(BudgetSettings, budgets, source="budgets")
-    if sweep is None:
-        tables = load_tables(table_paths, budgets_ms)
-    elif budgets_ms or len(table_paths) > 1:
-        raise InvalidInputError("--budgets sweeps one device's latency: give one --table and no --budget-ms")
-    else:
-        tables = [LatencyTable.load(table_paths[0])]
     swept = () if sweep is None else parse_budgets(sweep)
-    prepared = _prepare(source, fields, tables, budgets_ms, data, budget_settings, settings, out, seed)
+    given = _given_budgets(swept, len(table_paths), budgets_ms)
+    tables = load_tables(table_paths)
+    problem = _problem(source, fields, tables, given, data, budget_settings, settings, seed)
+    job = _Job(problem, tables, given, RunPaths(out), resume=resume, quiet=quiet, as_json=as_json)
     if swept:
-        _sweep(prepared, swept, resume=resume, quiet=quiet, as_json=as_json)
+        _sweep(job, swept)
     else:
-        _search(prepared, budgets_ms[0], resume=resume, quiet=quiet, as_json=as_json)
+        _search(job)
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """What a search is made of."""
+class _Job:
+    """A search, and how it is run.
 
-    space: FactoredSpace
+    Args:
+        problem: what to search.
+        tables: of the targets.
+        given: their latency budgets, as a recipe says them.
+        paths: where the files go.
+        resume: go on from a checkpoint.
+        quiet: show no progress.
+        as_json: print the result as JSON.
+    """
+
+    problem: Problem
     tables: Sequence[LatencyTable]
-    latency: AdditiveCost
-    limits: tuple[Limit, ...]
-    images: DataSplits
-    augmentation: Augmentation | None
-    settings: SearchSettings
+    given: Sequence[float | str]
     paths: RunPaths
-    seed: int
+    resume: bool
+    quiet: bool
+    as_json: bool
+
+    def save_tables(self, paths: RunPaths) -> None:
+        """Write the tables that the search went by into a run's folder."""
+        for number, table in enumerate(self.tables, start=1):
+            table.save(paths.table(number))
 
 
-def _prepare(
+def _given_budgets(
+    swept: Sequence[SweepBudget], num_tables: int, budgets_ms: Sequence[float]
+) -> Sequence[float | str]:
+    """The budget of each table; of those that a sweep replaces, its first one.
+
+    Raises:
+        InvalidInputError: if they are not as many as the tables need.
+    """
+    check_budgets_ms(budgets_ms)
+    if not swept:
+        if num_tables != len(budgets_ms):
+            raise InvalidInputError(
+                f"{num_tables} --table and {len(budgets_ms)} --budget-ms: give each device's table its own "
+                "budget"
+            )
+        return budgets_ms
+    first_ms = next((budget.value for budget in swept if not budget.is_of_every_target), None)
+    num_own = 0 if first_ms is None else num_tables - 1
+    if len(budgets_ms) != num_own:
+        raise InvalidInputError(
+            f"{num_tables} --table and {len(budgets_ms)} --budget-ms beside --budgets: per cent are of every "
+            "table's range, and take no --budget-ms; milliseconds are of the first table, and every further "
+            "one takes its own --budget-ms"
+        )
+    return [swept[0].setting] * num_tables if first_ms is None else [first_ms, *budgets_ms]
+
+
+def _problem(
     source: str,
     fields: Fields,
     tables: Sequence[LatencyTable],
-    budgets_ms: Sequence[float],
+    given: Sequence[float | str],
     data: Fields,
     budgets: BudgetSettings,
     settings: SearchSettings,
-    out: Path,
     seed: int,
-) -> _Prepared:
+) -> Problem:
     data_settings = validate_settings(DataSettings, data, source="--data")
     definition = load_definition(source, **fields)
     images = load_splits(
         data_settings, resolution=definition.resolution, in_channels=definition.in_channels, seed=seed
     )
     space = space_for(images.num_classes, source, **fields)
-    runtime = tables[0].runtime
-    counted = budgets.limits(space, model_format=RUNTIME_FORMATS[runtime.name], precision=runtime.precision)
-    others = other_devices(space, tables, budgets_ms) if len(tables) > 1 else ()
-    return _Prepared(
+    models = [(RUNTIME_FORMATS[table.runtime.name], table.runtime.precision) for table in tables]
+    return Problem(
         space=space,
-        tables=tables,
-        latency=latency_cost(space, tables[0]),
-        limits=(*others, *counted),
-        images=images,
+        limits=(*table_limits(space, tables, given), *budgets.limits(space, models)),
+        data=images,
         augmentation=augmentation_of(data_settings, images),
         settings=settings,
-        paths=RunPaths(out),
         seed=seed,
     )
 
 
-def _search(prepared: _Prepared, budget_ms: float, *, resume: bool, quiet: bool, as_json: bool) -> None:
-    latency, paths = prepared.latency, prepared.paths
-    check_feasible([Limit(latency, budget_ms * 1000), *prepared.limits])
+def _search(job: _Job) -> None:
+    paths = job.paths
+    check_feasible(job.problem.limits)
     check_writable(paths.root)
-    with RunRecord(paths, seed=prepared.seed).stage("search"):
-        result = run_search(
-            prepared.space,
-            latency=latency,
-            budget_us=budget_ms * 1000,
-            data=prepared.images,
-            augmentation=prepared.augmentation,
-            settings=prepared.settings,
-            seed=prepared.seed,
-            paths=paths,
-            resume=resume,
-            progress=show_progress(quiet),
-            limits=prepared.limits,
-        )
+    with RunLog(paths, seed=job.problem.seed).stage("search"):
+        result = run_search(job.problem, paths=paths, resume=job.resume, progress=show_progress(job.quiet))
     if result is None:
         return
-    prepared.tables[0].save(paths.table)
-    for number, other in enumerate(prepared.tables[1:], start=2):
-        other.save(paths.table_of(number))
-    if as_json:
-        print_json(result.to_dict())
+    job.save_tables(paths)
+    if job.as_json:
+        print_json(result.record().model_dump(mode="json"))
         return
     if result.collapse:
         notify(f"warning: {result.collapse}")
-    notify(f"{paths.architecture}: {_describe(result, budget_ms)} ({latency.label})")
+    notify(f"{paths.architecture}: {_describe(result)} ({describe_sources(job.problem.limits)})")
 
 
-def _sweep(
-    prepared: _Prepared, budgets: Sequence[SweepBudget], *, resume: bool, quiet: bool, as_json: bool
-) -> None:
-    out = prepared.paths.root
-    budgets_us = {budget: budget.us(prepared.latency.range()) for budget in budgets}
-    for budget_us in budgets_us.values():
-        check_feasible([Limit(prepared.latency, budget_us), *prepared.limits])
+def _sweep(job: _Job, budgets: Sequence[SweepBudget]) -> None:
+    out, problem = job.paths.root, job.problem
+    swept = {budget: swept_limits(problem.limits, budget, job.given) for budget in budgets}
+    for limits in swept.values():
+        check_feasible(limits)
     check_writable(out)
-    with RunRecord(prepared.paths, seed=prepared.seed).stage("search"):
+    with RunLog(job.paths, seed=problem.seed).stage("search"):
         results = run_sweep(
-            prepared.space,
-            budgets_us,
-            latency=prepared.latency,
-            limits=prepared.limits,
-            data=prepared.images,
-            augmentation=prepared.augmentation,
-            settings=prepared.settings,
-            seed=prepared.seed,
+            replace(problem, limits=middle_limits(list(swept.values()))),
+            swept,
             out=out,
-            resume=resume,
-            progress=show_progress(quiet),
+            resume=job.resume,
+            progress=show_progress(job.quiet),
         )
     if results is None:
         return
     for budget, result in results.items():
         paths = RunPaths(out / budget.name)
-        prepared.tables[0].save(paths.table)
-        if not as_json:
-            notify(f"{paths.architecture}: {_describe(result, result.budget_us / 1000)}")
-    if as_json:
-        print_json({budget.name: result.to_dict() for budget, result in results.items()})
+        job.save_tables(paths)
+        if not job.as_json:
+            notify(f"{paths.architecture}: {_describe(result)}")
+    if job.as_json:
+        print_json({budget.name: one.record().model_dump(mode="json") for budget, one in results.items()})
         return
     collapses = {result.collapse for result in results.values() if result.collapse}
     for collapse in collapses:
         notify(f"warning: {collapse}")
-    notify(f"{out / 'pareto.svg'}: the finalists of all budgets ({prepared.latency.label})")
+    notify(f"{out / 'pareto.svg'}: the finalists of all budgets ({describe_sources(job.problem.limits)})")
 
 
-def _describe(result: SearchResult, budget_ms: float) -> str:
+def _describe(result: SearchResult) -> str:
     """What was chosen, and how it keeps its budgets."""
-    winner = result.finalists[result.chosen]
-    words = " ".join(result.space.choice_names(winner.choices))
-    words += f"; predicted {winner.predicted_us / 1000:.4g} ms of {budget_ms:.4g} ms"
+    winner, words = result.winner, " ".join(result.space.choice_names(result.winner.choices))
+    is_alone = len(winner.predicted_us) == 1
     for limit in result.limits:
-        words += f"; {limit.cost.name} {limit.cost.of(winner.choices):.6g} of {limit.bound:.6g}"
+        if limit.target is None:
+            words += f"; {limit.name} {limit.cost.of(winner.choices):.6g} of {limit.bound:.6g}"
+        else:
+            where = "" if is_alone else f" on {limit.target}"
+            predicted_us = winner.predicted_us[limit.target]
+            words += f"; predicted{where} {predicted_us / 1000:.4g} ms of {limit.bound / 1000:.4g} ms"
     return words

@@ -17,18 +17,18 @@ from fbsearch.latency.estimate import estimate_profile_seconds
 from fbsearch.pipeline.budgets import describe_broken
 from fbsearch.pipeline.device_settings import checked_precision, given_settings, on_device
 from fbsearch.pipeline.exporting import run_export
-from fbsearch.pipeline.folder import RunPaths, RunRecord, check_writable
-from fbsearch.pipeline.inputs import InputRecord, augmentation_of, check_classes, load_splits
+from fbsearch.pipeline.folder import RunLog, check_writable
+from fbsearch.pipeline.inputs import augmentation_of, check_classes, load_splits
 from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
 from fbsearch.pipeline.recipe import (
-    DataSettings,
     FinetuneSettings,
     VerifySettings,
     settings_from,
     validate_settings,
 )
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import run_verification, save_verification_of
+from fbsearch.pipeline.verifying import run_verification, save_verification_of, target_number
+from fbsearch.records import DataSettings, InputRecord, RunPaths, read_record
 from fbsearch.spaces import FactoredSpace, load_architecture, load_space, require_factored
 from fbsearch.train import TrainSettings
 
@@ -143,7 +143,7 @@ def train_architecture(
     check_classes(architecture.num_classes, images.num_classes)
     paths = RunPaths(out)
     check_writable(out)
-    record = RunRecord(paths, seed=seed)
+    record = RunLog(paths, seed=seed)
     with record.stage("train"):
         architecture.save(paths.architecture)
         result = run_training(
@@ -224,29 +224,32 @@ def verify_model(
     device = find_device(device_name, keep=keep)
     data = None
     if data_source is not None:
-        inputs = InputRecord.load(paths.inputs)
+        inputs = read_record(paths.inputs, InputRecord)
         data = load_splits(
             inputs.data.model_copy(update={"source": data_source}),
             resolution=inputs.resolution,
             in_channels=inputs.in_channels,
             seed=inputs.seed,
         )
+    settings_there = on_device(given_settings(device_name, None, threads), device.definition)
+    number = target_number(paths, model, device, settings_there)
     verification = run_verification(
         model,
         paths=paths,
         device=device,
-        device_settings=on_device(given_settings(device_name, None, threads), device.definition),
+        device_settings=settings_there,
         protocol=device.definition.protocol,
         settings=settings,
         data=data,
         budget_ms=budget_ms,
         seed=0,
+        number=number,
     )
-    written = save_verification_of(model, verification, paths)
-    if written != paths.verification:
-        notify(f"{written}: {paths.verification.name} stays that of the run's own model")
+    written = save_verification_of(model, verification, paths, number)
+    if written != paths.verification(number):
+        notify(f"{written}: {paths.verification(number).name} stays that of the run's own model")
     if as_json:
-        print_json(verification.to_dict())
+        print_json(verification.model_dump(mode="json"))
     else:
         is_quantised = verification.precision != "fp32"
         before = f", {verification.fp32_test_accuracy:.2%} in fp32" if is_quantised else ""

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from fbsearch.architecture import Architecture
 from fbsearch.devices import Measurement, MeasurementProtocol
-from fbsearch.pipeline.folder import RunPaths, RunRecord
-from fbsearch.pipeline.verifying import Verification, load_verification
+from fbsearch.errors import CheckpointError
+from fbsearch.pipeline.folder import RunLog
+from fbsearch.pipeline.judging import Verifications
+from fbsearch.pipeline.verifying import load_verifications
+from fbsearch.records import RunPaths
+from fbsearch.records.run import stage_kind
 
 _MEASURING = ("profile", "calibrate")
-"""What their names begin with, of the stages that do not run again for the next best."""
+"""Kinds of the stages that do not run again for the next best."""
 
 
 @dataclass(frozen=True)
@@ -27,27 +31,31 @@ class Attempt:
     Args:
         folder: where its files lie.
         architecture: of the model.
-        verification: what it took on the first device, and which budgets it kept.
+        verifications: what it took on every target, and which budgets it kept.
     """
 
     folder: Path
     architecture: Architecture
-    verification: Verification
+    verifications: Verifications
 
-    def measurement(self, protocol: MeasurementProtocol, number: int = 1) -> Measurement:
+    def measurement(self, protocol: MeasurementProtocol, number: int) -> Measurement:
         """Of the exported model.
 
         Args:
             protocol: under which it was measured.
-            number: of the device, from 1.
+            number: of the target, from 1.
 
         Raises:
-            CheckpointError: if its file is missing or damaged.
+            CheckpointError: if it was not measured there.
         """
-        verification = load_verification(RunPaths(self.folder), number)
+        if number not in self.verifications:
+            raise CheckpointError(
+                f"{RunPaths(self.folder).verification(number)} is missing; it is made by 'fbsearch run'"
+            )
+        verification = self.verifications[number]
         return Measurement(
             verification.rounds_us,
-            is_steady=verification.is_steady,
+            is_steady=verification.is_steady is not False,
             confidence=protocol.confidence,
             target_relative_ci=protocol.target_relative_ci,
         )
@@ -59,11 +67,13 @@ def load_attempts(paths: RunPaths) -> list[Attempt]:
     Raises:
         CheckpointError, ArchitectureError: if a file is missing or damaged.
     """
-    found = [RunPaths(folder) for folder in _folders(paths)]
-    return [Attempt(one.root, Architecture.load(one.architecture), load_verification(one)) for one in found]
+    return [
+        Attempt(one.root, Architecture.load(one.architecture), load_verifications(one))
+        for one in paths.each_attempt()
+    ]
 
 
-def put_aside(paths: RunPaths, record: RunRecord, *, writes: bool) -> None:
+def put_aside(paths: RunPaths, record: RunLog, *, writes: bool) -> None:
     """Put the run's model aside and forget the stages that made it.
 
     Args:
@@ -72,37 +82,31 @@ def put_aside(paths: RunPaths, record: RunRecord, *, writes: bool) -> None:
         writes: whether this process is the one that touches files.
     """
     if writes:
-        (paths.attempts / str(len(_folders(paths)) + 1)).mkdir(parents=True)
+        paths.attempt(len(list(paths.each_attempt())) + 1).root.mkdir(parents=True)
         finish_putting_aside(paths, record)
     else:
         record.forget(_repeated(record), writes=False)
 
 
-def finish_putting_aside(paths: RunPaths, record: RunRecord) -> None:
+def finish_putting_aside(paths: RunPaths, record: RunLog) -> None:
     """Move the files that an interrupted :func:`put_aside` has left; the verification last, as a seal."""
-    folders = _folders(paths)
-    if not folders or RunPaths(folders[-1]).verification.exists():
+    *_, aside = [None, *paths.each_attempt()]
+    if aside is None or aside.verification().exists():
         return
     record.forget(_repeated(record))
-    aside = RunPaths(folders[-1])
     aside.search.mkdir(exist_ok=True)
     for name in ("search_result", "inherited_weights", "architecture", "inputs", "weights", "train"):
         _move(getattr(paths, name), getattr(aside, name))
     for path in sorted([*paths.root.glob("model.*"), *paths.root.glob("verification-*.json")]):
         _move(path, aside.root / path.name)
-    _move(paths.verification, aside.verification)
+    _move(paths.verification(), aside.verification())
 
 
-def _repeated(record: RunRecord) -> list[str]:
+def _repeated(record: RunLog) -> list[str]:
     """The stages that run again for the next best."""
-    return [name for name in record.stages if not name.startswith(_MEASURING)]
+    return [name for name in record.stages if stage_kind(name) not in _MEASURING]
 
 
 def _move(path: Path, to: Path) -> None:
     if path.exists():
         shutil.move(path, to)
-
-
-def _folders(paths: RunPaths) -> list[Path]:
-    folders = paths.attempts.glob("[0-9]*") if paths.attempts.is_dir() else []
-    return sorted(folders, key=lambda folder: int(folder.name))

@@ -5,14 +5,14 @@ Peak memory is a maximum over layers, so its budget rules candidates out one by 
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fbsearch.architecture import Architecture
@@ -24,11 +24,10 @@ from fbsearch.costs import (
     parameter_cost,
     peak_memory_cost,
 )
-from fbsearch.errors import CheckpointError
 from fbsearch.export import ModelFormat
-from fbsearch.files import read_json
 from fbsearch.latency.design import Choices
-from fbsearch.pipeline.several_devices import OTHER_LATENCY
+from fbsearch.precision import Precision
+from fbsearch.records import BudgetCheck, SearchRecord
 from fbsearch.search import Limit
 from fbsearch.spaces import FactoredSpace
 
@@ -68,7 +67,8 @@ Count = Annotated[int, BeforeValidator(_reader(_COUNTS, "300k, 1.2M or 1G")), Fi
 Bytes = Annotated[int, BeforeValidator(_reader(_BYTES, "300kB, 4MB or 4MiB")), Field(ge=1)]
 
 
-Source = Literal["counted", "read", "measured", "predicted"]
+ModelKind = tuple[ModelFormat, Precision]
+"""Of a model file."""
 
 
 class BudgetSettings(BaseModel):
@@ -78,7 +78,7 @@ class BudgetSettings(BaseModel):
         params: parameters, such as ``1.2M``.
         macs: multiply-adds of an image, such as ``300M``.
         peak_memory: activations alive at once, in fp32, such as ``4MB`` or ``4MiB``.
-        file_size: of the exported model, such as ``5MB``.
+        file_size: of every exported model that a target runs, such as ``5MB``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,13 +88,12 @@ class BudgetSettings(BaseModel):
     peak_memory: Bytes | None = None
     file_size: Bytes | None = None
 
-    def limits(self, space: FactoredSpace, *, model_format: ModelFormat, precision: str) -> tuple[Limit, ...]:
+    def limits(self, space: FactoredSpace, models: Iterable[ModelKind]) -> tuple[Limit, ...]:
         """The budgets as bounds on a space's costs.
 
         Args:
             space: to be searched.
-            model_format: of the exported file.
-            precision: of its weights.
+            models: format and precision of the files that targets run; the largest has to keep the size.
         """
         limits = []
         if self.params is not None:
@@ -104,9 +103,21 @@ class BudgetSettings(BaseModel):
         if self.peak_memory is not None:
             limits.append(Limit(peak_memory_cost(space), self.peak_memory))
         if self.file_size is not None:
-            cost = file_size_cost(space, model_format=model_format, precision=precision)
-            limits.append(Limit(cost, self.file_size))
+            limits.append(Limit(_largest_file(space, models), self.file_size))
         return tuple(limits)
+
+
+def _largest_file(space: FactoredSpace, models: Iterable[ModelKind]) -> AdditiveCost:
+    """An upper bound of all files' sizes, and the size itself of a single kind of file."""
+    costs = [
+        file_size_cost(space, model_format=model_format, precision=precision)
+        for model_format, precision in dict.fromkeys(models)
+    ]
+    return replace(
+        costs[0],
+        fixed=max(cost.fixed for cost in costs),
+        coefficients=np.maximum.reduce([cost.coefficients for cost in costs]),
+    )
 
 
 def correct_file_size(limits: Sequence[Limit], exported: Mapping[Choices, int]) -> tuple[Limit, ...]:
@@ -127,75 +138,33 @@ def _corrected(limit: Limit, exported: Mapping[Choices, int]) -> Limit:
     return replace(limit, cost=replace(cost, fixed=cost.fixed + max(excess, 0.0)))
 
 
-@dataclass(frozen=True)
-class BudgetCheck:
-    """One budget of an exported model.
-
-    Args:
-        cost: name of the quantity, with its unit.
-        bound: the most allowed.
-        value: what the model takes.
-        source: how that is known; ``predicted`` of another device that the model was not verified on.
-        is_kept: whether the value is at most the bound.
-    """
-
-    cost: str
-    bound: float
-    value: float
-    source: Source
-    is_kept: bool
-
-
 def check_budgets(
-    search_result: Path,
-    architecture: Architecture,
-    model: Path,
-    elsewhere_us: Sequence[float] = (),
+    search: SearchRecord | None, architecture: Architecture, model: Path
 ) -> tuple[BudgetCheck, ...]:
-    """The budgets beside the latency's that a run was searched for, and what its exported model takes.
+    """The budgets beside the latencies' that a run was searched for, and what its exported model takes.
 
     Args:
-        search_result: ``search/result.json``, or where none is, as without a search.
+        search: its result; None without a search.
         architecture: of the model.
         model: the exported file.
-        elsewhere_us: what the model took on the other devices, in their order, where that was measured.
-
-    Raises:
-        CheckpointError: if the search's result is damaged.
     """
-    if not search_result.exists():
+    if search is None:
         return ()
-    try:
-        result = read_json(search_result)
-        winner = result["finalists"][result["chosen"]]
-        bounds = {one["cost"]: float(one["bound"]) for one in result.get("budgets", [])}
-        predicted = {name: float(winner["costs"][name]) for name in bounds}
-    except (OSError, json.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{search_result}: damaged ({error!r}); search again") from None
     counts = count_architecture(architecture)
-    others = [name for name in bounds if name.startswith(OTHER_LATENCY)]
-    measured_us = dict(zip(others, elsewhere_us, strict=False))
     checks = []
-    for name, bound in bounds.items():
-        source: Source = "predicted"
-        value = predicted[name]
-        if name == _FILE_SIZE:
-            source, value = "read", float(model.stat().st_size)
-        elif name in ("num_params", "num_macs", "peak_bytes"):
-            source, value = "counted", float(getattr(counts, name))
-        elif name in measured_us:
-            source, value = "measured", measured_us[name]
-        checks.append(BudgetCheck(name, bound, value, source, value <= bound))
+    for budget in search.budgets:
+        is_read = budget.cost == _FILE_SIZE
+        value = float(model.stat().st_size if is_read else getattr(counts, budget.cost))
+        source: Literal["read", "counted"] = "read" if is_read else "counted"
+        is_kept = value <= budget.bound
+        checks.append(
+            BudgetCheck(cost=budget.cost, bound=budget.bound, value=value, source=source, is_kept=is_kept)
+        )
     return tuple(checks)
 
 
 def describe_broken(checks: tuple[BudgetCheck, ...]) -> str:
     """The budgets that are not kept, in words; empty where all are."""
-    return " and ".join(_describe(check) for check in checks if not check.is_kept)
-
-
-def _describe(check: BudgetCheck) -> str:
-    if check.cost.startswith(OTHER_LATENCY):
-        device = check.cost.removeprefix(OTHER_LATENCY)
-        return f"latency on {device} is {check.value / 1000:.4g} of {check.bound / 1000:.4g} ms"
-    return f"{check.cost} is {check.value:,.10g} of {check.bound:,.10g}"
+    return " and ".join(
+        f"{check.cost} is {check.value:,.10g} of {check.bound:,.10g}" for check in checks if not check.is_kept
+    )

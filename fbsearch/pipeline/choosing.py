@@ -1,4 +1,4 @@
-"""The choice among finalists by what they take on every device, measured as whole networks."""
+"""The choice among finalists by what they take on every target, measured as whole networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fbsearch.devices import Measurement
 from fbsearch.errors import BudgetError
 from fbsearch.latency.design import Choices
 from fbsearch.pipeline.recipe import ConfirmSettings
-from fbsearch.pipeline.several_devices import device_of
 from fbsearch.search import Finalist, Limit, SearchedSupernet, SearchResult
 
 MeasureWhole = Callable[[Sequence[Architecture]], Sequence[Measurement]]
@@ -23,12 +22,12 @@ Recalibrate = Callable[[Mapping[Choices, Measurement]], AdditiveCost]
 
 @dataclass(frozen=True)
 class FinalistMeter:
-    """A device that finalists are measured on.
+    """Measures finalists on a target.
 
     Args:
         measure: whole networks there.
         recalibrate: learns from the measured finalists; None where the latencies are plain sums.
-        exported: what models took that were exported before and broke a budget, of this device or not.
+        exported: what models took that were exported before and broke a budget, of this target or not.
     """
 
     measure: MeasureWhole
@@ -38,95 +37,89 @@ class FinalistMeter:
 
 def choose_measured(
     searched: SearchedSupernet,
-    budget_us: float,
+    limits: Sequence[Limit],
     *,
-    meters: Sequence[FinalistMeter],
+    meters: Mapping[str, FinalistMeter],
     settings: ConfirmSettings,
 ) -> SearchResult:
-    """Choose among the finalists whose latencies, measured as whole networks, keep all devices' budgets.
+    """Choose among the finalists whose latencies, measured as whole networks, keep every target's budget.
 
-    Every measurement joins its device's calibration. Where no finalist keeps the budgets, those that are over
+    Every measurement joins its target's calibration. Where no finalist keeps the budgets, those that are over
     one are put aside, and the next best by what is now known are proposed; plain sums, which learn nothing,
     are bounded by as much less as the fastest of the finalists was over.
 
     Args:
-        searched: its first limits are the latency budgets of the devices from the second on.
-        budget_us: on the first device's latency.
-        meters: one for each device.
+        searched: proposes and ranks.
+        limits: all budgets.
+        meters: of the targets, by their names; those of all limits on latencies.
         settings: how many times to propose, and the margin.
 
     Raises:
         BudgetError: if none is found; the message says what was measured.
     """
-    first, *other_meters = meters
-    devices = [_MeasuredBudget(searched.latency, budget_us, first, margin=settings.margin)]
-    for limit, meter in zip(searched.limits, other_meters, strict=False):
-        assert isinstance(limit.cost, AdditiveCost)
-        where = device_of(limit.cost.name)
-        devices.append(_MeasuredBudget(limit.cost, limit.bound, meter, margin=settings.margin, where=where))
+    budgets = {
+        limit.target: _MeasuredBudget(limit, meters[limit.target], margin=settings.margin)
+        for limit in limits
+        if limit.target is not None
+    }
     # Exported, and over a budget then: whatever they take when measured again.
-    refused = set(devices[0].known)
-    for device in devices:
-        device.learn(refused)
+    refused = {choices for budget in budgets.values() for choices in budget.known}
+    for budget in budgets.values():
+        budget.learn(refused)
     for _ in range(settings.attempts):
-        proposing = _within(searched, devices)
-        over = refused.union(*(device.over for device in devices))
+        proposing = _as_of_now(limits, budgets)
+        over = refused.union(*(budget.over for budget in budgets.values()))
         try:
-            proposed = proposing.finalists(devices[0].bound_us, excluded=over)
+            proposed = searched.finalists(proposing, excluded=over)
         except BudgetError:
-            if not any(device.over for device in devices):
+            if not any(budget.over for budget in budgets.values()):
                 raise
             break  # nothing is left within the bounds
-        finalists = _measured_everywhere(proposing, proposed, devices)
-        for device in devices:
-            device.learn(finalist.choices for finalist in finalists)
-        keeping = [
-            finalist for finalist in finalists if all(device.keeps(finalist.choices) for device in devices)
-        ]
+        finalists = _measured(searched, proposed, budgets)
+        for budget in budgets.values():
+            budget.learn(finalist.choices for finalist in finalists)
+        keeping = [one for one in finalists if all(budget.keeps(one.choices) for budget in budgets.values())]
         if keeping:
-            chosen = finalists.index(keeping[proposing.choose(keeping)])
-            result = _with_bounds(proposing, [device.budget_us for device in devices])
-            return result.result(finalists, chosen=chosen, budget_us=budget_us)
+            chosen = finalists.index(keeping[searched.choose(keeping)])
+            given = [
+                replace(limit, bound=before.bound) for limit, before in zip(proposing, limits, strict=True)
+            ]
+            return searched.result(given, finalists, chosen=chosen)
+    known = {choices for budget in budgets.values() for choices in budget.known}
+    summaries = [budget.describe(is_alone=len(budgets) == 1) for budget in budgets.values()]
     raise BudgetError(
-        f"none of {len(devices[0].known)} finalists keeps "
-        f"{' and '.join(device.summary for device in devices)} when measured as a whole: "
+        f"none of {len(known)} finalists keeps {' and '.join(summaries)} when measured as a whole: "
         "raise the budget or confirm.attempts, or measure on a quieter device"
     )
 
 
 class _MeasuredBudget:
-    """A device's latency budget in the course of a choice.
+    """A target's latency budget in the course of a choice.
 
     Args:
-        latency: as predicted, in microseconds.
-        budget_us: as it was given.
-        meter: of the device.
+        limit: as it was given, on the latency as predicted.
+        meter: of the target.
         margin: share of the budget that is kept free.
-        where: " on " and the device, or nothing for the first.
     """
 
-    def __init__(
-        self, latency: AdditiveCost, budget_us: float, meter: FinalistMeter, *, margin: float, where: str = ""
-    ) -> None:
-        self.latency = latency
-        self.budget_us = budget_us
-        self.bound_us = budget_us
+    def __init__(self, limit: Limit, meter: FinalistMeter, *, margin: float) -> None:
+        self.limit = limit
         self.known = dict(meter.exported)
+        self._given = limit
         self._meter = meter
-        self._allowed_us = budget_us * (1 - margin)
-        self._where = where
+        self._allowed_us = limit.bound * (1 - margin)
 
     @property
     def over(self) -> set[Choices]:
         """The networks that take longer than is allowed."""
         return {choices for choices in self.known if not self.keeps(choices)}
 
-    @property
-    def summary(self) -> str:
-        """What was measured, in words."""
+    def describe(self, *, is_alone: bool) -> str:
+        """What was measured, in words; the target is named where there are others."""
         fastest_us = min(one.latency_us for one in self.known.values())
+        where = "" if is_alone else f" on {self._given.target}"
         return (
-            f"{self.budget_us / 1000:.4g} ms{self._where} (the fastest took "
+            f"{self._given.bound / 1000:.4g} ms{where} (the fastest took "
             f"{fastest_us / 1000:.4g} ms; confirm.margin asks for {self._allowed_us / 1000:.4g} ms)"
         )
 
@@ -151,32 +144,30 @@ class _MeasuredBudget:
         if not latencies_us:
             return
         if self._meter.recalibrate is not None:
-            self.latency, self.bound_us = self._meter.recalibrate(self.known), self._allowed_us
+            cost = self._meter.recalibrate(self.known)
+            self.limit = replace(self.limit, cost=cost, bound=self._allowed_us)
         else:
-            self.bound_us *= min(1.0, self._allowed_us / min(latencies_us))
+            share = min(1.0, self._allowed_us / min(latencies_us))
+            self.limit = replace(self.limit, bound=self.limit.bound * share)
 
 
-def _within(searched: SearchedSupernet, devices: Sequence[_MeasuredBudget]) -> SearchedSupernet:
-    """The search with the devices' latencies and bounds as they look now."""
-    first, *others = devices
-    limits = [Limit(device.latency, device.bound_us) for device in others]
-    return replace(searched, latency=first.latency, limits=(*limits, *searched.limits[len(others) :]))
+def _as_of_now(limits: Sequence[Limit], budgets: Mapping[str, _MeasuredBudget]) -> list[Limit]:
+    """The limits with the latencies and bounds of the targets as they look now."""
+    return [limit if limit.target is None else budgets[limit.target].limit for limit in limits]
 
 
-def _with_bounds(searched: SearchedSupernet, bounds_us: Sequence[float]) -> SearchedSupernet:
-    """The search with the devices' budgets as its limits, in place of what finalists were bounded by."""
-    others = bounds_us[1:]
-    limits = [replace(limit, bound=bound) for limit, bound in zip(searched.limits, others, strict=False)]
-    return replace(searched, limits=(*limits, *searched.limits[len(others) :]))
-
-
-def _measured_everywhere(
-    searched: SearchedSupernet, finalists: Sequence[Finalist], devices: Sequence[_MeasuredBudget]
+def _measured(
+    searched: SearchedSupernet, finalists: Sequence[Finalist], budgets: Mapping[str, _MeasuredBudget]
 ) -> list[Finalist]:
-    for device in devices:
-        device.measure(searched, finalists)
-    found = []
-    for finalist in finalists:
-        first_us, *others_us = (device.known[finalist.choices].latency_us for device in devices)
-        found.append(replace(finalist, measured_us=first_us, measured_elsewhere_us=tuple(others_us)))
-    return found
+    """The finalists with what they take on every target."""
+    for budget in budgets.values():
+        budget.measure(searched, finalists)
+    return [
+        replace(
+            finalist,
+            measured_us={
+                target: budget.known[finalist.choices].latency_us for target, budget in budgets.items()
+            },
+        )
+        for finalist in finalists
+    ]

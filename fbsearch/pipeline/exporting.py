@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,16 +13,25 @@ from numpy.typing import NDArray
 
 from fbsearch.data import DataSplits
 from fbsearch.errors import ExportError
-from fbsearch.export import FineTuning, Sidecar, convert_precision, export_model, format_of, write_sidecar
+from fbsearch.export import (
+    FineTuning,
+    ModelFormat,
+    Sidecar,
+    convert_precision,
+    export_model,
+    format_of,
+    write_sidecar,
+)
+from fbsearch.export.sidecar import Layout
 from fbsearch.files import atomic_path
 from fbsearch.nn import Network, load_network
 from fbsearch.pipeline.finetuning import Finetuner, check_finetuning, finetuning_folder
-from fbsearch.pipeline.folder import RunPaths, require
-from fbsearch.pipeline.inputs import InputRecord, calibration_inputs
+from fbsearch.pipeline.inputs import calibration_inputs, load_recorded, preprocessing_of
 from fbsearch.pipeline.recipe import FinetuneSettings
 from fbsearch.precision import Precision
+from fbsearch.records import InputRecord, RunPaths, read_record, require
 
-LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW"}
+LAYOUTS: Mapping[ModelFormat, Layout] = {"tflite": "NHWC", "onnx": "NCHW"}
 
 NEVER = FinetuneSettings(epochs=0)
 """No fine-tuning, and no look at the accuracy."""
@@ -75,11 +84,11 @@ def run_export(
     paths = find_run(source)
     weights = paths.weights if source.is_dir() else source
     network = load_network(paths.architecture, weights)
-    inputs = InputRecord.load(paths.inputs)
-    preprocessing = inputs.preprocessing(LAYOUTS[model_format])
+    inputs = read_record(paths.inputs, InputRecord)
+    preprocessing = preprocessing_of(inputs, LAYOUTS[model_format])
     images = np.zeros((0, *_input_shape(network)), np.float32)
     if precision == "int8":
-        data = data or inputs.load_data()
+        data = data or load_recorded(inputs)
         images = calibration_inputs(data.train, preprocessing, count=calibration_images, seed=inputs.seed)
     export = partial(_export, precision=precision, images=images)
     finetuning: FineTuning | None = None
@@ -89,7 +98,7 @@ def run_export(
             precision=precision,
             calibration=images,
             preprocessing=preprocessing,
-            data=data or inputs.load_data(),
+            data=data or load_recorded(inputs),
             paths=paths,
             folder=finetuning_folder(model),
             seed=inputs.seed,

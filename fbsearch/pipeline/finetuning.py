@@ -28,10 +28,10 @@ from fbsearch.export import (
     sha256_of,
 )
 from fbsearch.nn import Network, load_network, save_weights
-from fbsearch.pipeline.folder import RunPaths, require
 from fbsearch.pipeline.recipe import FinetuneSettings
 from fbsearch.pipeline.training import past_training
 from fbsearch.precision import Precision
+from fbsearch.records import RunPaths, require
 from fbsearch.train import evaluate, finetune_network, finetuning_settings
 
 INTEGERS: tuple[Precision, ...] = ("int8", "dynamic_int8")

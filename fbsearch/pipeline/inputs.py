@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader, load_data
-from fbsearch.errors import CheckpointError, DataError
+from fbsearch.errors import DataError
 from fbsearch.export import Preprocessing
-from fbsearch.files import read_json, write_json
-from fbsearch.pipeline.recipe import DataSettings, validate_settings
+from fbsearch.export.sidecar import Layout
+from fbsearch.records import DataSettings, InputRecord
 from fbsearch.spaces import FactoredSpace, load_space, require_factored
 
 
@@ -79,83 +74,25 @@ def calibration_inputs(
     return np.concatenate([batch.contiguous().numpy() for batch, _ in loader.epoch(0)])
 
 
-@dataclass(frozen=True)
-class InputRecord:
-    """What a trained network was fed with: ``inputs.json`` of a run.
+def load_recorded(inputs: InputRecord) -> DataSplits:
+    """The images that a network was trained on, again."""
+    return load_splits(
+        inputs.data, resolution=inputs.resolution, in_channels=inputs.in_channels, seed=inputs.seed
+    )
+
+
+def preprocessing_of(inputs: InputRecord, layout: Layout) -> Preprocessing:
+    """How to feed an exported model of a network.
 
     Args:
-        data: which images.
-        seed: of their split.
-        resolution: height and width in pixels.
-        in_channels: 1 or 3.
-        mean: per channel, of pixels scaled to [0, 1].
-        std: per channel, likewise.
-        class_names: in the order of the outputs.
+        inputs: what the network was fed with.
+        layout: of the model's input.
     """
-
-    data: DataSettings
-    seed: int
-    resolution: int
-    in_channels: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    class_names: tuple[str, ...]
-
-    @staticmethod
-    def of(settings: DataSettings, data: DataSplits, seed: int) -> InputRecord:
-        """The record of loaded data."""
-        return InputRecord(
-            data=settings,
-            seed=seed,
-            resolution=data.train.resolution,
-            in_channels=data.train.in_channels,
-            mean=tuple(data.mean),
-            std=tuple(data.std),
-            class_names=tuple(data.class_names),
-        )
-
-    def load_data(self) -> DataSplits:
-        """The images again."""
-        return load_splits(
-            self.data, resolution=self.resolution, in_channels=self.in_channels, seed=self.seed
-        )
-
-    def preprocessing(self, layout: str) -> Preprocessing:
-        """How to feed an exported model."""
-        return Preprocessing(
-            resolution=self.resolution,
-            in_channels=self.in_channels,
-            mean=self.mean,
-            std=self.std,
-            layout=layout,  # type: ignore[arg-type]  # checked by Preprocessing itself
-            class_names=self.class_names,
-        )
-
-    def save(self, path: Path) -> None:
-        """Write the record, atomically."""
-        write_json(path, {**self.__dict__, "data": self.data.model_dump(mode="json")})
-
-    @staticmethod
-    def load(path: Path) -> InputRecord:
-        """Read a record.
-
-        Raises:
-            CheckpointError: if it is missing or damaged.
-        """
-        try:
-            raw: dict[str, Any] = read_json(path)
-            return InputRecord(
-                data=validate_settings(DataSettings, raw["data"], source=str(path)),
-                seed=int(raw["seed"]),
-                resolution=int(raw["resolution"]),
-                in_channels=int(raw["in_channels"]),
-                mean=tuple(map(float, raw["mean"])),
-                std=tuple(map(float, raw["std"])),
-                class_names=tuple(map(str, raw["class_names"])),
-            )
-        except OSError as error:
-            raise CheckpointError(
-                f"{path}: cannot read; 'fbsearch train' writes it: {error.strerror}"
-            ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path}: damaged ({error!r}); train again") from None
+    return Preprocessing(
+        resolution=inputs.resolution,
+        in_channels=inputs.in_channels,
+        mean=inputs.mean,
+        std=inputs.std,
+        layout=layout,
+        class_names=inputs.class_names,
+    )

@@ -1,4 +1,4 @@
-"""``pareto.json`` and ``pareto.svg``: the architectures of a sweep, and which of them no other one beats."""
+"""``pareto.json`` and ``pareto.svg``: a sweep's architectures on a target, and which no other one beats."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbsearch.files import write_json, write_text
+from fbsearch.records.paths import numbered
 from fbsearch.reports.charts import ParetoPlot, ParetoPoint, draw_pareto, find_dominated, standalone
 
 
@@ -39,14 +40,20 @@ class SweptArchitecture:
 
 
 def write_pareto(
-    folder: Path, architectures: Sequence[SweptArchitecture], *, budgets_us: Sequence[float], accuracy: str
-) -> None:
-    """Write both files.
+    folder: Path,
+    architectures: Sequence[SweptArchitecture],
+    *,
+    number: int,
+    budgets_us: Sequence[float],
+    accuracy: str,
+) -> Path:
+    """Write both files, ``pareto-2.json`` and so on of targets from the second on, and return the figure's.
 
     Args:
         folder: of the sweep.
         architectures: at least one.
-        budgets_us: of the sweep.
+        number: of the target, from 1.
+        budgets_us: of the sweep on the target.
         accuracy: which one it is, in words.
     """
     ordered = sorted(architectures, key=lambda one: (one.latency_us, one.accuracy))
@@ -55,9 +62,9 @@ def write_pareto(
         {**one.__dict__, "names": list(one.names), "is_dominated": is_dominated}
         for one, is_dominated in zip(ordered, dominated, strict=True)
     ]
+    path, budgets = folder / numbered("pareto", number, separator="-"), sorted(set(budgets_us))
     write_json(
-        folder / "pareto.json",
-        {"budgets_us": sorted(budgets_us), "accuracy": accuracy, "architectures": rows},
+        path.with_suffix(".json"), {"budgets_us": budgets, "accuracy": accuracy, "architectures": rows}
     )
     points = tuple(
         ParetoPoint(
@@ -70,4 +77,5 @@ def write_pareto(
         )
         for one, is_dominated in zip(ordered, dominated, strict=True)
     )
-    write_text(folder / "pareto.svg", standalone(draw_pareto(ParetoPlot(points, tuple(sorted(budgets_us))))))
+    write_text(path.with_suffix(".svg"), standalone(draw_pareto(ParetoPlot(points, tuple(budgets)))))
+    return path.with_suffix(".svg")

@@ -11,7 +11,7 @@ from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.pipeline.recipe import FinetuneSettings
-from fbsearch.pipeline.run_device import RunDevice
+from fbsearch.pipeline.targets import Target
 from fbsearch.spaces import FactoredSpace
 
 
@@ -33,25 +33,25 @@ class PlannedStage:
 
 
 def plan_run(
-    devices: Sequence[RunDevice], space: FactoredSpace, data: DataSplits, models: Sequence[Path]
+    targets: Sequence[Target], space: FactoredSpace, data: DataSplits, models: Sequence[Path]
 ) -> list[PlannedStage]:
     """The stages of a run, in order.
 
     Args:
-        devices: of the run.
+        targets: of the run.
         space: of the recipe.
         data: of the recipe.
         models: the files to export.
     """
-    recipe = devices[0].recipe
+    recipe = targets[0].recipe
     images = f"{len(data.train)} images of {recipe.data.source}"
     given = recipe.budgets.model_dump(exclude_none=True)
     budgets = "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
-    latencies = " and ".join(map(_budget, devices))
+    latencies = " and ".join(_budget(target, is_alone=len(targets) == 1) for target in targets)
     searched = f"{recipe.search.epochs} epochs over {space.size:.3g} architectures"
     return [
-        *(_profile(device, space) for device in devices),
-        *(_calibrate(device, space) for device in devices),
+        *(_profile(target, space) for target in targets),
+        *(_calibrate(target, space) for target in targets),
         PlannedStage(
             "search", f"{searched}, {images}, budget {latencies}{budgets}", ("search/", "architecture.json")
         ),
@@ -62,7 +62,7 @@ def plan_run(
             f"{_finetuning(recipe.export.finetune)}",
             tuple(model.name for model in models),
         ),
-        *(_verify(device, data) for device in devices[::-1]),
+        *(_verify(target, data) for target in targets),
         PlannedStage("report", "one page", ("report.html",)),
     ]
 
@@ -73,19 +73,19 @@ def _finetuning(settings: FinetuneSettings) -> str:
     return f", fine-tuned (epochs: {settings.epochs}) if over {settings.max_accuracy_drop:.2%} are lost"
 
 
-def _describe(device: RunDevice) -> str:
-    how = device.settings.device
+def _describe(target: Target) -> str:
+    how = target.settings.device
     return f"{how.name} ({how.runtime}, {how.threads} thread(s), {how.precision})"
 
 
-def _budget(device: RunDevice) -> str:
-    budget = device.settings.budget_ms
+def _budget(target: Target, *, is_alone: bool) -> str:
+    budget = target.settings.budget_ms
     text = budget if isinstance(budget, str) else f"{budget} ms"
-    return text if device.number == 1 else f"{text} on {_describe(device)}"
+    return text if is_alone else f"{text} on {_describe(target)}"
 
 
-def _profile(device: RunDevice, space: FactoredSpace) -> PlannedStage:
-    name, writes, settings = device.stage("profile"), (device.table.name,), device.settings
+def _profile(target: Target, space: FactoredSpace) -> PlannedStage:
+    name, writes, settings = target.stage("profile"), (target.table_path.name,), target.settings
     if settings.profile.table is not None:
         return PlannedStage(name, f"use {settings.profile.table}", writes)
     estimate = estimate_profile_seconds(
@@ -94,17 +94,17 @@ def _profile(device: RunDevice, space: FactoredSpace) -> PlannedStage:
         runtime=settings.device.runtime,
         precision=settings.device.precision,
         jobs=settings.profile.jobs,
-        definition=device.device.definition,
+        definition=target.device.definition,
     )
-    action = f"measure {estimate.num_models} operators of {space.name} on {_describe(device)}"
+    action = f"measure {estimate.num_models} operators of {space.name} on {_describe(target)}"
     if estimate.num_missing:
         action += f", converting {estimate.num_missing} first"
     return PlannedStage(name, action, writes, estimate.seconds)
 
 
-def _calibrate(device: RunDevice, space: FactoredSpace) -> PlannedStage:
-    name, writes, settings = device.stage("calibrate"), (device.table.name,), device.settings
-    wanted = min(device.recipe.confirm.num_networks, space.size)
+def _calibrate(target: Target, space: FactoredSpace) -> PlannedStage:
+    name, writes, settings = target.stage("calibrate"), (target.table_path.name,), target.settings
+    wanted = min(target.recipe.confirm.num_networks, space.size)
     if not wanted:
         return PlannedStage(name, "nothing: plain sums", writes)
     given = LatencyTable.load(Path(settings.profile.table)) if settings.profile.table else None
@@ -115,13 +115,13 @@ def _calibrate(device: RunDevice, space: FactoredSpace) -> PlannedStage:
         wanted,
         runtime=settings.device.runtime,
         jobs=settings.profile.jobs,
-        definition=device.device.definition,
+        definition=target.device.definition,
     )
     action = f"measure {wanted} whole networks, converting them first"
     return PlannedStage(name, action, writes, estimate.seconds)
 
 
-def _verify(device: RunDevice, data: DataSplits) -> PlannedStage:
-    writes = (device.paths.verification_of(device.number).name,)
-    action = f"on {len(data.test)} test images and {_describe(device)}"
-    return PlannedStage(device.stage("verify"), action, writes)
+def _verify(target: Target, data: DataSplits) -> PlannedStage:
+    writes = (target.paths.verification(target.number).name,)
+    action = f"on {len(data.test)} test images and {_describe(target)}"
+    return PlannedStage(target.stage("verify"), action, writes)

@@ -16,6 +16,8 @@ from fbsearch.errors import RecipeError
 from fbsearch.files import parse_yaml
 from fbsearch.pipeline.budgets import BudgetSettings
 from fbsearch.precision import Precision
+from fbsearch.records import DataSettings
+from fbsearch.records.agreement import MAX_ABS_DIFF
 from fbsearch.search import SearchSettings
 from fbsearch.train import TrainSettings
 
@@ -25,34 +27,6 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AugmentationSettings(_Model):
-    """How training images vary; see :class:`fbsearch.data.Augmentation`."""
-
-    padding: Annotated[int, Field(ge=0)] = 0
-    flip: bool = False
-    min_crop_area: Annotated[float, Field(gt=0, le=1)] | None = None
-
-
-class DataSettings(_Model):
-    """Which images.
-
-    Args:
-        source: ``digits``, a folder or a zip file of class folders, or the standard CIFAR-10 files.
-        val_fraction: share of the training images that validate, where the source has no such split.
-        test_fraction: share that tests, likewise.
-        limit: at most so many images per split; None for all.
-        skip_corrupt: go on without images that cannot be read, with a warning that names them.
-        augmentation: None for what suits the source.
-    """
-
-    source: str
-    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    limit: Annotated[int, Field(ge=1)] | None = None
-    skip_corrupt: bool = False
-    augmentation: AugmentationSettings | None = None
 
 
 class SpaceSettings(_Model):
@@ -202,14 +176,14 @@ class VerifySettings(_Model):
         num_device_samples: of them, so many are also computed on a device that is not this computer, where
             each takes a launch; this computer's interpreter computes the others.
         max_abs_diff: largest difference allowed between the logits of PyTorch and an fp32 model.
-        min_top1_agreement: least share of images on which a model of another precision must choose the class
-            that PyTorch does.
+        min_top1_agreement: least share of images on which a model must choose the class that PyTorch does;
+            None for what its precision allows, see docs/precisions.md.
     """
 
     num_samples: Annotated[int, Field(ge=1)] | None = 1000
     num_device_samples: Annotated[int, Field(ge=0)] = 4
-    max_abs_diff: Annotated[float, Field(gt=0)] = 1e-3
-    min_top1_agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
+    max_abs_diff: Annotated[float, Field(gt=0)] = MAX_ABS_DIFF
+    min_top1_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Recipe(_Model):
@@ -250,9 +224,15 @@ class Recipe(_Model):
 
     @property
     def targets(self) -> tuple[TargetSettings, ...]:
-        """All devices, the recipe's own first."""
+        """All devices, in the order in which the recipe lists them."""
         own = TargetSettings(device=self.device, budget_ms=self.budget_ms, profile=self.profile)
         return (own, *self.other_devices)
+
+    def with_targets(self, targets: Sequence[TargetSettings]) -> Recipe:
+        """The recipe with these in place of its own targets."""
+        own, *others = targets
+        fields = {"device": own.device, "budget_ms": own.budget_ms, "profile": own.profile}
+        return self.model_copy(update={**fields, "other_devices": tuple(others)})
 
     def to_yaml(self) -> str:
         """The recipe with every default written out."""

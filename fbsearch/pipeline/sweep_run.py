@@ -1,4 +1,4 @@
-"""``fbsearch run`` over several latency budgets: one table and one supernet, a run for each budget."""
+"""``fbsearch run`` over several latency budgets: a table per target, one supernet, a run per budget."""
 
 from __future__ import annotations
 
@@ -8,37 +8,32 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from fbsearch.costs import latency_cost
-from fbsearch.devices import RUNTIME_FORMATS
-from fbsearch.errors import BudgetError, InvalidInputError
-from fbsearch.files import read_json
-from fbsearch.latency import LatencyTable
-from fbsearch.pipeline.folder import RunPaths
+from fbsearch.errors import BudgetError
+from fbsearch.pipeline.judging import Verifications, is_kept
 from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
 from fbsearch.pipeline.plan import PlannedStage
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.pipeline.run import Run
-from fbsearch.pipeline.run_device import Notify
+from fbsearch.pipeline.run_stages import is_of_table
+from fbsearch.pipeline.search_stage import search_limits
 from fbsearch.pipeline.searching import SharedSupernet
-from fbsearch.pipeline.sweeping import SweepBudget, middle_us
-from fbsearch.pipeline.verifying import Verification, load_verification
-from fbsearch.pipeline.whole_networks import designed_table
-from fbsearch.search import Limit, check_feasible
+from fbsearch.pipeline.sweeping import SweepBudget, middle_limits, swept_limits
+from fbsearch.pipeline.targets import Notify
+from fbsearch.pipeline.verifying import load_verifications
+from fbsearch.records import RunPaths, SearchRecord, read_record
+from fbsearch.search import check_feasible
 
 
 class SweepRun:
     """A recipe in a folder, at several budgets; each has a whole run's folder in it.
 
     Args:
-        recipe: every setting; its own ``budget_ms`` is left aside.
-        budgets: on the latency.
+        recipe: every setting; the latency budgets that the sweep's replace are left aside.
+        budgets: on the latency: per cent on every target, milliseconds on the first alone.
         out: the sweep's folder.
         progress: show progress.
         notify: told in one line what happens.
         keep: leave our folder on the phone.
-
-    Raises:
-        InvalidInputError: if the recipe names several devices.
     """
 
     def __init__(
@@ -51,11 +46,6 @@ class SweepRun:
         notify: Notify,
         keep: bool = False,
     ) -> None:
-        if recipe.other_devices:
-            raise InvalidInputError(
-                "--budgets sweeps one device's latency, and the recipe has other_devices: leave them out "
-                "(--set other_devices=[]), or run one budget at a time"
-            )
         self._recipe = recipe
         self._budgets = budgets
         self._progress = progress
@@ -67,7 +57,7 @@ class SweepRun:
     def plan(self) -> list[PlannedStage]:
         """What :meth:`execute` would do; reads the data and measures nothing."""
         stages = self._shared.plan()
-        shared = [stage for stage in stages if stage.name in ("profile", "calibrate")]
+        shared = [stage for stage in stages if is_of_table(stage.name)]
         return shared + [
             replace(
                 stage,
@@ -79,7 +69,7 @@ class SweepRun:
             if stage not in shared
         ]
 
-    def execute(self, *, resume: bool) -> Mapping[str, Verification]:
+    def execute(self, *, resume: bool) -> Mapping[str, Verifications]:
         """Measure the table, then search, train, export and verify for each budget; go on where one fails.
 
         Returns:
@@ -92,7 +82,7 @@ class SweepRun:
             FbsearchError: as the stages raise them.
         """
         self._shared.measure_table(resume=resume)
-        budgets_us, supernet = self._supernet()
+        supernet = self._supernet()
         broken: dict[str, str] = {}
         for budget in self._budgets:
             self._notify(f"{budget.name}:")
@@ -104,41 +94,40 @@ class SweepRun:
             return {}
         verifications = self._verifications()
         if verifications:
-            rows = [self._architecture(name, one) for name, one in verifications.items()]
-            write_pareto(
-                self._paths.root, rows, budgets_us=budgets_us, accuracy="test, of the exported models"
-            )
-            self._notify(f"figure: {self._paths.root / 'pareto.svg'}")
+            for target in self._shared.context.targets:
+                self._notify(f"figure: {self._write_front(target.number, verifications)}")
         if broken:
             raise BudgetError("; ".join(f"{name}: {error}" for name, error in broken.items()))
         return verifications
 
-    def _supernet(self) -> tuple[list[float], SharedSupernet]:
-        """The budgets in microseconds, and what all of them choose from."""
-        recipe, space = self._shared.recipe, self._shared.space
-        table = designed_table(LatencyTable.load(self._paths.table), space)
-        latency = latency_cost(space, table, plain=recipe.confirm.num_networks == 0)
-        limits = recipe.budgets.limits(
-            space,
-            model_format=RUNTIME_FORMATS[recipe.device.runtime],
-            precision=recipe.device.precision,
-        )
-        budgets_us = [budget.us(latency.range()) for budget in self._budgets]
-        for budget_us in budgets_us:
-            check_feasible([Limit(latency, budget_us), *limits])
-        return budgets_us, SharedSupernet(self._paths.search, middle_us(budgets_us))
+    def _supernet(self) -> SharedSupernet:
+        """What all budgets choose from."""
+        limits = search_limits(self._shared.context)
+        swept = [swept_limits(limits, budget, self._given) for budget in self._budgets]
+        for one in swept:
+            check_feasible(one)
+        return SharedSupernet(self._paths.search, middle_limits(swept))
+
+    @property
+    def _given(self) -> list[float | str]:
+        """The latency budgets of the recipe's targets."""
+        return [target.budget_ms for target in self._recipe.targets]
 
     def _run(self, budget: SweepBudget, supernet: SharedSupernet) -> Run:
-        recipe = self._recipe
-        table = self._paths.table.resolve()
-        recipe = recipe.model_copy(
-            update={
-                "budget_ms": budget.setting,
-                "profile": recipe.profile.model_copy(update={"table": str(table)}),
-            }
-        )
+        swept = zip(self._recipe.targets, budget.settings(self._given), strict=True)
+        targets = [
+            target.model_copy(
+                update={
+                    "budget_ms": setting,
+                    "profile": target.profile.model_copy(
+                        update={"table": str(self._paths.table(number).resolve())}
+                    ),
+                }
+            )
+            for number, (target, setting) in enumerate(swept, start=1)
+        ]
         return Run(
-            recipe,
+            self._recipe.with_targets(targets),
             self._paths.root / budget.name,
             progress=self._progress,
             notify=self._notify,
@@ -146,22 +135,36 @@ class SweepRun:
             supernet=supernet,
         )
 
-    def _verifications(self) -> dict[str, Verification]:
-        """Of the budgets for which a model was exported and measured."""
+    def _verifications(self) -> dict[str, Verifications]:
+        """Of the budgets for which models were exported and measured on every target."""
         folders = {budget.name: RunPaths(self._paths.root / budget.name) for budget in self._budgets}
+        numbers = [target.number for target in self._shared.context.targets]
         return {
-            name: load_verification(paths) for name, paths in folders.items() if paths.verification.exists()
+            name: load_verifications(paths)
+            for name, paths in folders.items()
+            if paths.verified_targets() == numbers
         }
 
-    def _architecture(self, name: str, verification: Verification) -> SweptArchitecture:
-        result = read_json(RunPaths(self._paths.root / name).search_result)
-        winner = result["finalists"][result["chosen"]]
+    def _write_front(self, number: int, verifications: Mapping[str, Verifications]) -> Path:
+        """The architectures on a target; returns the figure's file."""
+        rows = [self._architecture(number, name, one) for name, one in verifications.items()]
+        return write_pareto(
+            self._paths.root,
+            rows,
+            number=number,
+            budgets_us=[row.budget_us for row in rows],
+            accuracy="test, of the exported models",
+        )
+
+    def _architecture(self, number: int, name: str, verifications: Verifications) -> SweptArchitecture:
+        search = read_record(RunPaths(self._paths.root / name).search_result, SearchRecord)
+        verification = verifications[number]
         return SweptArchitecture(
             folder=name,
-            budget_us=float(result["budget_us"]),
-            names=tuple(winner["names"]),
-            accuracy=verification.test_accuracy,
-            predicted_us=float(winner["predicted_us"]),
+            budget_us=search.targets[number - 1].budget_us or 0.0,
+            names=search.winner.names,
+            accuracy=verification.test_accuracy or 0.0,
+            predicted_us=search.winner.latencies[number - 1].predicted_us,
             measured_us=1000 * verification.measured_ms,
-            is_chosen=bool(verification.keeps_budget),
+            is_chosen=is_kept(verifications),
         )

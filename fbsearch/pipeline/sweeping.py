@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fbsearch.costs import AdditiveCost
-from fbsearch.data import Augmentation, DataSplits
 from fbsearch.errors import InvalidInputError
-from fbsearch.pipeline.folder import RunPaths
+from fbsearch.pipeline.limits import with_budget
 from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
-from fbsearch.pipeline.recipe import latency_budget_us
-from fbsearch.pipeline.searching import write_search
-from fbsearch.search import Limit, SearchResult, SearchSettings, search_layerwise
-from fbsearch.spaces import FactoredSpace
+from fbsearch.pipeline.searching import choose_predicted, write_search
+from fbsearch.records import RunPaths
+from fbsearch.search import Limit, Problem, SearchResult, search_layerwise
 from fbsearch.train import make_accelerator
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|%|)")
@@ -40,13 +37,26 @@ class SweepBudget:
         return f"budget-{self.value:.10g}{'percent' if self.unit == '%' else self.unit}"
 
     @property
+    def is_of_every_target(self) -> bool:
+        """Whether it is a share of each target's range, not a latency of one."""
+        return self.unit == "%"
+
+    @property
     def setting(self) -> float | str:
         """As a recipe says it."""
-        return self.value if self.unit == "ms" else f"{self.value:.10g}%"
+        return f"{self.value:.10g}%" if self.is_of_every_target else self.value
 
-    def us(self, range_us: tuple[float, float]) -> float:
-        """In microseconds, in a space of this range."""
-        return latency_budget_us(self.setting, range_us)
+    def settings(self, given: Sequence[float | str]) -> list[float | str]:
+        """The targets' budgets as a recipe says them.
+
+        Per cent are of each target's range; milliseconds are of the first, and the others keep their own.
+
+        Args:
+            given: of each target.
+        """
+        if self.is_of_every_target:
+            return [self.setting] * len(given)
+        return [self.setting, *given[1:]]
 
 
 def parse_budgets(text: str) -> tuple[SweepBudget, ...]:
@@ -78,39 +88,54 @@ def parse_budgets(text: str) -> tuple[SweepBudget, ...]:
     return budgets
 
 
-def middle_us(budgets_us: Sequence[float]) -> float:
-    """What the supernet of a sweep is driven to: the geometric mean of the least and the greatest budget.
+def swept_limits(
+    limits: Sequence[Limit], budget: SweepBudget, given: Sequence[float | str]
+) -> tuple[Limit, ...]:
+    """The limits of one of a sweep's budgets.
+
+    Args:
+        limits: all budgets.
+        budget: of the sweep.
+        given: the targets' own budgets, in the order of their limits.
+    """
+    settings = iter(budget.settings(given))
+    return tuple(limit if limit.target is None else with_budget(limit, next(settings)) for limit in limits)
+
+
+def middle_limits(swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
+    """What the supernet of a sweep is driven to: of each limit, the middle of its bounds.
+
+    Args:
+        swept: the limits of each budget, alike but for their bounds.
+    """
+    return tuple(
+        replace(limits[0], bound=middle([limit.bound for limit in limits]))
+        for limits in zip(*swept, strict=True)
+    )
+
+
+def middle(bounds: Sequence[float]) -> float:
+    """The geometric mean of the least and the greatest.
 
     The objective sees a latency as log(E[LAT] / B), by which both ends are equally far from it.
     """
-    return math.sqrt(min(budgets_us) * max(budgets_us))
+    least, greatest = min(bounds), max(bounds)
+    return least if least == greatest else math.sqrt(least * greatest)
 
 
 def run_sweep(
-    space: FactoredSpace,
-    budgets_us: Mapping[SweepBudget, float],
+    problem: Problem,
+    swept: Mapping[SweepBudget, tuple[Limit, ...]],
     *,
-    latency: AdditiveCost,
-    limits: Sequence[Limit],
-    data: DataSplits,
-    augmentation: Augmentation | None,
-    settings: SearchSettings,
-    seed: int,
     out: Path,
     resume: bool,
     progress: bool,
 ) -> Mapping[SweepBudget, SearchResult] | None:
-    """Search once, choose for each budget, and write the results and ``pareto.json`` and ``pareto.svg``.
+    """Search once, choose for each budget, and write the results and a Pareto front for each target.
 
     Args:
-        space: what may be chosen.
-        budgets_us: on the latency, each kept by an architecture.
-        latency: microseconds.
-        limits: further budgets, kept by all.
-        data: images of the space's input size.
-        augmentation: of the training images.
-        settings: the schedule.
-        seed: of everything random.
+        problem: what to search, with the middle of the sweep's limits.
+        swept: the limits of each budget, each kept by an architecture.
         out: the sweep's folder; each budget has its own in it.
         resume: go on from a checkpoint.
         progress: show progress.
@@ -122,41 +147,43 @@ def run_sweep(
         BudgetError: if no architecture keeps one of the budgets.
         DataError, TrainingError, CheckpointError: as the search raises them.
     """
-    accelerator = make_accelerator(settings.precision)
+    accelerator = make_accelerator(problem.settings.precision)
     searched = search_layerwise(
-        space,
-        latency=latency,
-        budget_us=middle_us(list(budgets_us.values())),
-        data=data,
-        augmentation=augmentation,
-        settings=settings,
-        seed=seed,
+        problem,
         folder=RunPaths(out).search,
         resume=resume,
         accelerator=accelerator,
         progress=progress,
-        limits=limits,
     )
     results: dict[SweepBudget, SearchResult] = {}
     if accelerator.is_main_process:
-        for budget, budget_us in budgets_us.items():
-            finalists = searched.finalists(budget_us)
-            result = searched.result(finalists, chosen=searched.choose(finalists), budget_us=budget_us)
-            write_search(searched, result, RunPaths(out / budget.name))
-            results[budget] = result
-        write_pareto(
-            out,
-            _architectures(results),
-            budgets_us=list(budgets_us.values()),
-            accuracy="validation, with the supernet's weights",
-        )
+        for budget, limits in swept.items():
+            results[budget] = choose_predicted(searched, limits)
+            write_search(searched, results[budget], RunPaths(out / budget.name))
+        _write_fronts(out, results)
     accelerator.wait_for_everyone()
     return results if accelerator.is_main_process else None
 
 
-def _architectures(results: Mapping[SweepBudget, SearchResult]) -> list[SweptArchitecture]:
-    """What was chosen, budget by budget, and every other finalist once."""
-    winners = {result.finalists[result.chosen].choices for result in results.values()}
+def _write_fronts(out: Path, results: Mapping[SweepBudget, SearchResult]) -> None:
+    targets = [limit.target for limit in next(iter(results.values())).limits if limit.target is not None]
+    for number, target in enumerate(targets, start=1):
+        write_pareto(
+            out,
+            _architectures(results, target),
+            number=number,
+            budgets_us=[_budget_us(result, target) for result in results.values()],
+            accuracy="validation, with the supernet's weights",
+        )
+
+
+def _budget_us(result: SearchResult, target: str) -> float:
+    return next(limit.bound for limit in result.limits if limit.target == target)
+
+
+def _architectures(results: Mapping[SweepBudget, SearchResult], target: str) -> list[SweptArchitecture]:
+    """What was chosen, budget by budget, and every other finalist once, with their latencies on a target."""
+    winners = {result.winner.choices for result in results.values()}
     found: dict[tuple[tuple[int, ...], str | None], SweptArchitecture] = {}
     for budget, result in results.items():
         for index, finalist in enumerate(result.finalists):
@@ -166,10 +193,10 @@ def _architectures(results: Mapping[SweepBudget, SearchResult]) -> list[SweptArc
             key = (finalist.choices, budget.name if is_chosen else None)
             found[key] = SweptArchitecture(
                 folder=budget.name if is_chosen else None,
-                budget_us=result.budget_us,
+                budget_us=_budget_us(result, target),
                 names=result.space.choice_names(finalist.choices),
                 accuracy=finalist.val_accuracy,
-                predicted_us=finalist.predicted_us,
+                predicted_us=finalist.predicted_us[target],
                 measured_us=None,
                 is_chosen=is_chosen,
             )

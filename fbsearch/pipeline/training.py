@@ -10,10 +10,8 @@ from fbsearch.architecture import Architecture
 from fbsearch.costs import count_architecture
 from fbsearch.data import Augmentation, DataSplits
 from fbsearch.errors import CheckpointError
-from fbsearch.files import write_json
 from fbsearch.nn import Network, load_weights, save_weights
-from fbsearch.pipeline.folder import RunPaths, require
-from fbsearch.pipeline.inputs import InputRecord
+from fbsearch.records import InputRecord, RunPaths, TestMetrics, TrainingRecord, require, write_record
 from fbsearch.train import (
     CHECKPOINT,
     TrainResult,
@@ -73,17 +71,15 @@ def run_training(
     )
     if accelerator.is_main_process:
         counts = count_architecture(architecture)
-        inputs.save(paths.inputs)
+        write_record(paths.inputs, inputs)
         save_weights(network, paths.weights)
-        write_json(
-            paths.train_result,
-            {
-                "test": result.test.to_dict(data.class_names),
-                "num_params": counts.num_params,
-                "num_macs": counts.num_macs,
-                "seconds": result.seconds,
-            },
+        record = TrainingRecord(
+            test=TestMetrics.model_validate(result.test.to_dict(data.class_names)),
+            num_params=counts.num_params,
+            num_macs=counts.num_macs,
+            seconds=result.seconds,
         )
+        write_record(paths.train_result, record)
     accelerator.wait_for_everyone()
     return result
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fbsearch.reports.formatting import format_bytes, format_count, format_ms
-from fbsearch.reports.records import Verification
-from fbsearch.reports.run_folder import RunFolder
+from fbsearch.records import BudgetCheck, Verification
+from fbsearch.reports.formatting import format_bytes, format_count, format_ms, format_number
+from fbsearch.reports.run_folder import RunFolder, TargetFiles
 
 _NAMES: dict[str, tuple[str, Callable[[float], str]]] = {
     "num_params": ("Parameters", format_count),
@@ -36,19 +36,32 @@ class BudgetRow:
     is_kept: bool
 
 
-def budget_rows(verification: Verification | None) -> tuple[BudgetRow, ...]:
-    """The latency's budget and the others; empty where there are no others."""
-    if verification is None or not verification.budgets:
+def budget_rows(verifications: Sequence[Verification]) -> tuple[BudgetRow, ...]:
+    """The budgets of models: of latency, where there is but one device, and all others; empty without others.
+
+    Of what devices' models take, such as the sizes of their files, the most counts.
+    """
+    checks: dict[str, BudgetCheck] = {}
+    for check in (check for one in verifications for check in one.budgets):
+        if check.cost not in checks or check.value > checks[check.cost].value:
+            checks[check.cost] = check
+    if not checks:
         return ()
-    rows = []
-    if verification.budget_ms is not None:
-        measured, bound = 1000 * verification.measured_ms, 1000 * verification.budget_ms
-        is_kept = measured <= bound and verification.keeps_budget is not False
-        rows.append(BudgetRow("Latency", format_ms(bound), format_ms(measured), "measured", is_kept))
-    for one in verification.budgets:
-        name, write = _NAMES.get(one.cost, (one.cost.replace("latency_us", "Latency"), format_ms))
-        rows.append(BudgetRow(name, write(one.bound), write(one.value), one.source, one.is_kept))
-    return tuple(rows)
+    latency = _latency_rows(verifications[0]) if len(verifications) == 1 else ()
+    return (*latency, *map(_budget_row, checks.values()))
+
+
+def _latency_rows(verification: Verification) -> tuple[BudgetRow, ...]:
+    if verification.budget_ms is None:
+        return ()
+    measured, bound = 1000 * verification.measured_ms, 1000 * verification.budget_ms
+    is_kept = measured <= bound and verification.keeps_budget is not False
+    return (BudgetRow("Latency", format_ms(bound), format_ms(measured), "measured", is_kept),)
+
+
+def _budget_row(check: BudgetCheck) -> BudgetRow:
+    name, write = _NAMES.get(check.cost, (check.cost, format_number))
+    return BudgetRow(name, write(check.bound), write(check.value), check.source, check.is_kept)
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class DeviceRow:
         budget: the most allowed there.
         predicted: by the device's table.
         measured: on the device.
-        is_kept: whether measured is at most the budget.
+        is_kept: whether measured is at most the budget; None where it was not measured.
     """
 
     device: str
@@ -69,22 +82,28 @@ class DeviceRow:
     budget: str
     predicted: str
     measured: str
-    is_kept: bool
+    is_kept: bool | None
 
 
 def device_rows(run: RunFolder) -> tuple[DeviceRow, ...]:
     """The devices of a run for several; empty of a run for one."""
-    if run.verification is None or not run.verified_elsewhere:
+    if len(run.targets) == 1:
         return ()
-    return tuple(map(_device_row, (run.verification, *run.verified_elsewhere)))
+    return tuple(
+        _predicted_row(target) if target.verification is None else _measured_row(target, target.verification)
+        for target in run.targets
+    )
 
 
-def _device_row(verification: Verification) -> DeviceRow:
-    count = verification.threads
-    threads = None if count is None else f"{count} thread{'' if count == 1 else 's'}"
+def _predicted_row(target: TargetFiles) -> DeviceRow:
+    budget, predicted = format_ms(target.budget_us), format_ms(target.predicted_us)
+    return DeviceRow(target.name, "", budget, predicted, measured="", is_kept=None)
+
+
+def _measured_row(target: TargetFiles, verification: Verification) -> DeviceRow:
     return DeviceRow(
-        device=verification.device or "",
-        how=", ".join(filter(None, (verification.runtime, threads, verification.precision))),
+        device=verification.device or target.name,
+        how=verification.how,
         budget=_ms(verification.budget_ms),
         predicted=_ms(verification.predicted_ms),
         measured=_ms(verification.measured_ms),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fbsearch.records import TestMetrics
 from fbsearch.reports.charts import STRENGTH_STEPS
-from fbsearch.reports.records import TestMetrics
 
 MAX_CONFUSION_CLASSES = 20
 NUM_SHOWN = 20

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fbsearch.records import MetricsRow
 from fbsearch.reports.charts import LineChart, Reference, Role, Series
 from fbsearch.reports.charts.units import ACCURACY, LATENCY, NUMBER, Unit
-from fbsearch.reports.run_folder import MetricsRow
 
 _Columns = Sequence[tuple[str, str, Role]]
 _LOSS: _Columns = (("train_loss", "training", "second"), ("val_loss", "validation", "main"))

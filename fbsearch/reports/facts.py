@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fbsearch.export import FineTuning
+from fbsearch.latency import LatencyTable
+from fbsearch.records import Verification
 from fbsearch.reports.formatting import (
     NO_BREAK,
     format_accuracy,
@@ -15,8 +18,7 @@ from fbsearch.reports.formatting import (
     format_percent,
     format_seconds,
 )
-from fbsearch.reports.records import FineTuningRecord, Verification
-from fbsearch.reports.run_folder import RunFolder
+from fbsearch.reports.run_folder import RunFolder, TargetFiles
 from fbsearch.reports.verdict import prediction_error, verdict_decimals
 
 
@@ -48,21 +50,11 @@ class StageTime:
 
 
 def verdict_tiles(run: RunFolder) -> tuple[Tile, ...]:
-    """Latency, accuracy, agreement and size; what is unknown is left out."""
-    verification = run.verification
-    tiles = _latency_tiles(verification) if verification else _predicted_tile(run)
+    """Latency on every device, accuracy, agreement and size of every model; what is unknown is left out."""
+    tiles = [tile for target in run.targets for tile in _target_tiles(target, len(run.targets) == 1)]
     tiles += _accuracy_tiles(run)
-    if verification and verification.finetuning:
-        tiles.append(_finetuning_tile(verification.finetuning))
-    if verification and verification.top1_agreement is not None:
-        difference = format_number(verification.max_abs_diff, digits=2)
-        agreement = format_percent(verification.top1_agreement, decimals=1)
-        tiles.append(
-            Tile("Agreement", agreement, f"same top-1 class; outputs differ by at most {difference}")
-        )
-    if verification and verification.size_bytes is not None:
-        note = ", ".join(filter(None, (verification.model, verification.precision)))
-        tiles.append(Tile("Model size", format_bytes(verification.size_bytes), note))
+    for verification in _models(run):
+        tiles += _model_tiles(verification)
     if run.training and run.training.num_params is not None:
         tiles.append(Tile("Parameters", format_count(run.training.num_params)))
     if run.training and run.training.num_macs is not None:
@@ -70,44 +62,68 @@ def verdict_tiles(run: RunFolder) -> tuple[Tile, ...]:
     return tuple(tiles)
 
 
-def device_facts(run: RunFolder) -> tuple[Fact, ...]:
-    """The device and runtime, from the table and the verification."""
-    pairs: list[tuple[str, object]] = []
-    if run.table:
-        device, runtime = run.table.device, run.table.runtime
-        memory = format_bytes(device.memory_bytes) if device.memory_bytes else None
-        clock = f"{device.max_frequency_mhz:,.0f}{NO_BREAK}MHz" if device.max_frequency_mhz else None
-        pairs += [
-            ("Device", f"{device.name} ({device.kind})"),
-            ("Processor", f"{device.model}, {device.architecture}, {device.num_cores} cores"),
-            ("Memory", memory),
-            ("System", device.system),
-            ("Governor", device.governor),
-            ("Highest clock", clock),
-            *device.properties.items(),
-            ("Runtime", f"{runtime.package} {runtime.version}"),
-            ("Backend", runtime.delegate),
-            ("Threads", runtime.threads),
-            ("Precision", runtime.precision),
-            *runtime.options.items(),
-        ]
-    elif run.verification:
-        verification = run.verification
-        runtime_text = " ".join(filter(None, (verification.runtime, verification.runtime_version)))
-        pairs += [
+def _models(run: RunFolder) -> tuple[Verification, ...]:
+    """A verification of each model file that the devices run."""
+    return tuple({one.model: one for one in reversed(run.verifications)}.values())[::-1]
+
+
+def _model_tiles(verification: Verification) -> list[Tile]:
+    tiles = []
+    if verification.finetuning:
+        tiles.append(_finetuning_tile(verification.finetuning))
+    if verification.top1_agreement is not None:
+        difference = format_number(verification.max_abs_diff, digits=2)
+        agreement = format_percent(verification.top1_agreement, decimals=1)
+        tiles.append(
+            Tile("Agreement", agreement, f"same top-1 class; outputs differ by at most {difference}")
+        )
+    if verification.file_size_bytes is not None:
+        note = ", ".join(filter(None, (verification.model, verification.precision)))
+        tiles.append(Tile("Model size", format_bytes(verification.file_size_bytes), note))
+    return tiles
+
+
+def device_facts(target: TargetFiles) -> tuple[Fact, ...]:
+    """A device and its runtime, from the table or the verification, and where the two differ."""
+    if target.table is not None:
+        return (*_facts(_table_pairs(target.table)), *_differences(target.table, target.verification))
+    if target.verification is None:
+        return ()
+    verification = target.verification
+    return _facts(
+        [
             ("Device", verification.device),
-            ("Runtime", runtime_text),
+            ("Runtime", " ".join(filter(None, (verification.runtime, verification.runtime_version)))),
             ("Threads", verification.threads),
             ("Precision", verification.precision),
         ]
-    return _facts(pairs)
+    )
 
 
-def difference_facts(run: RunFolder) -> tuple[Fact, ...]:
+def _table_pairs(table: LatencyTable) -> list[tuple[str, object]]:
+    device, runtime = table.device, table.runtime
+    clock = f"{device.max_frequency_mhz:,.0f}{NO_BREAK}MHz" if device.max_frequency_mhz else None
+    return [
+        ("Device", f"{device.name} ({device.kind})"),
+        ("Processor", f"{device.model}, {device.architecture}, {device.num_cores} cores"),
+        ("Memory", format_bytes(device.memory_bytes) if device.memory_bytes else None),
+        ("System", device.system),
+        ("Governor", device.governor),
+        ("Highest clock", clock),
+        *device.properties.items(),
+        ("Runtime", f"{runtime.package} {runtime.version}"),
+        ("Backend", runtime.delegate),
+        ("Threads", runtime.threads),
+        ("Precision", runtime.precision),
+        *runtime.options.items(),
+    ]
+
+
+def _differences(table: LatencyTable, verification: Verification | None) -> tuple[Fact, ...]:
     """What the verification was run with where the table names something else."""
-    if run.table is None or run.verification is None:
+    if verification is None:
         return ()
-    runtime, verification = run.table.runtime, run.verification
+    runtime = table.runtime
     pairs: tuple[tuple[str, object, tuple[object, ...]], ...] = (
         (
             "Verified with version",
@@ -131,7 +147,7 @@ def version_facts(run: RunFolder) -> tuple[Fact, ...]:
             ("fbsearch", record.fbsearch),
             ("Python", record.python),
             ("PyTorch", record.torch),
-            ("Machine", record.machine),
+            ("Machine", record.machine_text),
         ]
     )
 
@@ -172,31 +188,49 @@ def _latency_tiles(verification: Verification) -> list[Tile]:
     return tiles
 
 
-def _predicted_tile(run: RunFolder) -> list[Tile]:
-    if run.search is None:
+def _target_tiles(target: TargetFiles, is_alone: bool) -> list[Tile]:
+    """Latency on a device, as measured or else as predicted; the device is named where there are several."""
+    verification = target.verification
+    tiles = _predicted_tiles(target) if verification is None else _latency_tiles(verification)
+    if is_alone:
+        return tiles
+    return [replace(tile, note=", ".join(filter(None, (f"on {target.name}", tile.note)))) for tile in tiles]
+
+
+def _predicted_tiles(target: TargetFiles) -> list[Tile]:
+    if target.predicted_us is None:
         return []
-    tiles = [Tile("Predicted", format_ms(run.search.winner.predicted_us), "not measured")]
-    if run.search.budget_us is not None:
-        tiles.append(Tile("Budget", format_ms(run.search.budget_us)))
+    tiles = [Tile("Predicted", format_ms(target.predicted_us), "not measured")]
+    if target.budget_us is not None:
+        tiles.append(Tile("Budget", format_ms(target.budget_us)))
     return tiles
 
 
 def _accuracy_tiles(run: RunFolder) -> list[Tile]:
-    verification = run.verification
-    trained = verification.torch_test_accuracy if verification else None
-    if trained is None and run.training:
-        trained = run.training.test.top1
-    if verification is not None and verification.test_accuracy is not None:
-        note = (
-            f"exported model; PyTorch {format_accuracy(trained)}" if trained is not None else "exported model"
-        )
-        return [Tile("Test accuracy", format_accuracy(verification.test_accuracy), note)]
-    if trained is not None:
-        return [Tile("Test accuracy", format_accuracy(trained), "in PyTorch; exported model not tested")]
-    return []
+    models = [one for one in _models(run) if one.test_accuracy is not None]
+    if models:
+        return [_exported_tile(run, one, is_alone=len(models) == 1) for one in models]
+    trained = _trained_accuracy(run, next(iter(run.verifications), None))
+    if trained is None:
+        return []
+    return [Tile("Test accuracy", format_accuracy(trained), "in PyTorch; exported model not tested")]
 
 
-def _finetuning_tile(record: FineTuningRecord) -> Tile:
+def _exported_tile(run: RunFolder, verification: Verification, *, is_alone: bool) -> Tile:
+    trained = _trained_accuracy(run, verification)
+    words = "exported model" if is_alone or not verification.model else verification.model
+    note = words if trained is None else f"{words}; PyTorch {format_accuracy(trained)}"
+    return Tile("Test accuracy", format_accuracy(verification.test_accuracy), note)
+
+
+def _trained_accuracy(run: RunFolder, verification: Verification | None) -> float | None:
+    trained = None if verification is None else verification.fp32_test_accuracy
+    if trained is None and run.training is not None:
+        return run.training.test.top1
+    return trained
+
+
+def _finetuning_tile(record: FineTuning) -> Tile:
     before, after = format_accuracy(record.before), format_accuracy(record.after)
     fp32 = format_accuracy(record.fp32_accuracy)
     kept = "" if record.is_kept else "; not kept"

@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from fbsearch.errors import CheckpointError
 from fbsearch.files import write_text
+from fbsearch.records import SearchRecord
+from fbsearch.records.paths import numbered
 from fbsearch.reports.charts import draw_heat_map, draw_pareto, draw_predictions, standalone
 from fbsearch.reports.run_folder import RunFolder, read_run
 from fbsearch.reports.search_figures import finalists_plot, latency_map, probability_map, run_predictions
@@ -21,7 +23,8 @@ def write_figures(run: Path, folder: Path) -> tuple[Path, ...]:
         folder: where the figures go.
 
     Returns:
-        The files: of ``pareto.svg``, ``latencies.svg``, ``probabilities.svg`` and ``predictions.svg``.
+        The files: of ``probabilities.svg``, and of ``pareto.svg``, ``latencies.svg`` and ``predictions.svg``,
+        with ``pareto-2.svg`` and so on for the devices from the second on.
 
     Raises:
         CheckpointError: if the run's folder is missing, damaged, or holds nothing to draw.
@@ -38,16 +41,27 @@ def draw_figures(run: RunFolder) -> dict[str, Markup]:
     """The figures by file name."""
     figures: dict[str, Markup] = {}
     if run.search is not None:
-        plot = finalists_plot(run.search)
-        if plot is not None:
-            figures["pareto.svg"] = draw_pareto(plot)
-        figures["latencies.svg"] = draw_heat_map(
-            latency_map(run.search), title="Latency of each candidate, ms", colour="orange"
-        )
+        for number in range(1, len(run.search.targets) + 1):
+            figures |= _draw_target(run.search, number)
         figures["probabilities.svg"] = draw_heat_map(
             probability_map(run.search), title="Probability of each candidate, per cent", colour="blue"
         )
-    predictions = run_predictions(run)
-    if predictions:
-        figures["predictions.svg"] = draw_predictions(predictions)
+    for number, predictions in enumerate(run_predictions(run), start=1):
+        if predictions:
+            figures[_file("predictions", number)] = draw_predictions(predictions)
     return figures
+
+
+def _draw_target(search: SearchRecord, number: int) -> dict[str, Markup]:
+    figures: dict[str, Markup] = {}
+    plot, latencies = finalists_plot(search, number), latency_map(search, number)
+    if plot is not None:
+        figures[_file("pareto", number)] = draw_pareto(plot)
+    if latencies is not None:
+        title = "Latency of each candidate, ms"
+        figures[_file("latencies", number)] = draw_heat_map(latencies, title=title, colour="orange")
+    return figures
+
+
+def _file(name: str, number: int) -> str:
+    return f"{numbered(name, number, separator='-')}.svg"

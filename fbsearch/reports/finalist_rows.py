@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fbsearch.reports.records import FinalistRecord, SearchResult
+from fbsearch.records import FinalistRecord, SearchRecord
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,21 @@ class FinalistRow:
     difference: tuple[tuple[int, str], ...]
 
 
-def finalist_rows(search: SearchResult) -> tuple[FinalistRow, ...]:
+def finalist_rows(search: SearchRecord) -> tuple[FinalistRow, ...]:
     """The finalists by validation accuracy, those without one last."""
-    order = sorted(
-        range(len(search.finalists)),
-        key=lambda i: (-(search.finalists[i].val_accuracy or 0.0), search.finalists[i].predicted_us, i),
-    )
+
+    def rank(index: int) -> tuple[float, float, int]:
+        finalist = search.finalists[index]
+        return -(finalist.val_accuracy or 0.0), finalist.latencies[0].predicted_us, index
+
+    order = sorted(range(len(search.finalists)), key=rank)
     return tuple(
         FinalistRow(rank, search.finalists[i], i == search.chosen, _difference(search, search.finalists[i]))
         for rank, i in enumerate(order, start=1)
     )
 
 
-def _difference(search: SearchResult, finalist: FinalistRecord) -> tuple[tuple[int, str], ...]:
+def _difference(search: SearchRecord, finalist: FinalistRecord) -> tuple[tuple[int, str], ...]:
     pairs = zip(search.slots, finalist.choices, search.winner.choices, strict=True)
     return tuple(
         (number, slot.names[choice])

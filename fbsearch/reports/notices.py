@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
+from fbsearch.records import MetricsRow, RunPaths, SearchRecord, Verification
 from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.formatting import format_accuracy, format_ms, format_number, format_percent
-from fbsearch.reports.records import SearchResult, Verification
-from fbsearch.reports.run_folder import MetricsRow, RunFolder
+from fbsearch.reports.run_folder import RunFolder, TargetFiles
 from fbsearch.reports.verdict import prediction_error, status_of, verdict_decimals
 
 Level = Literal["bad", "warn"]
-
-MIN_AGREEMENT = 0.99
-"""Below this share of equal top-1 classes the exported model counts as another model."""
 
 MAX_ACCURACY_LOSS = 0.005
 """Accuracy that the export may lose before the page calls it out."""
@@ -37,12 +35,11 @@ def find_notices(run: RunFolder) -> tuple[Notice, ...]:
     """Everything that is missing or wrong in a run, the worst first."""
     found = [
         *_stage_errors(run),
-        *(_verification_notices(run.verification) if run.verification else ()),
+        *_target_notices(run),
         *(_search_notices(run.search) if run.search else ()),
         *_attempt_notices(run),
         *_metrics_notices("search", run.search_metrics),
         *_metrics_notices("training", run.training_metrics),
-        *_table_notices(run),
         *_missing_stages(run),
     ]
     return tuple(sorted(found, key=lambda notice: notice.level != "bad"))
@@ -55,18 +52,45 @@ def _stage_errors(run: RunFolder) -> Iterator[Notice]:
 
 
 def _missing_stages(run: RunFolder) -> Iterator[Notice]:
-    stages = (
-        ("Profiling", run.table, "table.json"),
-        ("The search", run.search, "search/result.json"),
-        ("The architecture", run.architecture, "architecture.json"),
-        ("Training", run.training, "train/result.json"),
-        ("Verification on the device", run.verification, "verification.json"),
-    )
-    for title, content, file in stages:
+    paths = run.paths
+    stages: list[tuple[str, object, Path]] = [
+        *_of_every_target(run, "Profiling on", [one.table for one in run.targets], paths.table),
+        ("The search", run.search, paths.search_result),
+        ("The architecture", run.architecture, paths.architecture),
+        ("Training", run.training, paths.train_result),
+        *_of_every_target(
+            run, "Verification on", [one.verification for one in run.targets], paths.verification
+        ),
+    ]
+    for title, content, path in stages:
         if content is None:
+            file = path.relative_to(paths.root)
             yield Notice(
                 "warn", f"{title} is missing", f"This run has no {file}: the stage has not finished."
             )
+
+
+def _of_every_target(
+    run: RunFolder, title: str, contents: Sequence[object], path: Callable[[int], Path]
+) -> list[tuple[str, object, Path]]:
+    is_alone = len(run.targets) == 1
+    titles = [f"{title} the device" if is_alone else f"{title} {target.name}" for target in run.targets]
+    return [
+        (words, content, path(number))
+        for number, (words, content) in enumerate(zip(titles, contents, strict=True), start=1)
+    ]
+
+
+def _target_notices(run: RunFolder) -> Iterator[Notice]:
+    """Of every device, named where there are several."""
+    for target in run.targets:
+        found = [
+            *(_verification_notices(target.verification) if target.verification else ()),
+            *_table_notices(run, target),
+        ]
+        for notice in found:
+            where = "" if len(run.targets) == 1 else f" on {target.name}"
+            yield replace(notice, title=f"{notice.title}{where}")
 
 
 def _verification_notices(verification: Verification) -> Iterator[Notice]:
@@ -84,17 +108,25 @@ def _attempt_notices(run: RunFolder) -> Iterator[Notice]:
             "One exported model was over its budget and made way"
             if number == 1
             else f"{number} exported models were over their budget and made way",
-            f"{' '.join(map(_over_budget, run.put_aside))} The folder \u2018attempts\u2019 keeps them. What "
+            f"{' '.join(map(_excess, run.put_aside))} The folder \u2018attempts\u2019 keeps them. What "
             "they took went to the calibration, and the next best architecture was trained.",
         )
 
 
+def _excess(verifications: Sequence[Verification]) -> str:
+    """What a model that was put aside took, wherever that was too much."""
+    if len(verifications) == 1:
+        return _over_budget(verifications[0])
+    broken = [one for one in verifications if status_of(one) == "over"]
+    return " ".join(f"On {one.where}: {_over_budget(one)}" for one in broken)
+
+
 def _over_budget(verification: Verification) -> str:
-    broken = [row for row in budget_rows(verification) if not row.is_kept]
+    broken = [row for row in budget_rows([verification]) if not row.is_kept]
     if broken:
         return "; ".join(f"{row.name}: {row.value} of {row.bound}" for row in broken) + "."
     if verification.budget_ms is None or verification.measured_ms <= verification.budget_ms:
-        return "verification.json says that the budget is not kept."
+        return f"{RunPaths(Path()).verification()} says that the budget is not kept."
     excess = verification.measured_ms - verification.budget_ms
     share = format_percent(excess / verification.budget_ms) if verification.budget_ms else "all of it"
     decimals = verdict_decimals(verification)
@@ -130,15 +162,14 @@ def _latency_notices(verification: Verification) -> Iterator[Notice]:
 
 
 def _agreement_notices(verification: Verification) -> Iterator[Notice]:
-    agreement = verification.top1_agreement
-    if agreement is not None and agreement < MIN_AGREEMENT:
+    if not verification.agrees:
         yield Notice(
             "bad",
             "The exported model disagrees with the network",
-            f"They name the same class for {format_accuracy(agreement)} of the images; "
+            f"They name the same class for {format_accuracy(verification.top1_agreement)} of the images; "
             f"outputs differ by up to {format_number(verification.max_abs_diff)}.",
         )
-    exported, trained = verification.test_accuracy, verification.torch_test_accuracy
+    exported, trained = verification.test_accuracy, verification.fp32_test_accuracy
     if exported is not None and trained is not None and trained - exported > MAX_ACCURACY_LOSS:
         yield Notice(
             "bad",
@@ -147,15 +178,17 @@ def _agreement_notices(verification: Verification) -> Iterator[Notice]:
         )
 
 
-def _search_notices(search: SearchResult) -> Iterator[Notice]:
+def _search_notices(search: SearchRecord) -> Iterator[Notice]:
     if search.collapse:
         yield Notice("bad", "The search collapsed", search.collapse)
-    if search.budget_us is not None and search.winner.predicted_us > search.budget_us:
-        yield Notice(
-            "bad",
-            "The chosen architecture is over budget as predicted",
-            f"{format_ms(search.winner.predicted_us)} predicted, {format_ms(search.budget_us)} allowed.",
-        )
+    for target, latency in zip(search.targets, search.winner.latencies, strict=True):
+        if target.budget_us is not None and latency.predicted_us > target.budget_us:
+            where = "" if len(search.targets) == 1 else f" on {target.name}"
+            yield Notice(
+                "bad",
+                f"The chosen architecture is over budget as predicted{where}",
+                f"{format_ms(latency.predicted_us)} predicted, {format_ms(target.budget_us)} allowed.",
+            )
 
 
 def _metrics_notices(stage: str, rows: tuple[MetricsRow, ...]) -> Iterator[Notice]:
@@ -169,17 +202,18 @@ def _metrics_notices(stage: str, rows: tuple[MetricsRow, ...]) -> Iterator[Notic
         )
 
 
-def _table_notices(run: RunFolder) -> Iterator[Notice]:
-    if run.table is None:
+def _table_notices(run: RunFolder, target: TargetFiles) -> Iterator[Notice]:
+    if target.table is None:
         return
-    entries = run.table.entries.values()
-    unsettled = sum(not entry.is_converged for entry in entries)
+    entries = target.table.entries
+    unsettled = sum(not entry.is_converged for entry in entries.values())
     if unsettled:
         yield Notice(
             "warn",
-            f"{unsettled} of {len(run.table.entries)} table entries did not converge",
+            f"{unsettled} of {len(entries)} table entries did not converge",
             "Their confidence intervals stayed wider than the protocol asks; profile on a quieter machine.",
         )
+    known = {str(key) for key in entries}
     for operator in run.architecture.operators() if run.architecture else ():
-        if not operator.is_free and operator.key not in {str(key) for key in run.table.entries}:
+        if not operator.is_free and operator.key not in known:
             yield Notice("bad", "The table lacks an operator of the architecture", operator.key)

@@ -7,16 +7,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fbsearch.files import write_text
+from fbsearch.records import RunPaths
 from fbsearch.reports import formatting
 from fbsearch.reports.run_folder import RunFolder, read_run
 from fbsearch.reports.sections.architecture import architecture_section
 from fbsearch.reports.sections.reproduce import reproduce_section
 from fbsearch.reports.sections.search import search_section
-from fbsearch.reports.sections.table import table_section
+from fbsearch.reports.sections.table import table_sections
 from fbsearch.reports.sections.training import training_section
 from fbsearch.reports.sections.verdict import verdict_section
-
-FILE_NAME = "report.html"
 
 
 def write_report(run: Path) -> Path:
@@ -35,7 +34,7 @@ def write_report(run: Path) -> Path:
         CheckpointError: if the folder is missing, holds no file of a run, or one is damaged.
         TableError, ArchitectureError: if the table or the architecture is damaged.
     """
-    path = run / FILE_NAME
+    path = RunPaths(run).report
     write_text(path, render_page(read_run(run)))
     return path
 
@@ -58,6 +57,6 @@ def render_page(run: RunFolder) -> str:
         architecture=architecture_section(run),
         search=search_section(run),
         training=training_section(run),
-        table=table_section(run),
+        tables=table_sections(run),
         reproduce=reproduce_section(run),
     )

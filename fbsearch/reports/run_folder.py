@@ -2,58 +2,84 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from fbsearch.architecture import Architecture
 from fbsearch.errors import CheckpointError
-from fbsearch.files import parse_yaml, read_json
+from fbsearch.files import parse_yaml
 from fbsearch.latency import LatencyTable
-from fbsearch.reports.records import RunRecord, SearchResult, TrainResult, Verification
-
-_Model = TypeVar("_Model", bound=BaseModel)
+from fbsearch.records import (
+    MetricsRow,
+    RunPaths,
+    RunRecord,
+    SearchRecord,
+    TargetRecord,
+    TrainingRecord,
+    Verification,
+    find_record,
+    read_metrics,
+)
+from fbsearch.records.record import damaged
+from fbsearch.records.search import target_name
 
 
 @dataclass(frozen=True)
-class MetricsRow:
-    """One epoch of a ``metrics.jsonl``.
+class TargetFiles:
+    """What the stages left of one of a run's devices.
 
     Args:
-        epoch: counted from 0.
-        phase: what the epoch was for, where the stage says so.
-        values: the finite metrics by name.
-        lost: names of metrics that were NaN or infinite.
+        name: of the device, with runtime, threads and precision as far as they are known.
+        budget_us: that the search was given.
+        predicted_us: latency of the architecture that it chose.
+        table: its latency table.
+        verification: the exported model on it.
     """
 
-    epoch: int
-    phase: str | None
-    values: Mapping[str, float]
-    lost: tuple[str, ...] = ()
+    name: str
+    budget_us: float | None
+    predicted_us: float | None
+    table: LatencyTable | None
+    verification: Verification | None
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Everything a report is made of."""
+    """Everything a report is made of.
+
+    Args:
+        path: of the folder.
+        record: who made it.
+        recipe: as text.
+        targets: the devices, at least one, by number.
+        search: its result.
+        search_metrics: a row per epoch.
+        architecture: the chosen one.
+        training: its result.
+        training_metrics: a row per epoch.
+        put_aside: exported models that broke a budget, each on all devices.
+    """
 
     path: Path
     record: RunRecord | None
     recipe: str | None
-    table: LatencyTable | None
-    search: SearchResult | None
+    targets: tuple[TargetFiles, ...]
+    search: SearchRecord | None
     search_metrics: tuple[MetricsRow, ...]
     architecture: Architecture | None
-    training: TrainResult | None
+    training: TrainingRecord | None
     training_metrics: tuple[MetricsRow, ...]
-    verification: Verification | None
-    put_aside: tuple[Verification, ...] = ()
-    verified_elsewhere: tuple[Verification, ...] = ()
+    put_aside: tuple[tuple[Verification, ...], ...] = ()
+
+    @property
+    def paths(self) -> RunPaths:
+        """Where the files lie."""
+        return RunPaths(self.path)
+
+    @property
+    def verifications(self) -> tuple[Verification, ...]:
+        """Those that there are, by target."""
+        return tuple(one.verification for one in self.targets if one.verification is not None)
 
 
 def read_run(path: Path) -> RunFolder:
@@ -67,58 +93,75 @@ def read_run(path: Path) -> RunFolder:
         raise CheckpointError(
             f"{path}: no such run folder; give the folder that 'fbsearch run … --out' wrote"
         )
+    paths = RunPaths(path)
+    search = find_record(paths.search_result, SearchRecord)
     run = RunFolder(
         path=path,
-        record=_read_record(path / "run.json", RunRecord),
-        recipe=_read_recipe(path / "recipe.yaml"),
-        table=LatencyTable.load(path / "table.json") if (path / "table.json").exists() else None,
-        search=_read_record(path / "search" / "result.json", SearchResult),
-        search_metrics=_read_metrics(path / "search" / "metrics.jsonl"),
-        architecture=_read_architecture(path / "architecture.json"),
-        training=_read_record(path / "train" / "result.json", TrainResult),
-        training_metrics=_read_metrics(path / "train" / "metrics.jsonl"),
-        verification=_read_record(path / "verification.json", Verification),
-        put_aside=tuple(_put_aside(path / "attempts")),
-        verified_elsewhere=tuple(_verified_elsewhere(path)),
+        record=find_record(paths.record, RunRecord),
+        recipe=_read_recipe(paths.recipe),
+        targets=_read_targets(paths, search),
+        search=search,
+        search_metrics=read_metrics(paths.search_metrics),
+        architecture=_read_architecture(paths.architecture),
+        training=find_record(paths.train_result, TrainingRecord),
+        training_metrics=read_metrics(paths.train_metrics),
+        put_aside=tuple(
+            verifications
+            for attempt in paths.each_attempt()
+            if (verifications := _read_verifications(attempt))
+        ),
     )
-    contents = [getattr(run, field.name) for field in fields(run) if field.name != "path"]
-    if all(content is None or content == () for content in contents):
-        raise CheckpointError(f"{path}: holds no file of a run (run.json, table.json, verification.json, …)")
+    if _is_empty(run):
+        names = ", ".join(one.name for one in (paths.record, paths.table(), paths.verification()))
+        raise CheckpointError(f"{path}: holds no file of a run ({names}, …)")
     return run
 
 
-def _put_aside(folder: Path) -> Iterator[Verification]:
-    """Of the exported models that were over the budget, in their order."""
-    for attempt in sorted(folder.glob("[0-9]*"), key=lambda path: int(path.name)):
-        verification = _read_record(attempt / "verification.json", Verification)
-        if verification is not None:
-            yield verification
+def _is_empty(run: RunFolder) -> bool:
+    contents = [getattr(run, field.name) for field in fields(run) if field.name not in ("path", "targets")]
+    contents += [content for target in run.targets for content in (target.table, target.verification)]
+    return all(content is None or content == () for content in contents)
 
 
-def _verified_elsewhere(folder: Path) -> Iterator[Verification]:
-    """Of the exported model on the devices from the second on."""
-    for number in count(2):
-        verification = _read_record(folder / f"verification-{number}.json", Verification)
-        if verification is None:
-            return
-        yield verification
+def _read_targets(paths: RunPaths, search: SearchRecord | None) -> tuple[TargetFiles, ...]:
+    num_searched = len(search.targets) if search else 0
+    count = max(1, num_searched, paths.num_tables(), *paths.verified_targets())
+    return tuple(_read_target(paths, number, search) for number in range(1, count + 1))
+
+
+def _read_target(paths: RunPaths, number: int, search: SearchRecord | None) -> TargetFiles:
+    table = LatencyTable.load(paths.table(number)) if paths.table(number).exists() else None
+    verification = find_record(paths.verification(number), Verification)
+    is_searched = search is not None and number <= len(search.targets)
+    searched = search.targets[number - 1] if search is not None and is_searched else None
+    chosen = search.winner.latencies[number - 1] if search is not None and is_searched else None
+    return TargetFiles(
+        name=_name(searched, table, verification) or f"device {number}",
+        budget_us=searched.budget_us if searched else None,
+        predicted_us=chosen.predicted_us if chosen else None,
+        table=table,
+        verification=verification,
+    )
+
+
+def _name(
+    searched: TargetRecord | None, table: LatencyTable | None, verification: Verification | None
+) -> str | None:
+    """As the search names the device, or else its table or its verification."""
+    if searched is not None and searched.name:
+        return searched.name
+    if table is not None:
+        return target_name(table.device, table.runtime)
+    return None if verification is None else verification.where
+
+
+def _read_verifications(paths: RunPaths) -> tuple[Verification, ...]:
+    found = [find_record(paths.verification(number), Verification) for number in paths.verified_targets()]
+    return tuple(one for one in found if one is not None)
 
 
 def _read_architecture(path: Path) -> Architecture | None:
     return Architecture.load(path) if path.exists() else None
-
-
-def _read_record(path: Path, model: type[_Model]) -> _Model | None:
-    if not path.exists():
-        return None
-    try:
-        return model.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _damaged(path, f"{place}: {first['msg']}" if place else first["msg"]) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from None
 
 
 def _read_recipe(path: Path) -> str | None:
@@ -128,51 +171,7 @@ def _read_recipe(path: Path) -> str | None:
         text = path.read_text("utf-8")
         recipe = parse_yaml(text)
     except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from None
+        raise damaged(path, str(error), "fbsearch run") from None
     if not isinstance(recipe, dict):
-        raise _damaged(path, "a recipe is a mapping")
+        raise damaged(path, "a recipe is a mapping", "fbsearch run")
     return text
-
-
-def _read_metrics(path: Path) -> tuple[MetricsRow, ...]:
-    """The rows by epoch and phase; of repeated ones (a resumed epoch) the last counts."""
-    if not path.exists():
-        return ()
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(path, str(error)) from None
-    rows: dict[tuple[int, str | None], MetricsRow] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = _metrics_row(json.loads(line))
-        except (ValueError, OverflowError, RecursionError) as error:
-            if number == len(lines) and isinstance(error, json.JSONDecodeError):
-                continue  # torn by a kill; the stage repeats that epoch when it resumes
-            raise _damaged(path, f"line {number}: {error}") from None
-        rows.pop((row.epoch, row.phase), None)
-        rows[row.epoch, row.phase] = row
-    return tuple(sorted(rows.values(), key=lambda row: row.epoch))
-
-
-def _metrics_row(data: Any) -> MetricsRow:
-    epoch = data.get("epoch") if isinstance(data, dict) else None
-    if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0:
-        raise ValueError(f"a row must be a mapping whose 'epoch' is a whole number from 0, not {data!r}")
-    phase = data.get("phase")
-    numbers = {
-        name: float(value)
-        for name, value in data.items()
-        if name != "epoch" and isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
-    return MetricsRow(
-        epoch=epoch,
-        phase=phase if isinstance(phase, str) else None,
-        values={name: value for name, value in numbers.items() if math.isfinite(value)},
-        lost=tuple(name for name, value in numbers.items() if not math.isfinite(value)),
-    )
-
-
-def _damaged(path: Path, reason: str) -> CheckpointError:
-    text = " ".join(reason.split())[:300]
-    return CheckpointError(f"{path}: damaged file of a run: {text}; run its stage again, or delete the file")

@@ -1,7 +1,8 @@
-"""What a search has for its figures: finalists, probabilities, latencies, measured predictions."""
+"""What a search has for its figures: finalists, probabilities, and each device's latencies."""
 
 from __future__ import annotations
 
+from fbsearch.records import SearchRecord
 from fbsearch.reports.charts import (
     HeatMap,
     ParetoPlot,
@@ -12,54 +13,77 @@ from fbsearch.reports.charts import (
     probability_grid,
 )
 from fbsearch.reports.finalist_rows import finalist_rows
-from fbsearch.reports.records import SearchResult
 from fbsearch.reports.run_folder import RunFolder
 
 
-def probability_map(search: SearchResult) -> HeatMap:
+def probability_map(search: SearchRecord) -> HeatMap:
     """The final probability of every candidate."""
     return probability_grid(
         [(slot.names, slot.probabilities) for slot in search.slots], search.winner.choices
     )
 
 
-def latency_map(search: SearchResult) -> HeatMap:
-    """The latency of every candidate, as the search counted it, against the slowest of all."""
-    return latency_grid([(slot.names, slot.latencies_us) for slot in search.slots], search.winner.choices)
+def latency_map(search: SearchRecord, number: int = 1) -> HeatMap | None:
+    """The latency of every candidate on a device, as the search counted it, against the slowest of all.
+
+    Args:
+        search: the result.
+        number: of the device, from 1.
+
+    Returns:
+        The map; None where an older file does not tell the device's latencies.
+    """
+    latencies_us = search.targets[number - 1].latencies_us
+    if not latencies_us:
+        return None
+    names = [slot.names for slot in search.slots]
+    return latency_grid(list(zip(names, latencies_us, strict=True)), search.winner.choices)
 
 
-def finalists_plot(search: SearchResult) -> ParetoPlot | None:
-    """The finalists that have an accuracy; None if fewer than two have."""
+def finalists_plot(search: SearchRecord, number: int = 1) -> ParetoPlot | None:
+    """The finalists that have an accuracy, on a device; None if fewer than two have.
+
+    Args:
+        search: the result.
+        number: of the device, from 1.
+    """
     rows = [row for row in finalist_rows(search) if row.record.val_accuracy is not None]
     if len(rows) < 2:
         return None
-    budgets = () if search.budget_us is None else (search.budget_us,)
-    records = [row.record for row in rows]
-    accuracies = [record.val_accuracy or 0.0 for record in records]
-    latencies = [
-        record.predicted_us if record.measured_us is None else record.measured_us for record in records
-    ]
+    budget_us = search.targets[number - 1].budget_us
+    accuracies = [row.record.val_accuracy or 0.0 for row in rows]
+    latencies = [row.record.latencies[number - 1] for row in rows]
     points = tuple(
         ParetoPoint(
             name=f"#{row.rank}",
             accuracy=accuracy,
-            predicted_us=row.record.predicted_us,
-            measured_us=row.record.measured_us,
+            predicted_us=latency.predicted_us,
+            measured_us=latency.measured_us,
             is_chosen=row.is_chosen,
             is_dominated=is_dominated,
         )
-        for row, accuracy, is_dominated in zip(
-            rows, accuracies, find_dominated(latencies, accuracies), strict=True
+        for row, accuracy, latency, is_dominated in zip(
+            rows,
+            accuracies,
+            latencies,
+            find_dominated([one.best_us for one in latencies], accuracies),
+            strict=True,
         )
     )
-    return ParetoPlot(points, budgets)
+    return ParetoPlot(points, () if budget_us is None else (budget_us,))
 
 
-def run_predictions(run: RunFolder) -> tuple[Predictions, ...]:
-    """The finalists that were measured, and the exported model; empty with fewer than two networks in all."""
-    finalists = run.search.finalists if run.search else ()
-    measured = tuple((one.predicted_us, one.measured_us) for one in finalists if one.measured_us is not None)
-    check = run.verification
+def run_predictions(run: RunFolder) -> tuple[tuple[Predictions, ...], ...]:
+    """Of each device the finalists that were measured, and the exported model; empty with fewer than two."""
+    return tuple(_of_target(run, number) for number in range(len(run.targets)))
+
+
+def _of_target(run: RunFolder, number: int) -> tuple[Predictions, ...]:
+    is_searched = run.search is not None and number < len(run.search.targets)
+    finalists = run.search.finalists if run.search is not None and is_searched else ()
+    latencies = [finalist.latencies[number] for finalist in finalists]
+    measured = tuple((one.predicted_us, one.measured_us) for one in latencies if one.measured_us is not None)
+    check = run.targets[number].verification
     exported = (
         ()
         if check is None or check.predicted_ms is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fbsearch.records import Verification
 from fbsearch.reports.formatting import format_ms, format_percent, ms_decimals
-from fbsearch.reports.records import Verification
 
 Status = Literal["kept", "over", "measured", "unmeasured"]
 
@@ -18,23 +19,30 @@ _HEADLINES: dict[Status, str] = {
 }
 
 
+_WORST_FIRST: tuple[Status, ...] = ("over", "unmeasured", "measured", "kept")
+
+
 @dataclass(frozen=True)
 class Gauge:
     """Where the gauge's marks stand, as shares of its width.
 
     Args:
+        device: where the model was measured; empty where there is but one.
         measured: end of the bar.
         p95: the measurement's 95th percentile.
         predicted: by the table.
         budget: the limit.
         label: the same in words, for those who cannot see it.
+        values: what the marks stand for, by their names.
     """
 
+    device: str
     measured: float
     p95: float | None
     predicted: float | None
     budget: float | None
     label: str
+    values: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -43,15 +51,8 @@ class Verdict:
 
     status: Status
     headline: str
-    sentence: str
-    gauge: Gauge | None
-
-
-def budget_us(verification: Verification | None) -> float | None:
-    """The verification's budget in microseconds."""
-    if verification is None or verification.budget_ms is None:
-        return None
-    return 1000 * verification.budget_ms
+    sentences: tuple[str, ...]
+    gauges: tuple[Gauge, ...]
 
 
 def prediction_error(verification: Verification) -> float | None:
@@ -72,24 +73,39 @@ def status_of(verification: Verification | None) -> Status:
     """Whether the budget is kept; a file that contradicts its own numbers counts as over budget."""
     if verification is None:
         return "unmeasured"
-    if verification.keeps_budget is False or not all(one.is_kept for one in verification.budgets):
+    if not verification.is_kept:
         return "over"
     if verification.budget_ms is None:
         return "measured"
     return "kept" if verification.measured_ms <= verification.budget_ms else "over"
 
 
-def make_verdict(verification: Verification | None) -> Verdict:
-    """Headline, sentence and gauge of a run; without a verification it says so."""
-    status = status_of(verification)
-    if verification is None:
-        sentence = "The exported model has not been measured on the device, so the budget is unproven."
-        return Verdict(status, _HEADLINES[status], sentence, None)
-    return Verdict(status, _HEADLINES[status], _sentence(verification), make_gauge(verification))
+def make_verdict(verifications: Sequence[Verification | None]) -> Verdict:
+    """Headline, sentences and gauges of a run: its worst device's status counts.
+
+    Args:
+        verifications: on each device; None where there is none.
+    """
+    statuses = [status_of(verification) for verification in verifications]
+    status = min(statuses, key=_WORST_FIRST.index)
+    measured = [verification for verification in verifications if verification is not None]
+    sentences = tuple(map(_sentence, measured))
+    if status == "unmeasured":
+        where = "the device" if len(verifications) == 1 else "every device"
+        unproven = f"The exported model has not been measured on {where}, so the budget is unproven."
+        sentences = (*sentences, unproven)
+    is_alone = len(verifications) == 1
+    gauges = tuple(make_gauge(one, device="" if is_alone else one.where) for one in measured)
+    return Verdict(status, _HEADLINES[status], sentences, gauges)
 
 
-def make_gauge(verification: Verification) -> Gauge:
-    """Marks on a scale from 0 to a little beyond the largest of them."""
+def make_gauge(verification: Verification, *, device: str = "") -> Gauge:
+    """Marks on a scale from 0 to a little beyond the largest of them.
+
+    Args:
+        verification: what to show.
+        device: named beside the marks.
+    """
     marks = {
         "measured": verification.measured_ms,
         "95th percentile": verification.measured_p95_ms,
@@ -100,14 +116,16 @@ def make_gauge(verification: Verification) -> Gauge:
     full = 1.08 * max(known.values())
     place = {name: value / full for name, value in known.items()}
     decimals = verdict_decimals(verification)
+    values = {name: format_ms(1000 * value, decimals=decimals) for name, value in known.items()}
+    label = ", ".join(f"{name} {value}" for name, value in values.items())
     return Gauge(
+        device=device,
         measured=place["measured"],
         p95=place.get("95th percentile"),
         predicted=place.get("predicted"),
         budget=place.get("budget"),
-        label=", ".join(
-            f"{name} {format_ms(1000 * value, decimals=decimals)}" for name, value in known.items()
-        ),
+        label=f"{device}: {label}" if device else label,
+        values=values,
     )
 
 

@@ -3,6 +3,7 @@
 from fbsearch.search.dnas import DnasTask
 from fbsearch.search.layerwise import SearchedSupernet, search_layerwise
 from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective
+from fbsearch.search.problem import Problem
 from fbsearch.search.result import Finalist, SearchResult
 from fbsearch.search.selection import Limit, check_feasible, least_within, most_probable, sample_within
 from fbsearch.search.settings import SearchSettings, TemperatureSchedule
@@ -14,6 +15,7 @@ __all__ = [
     "Finalist",
     "Limit",
     "Objective",
+    "Problem",
     "SearchResult",
     "SearchSettings",
     "SearchedSupernet",

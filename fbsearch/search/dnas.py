@@ -35,8 +35,8 @@ class DnasTask:
 
     Args:
         space: what may be chosen.
-        latency: expected latency in microseconds.
-        charge: what the objective charges, of ``S x C`` weights: the latency, or what stands for it.
+        watched: costs whose expectations are told, by names of metrics.
+        charge: what the objective charges, of ``S x C`` weights: the budget that is used most.
         penalties: further costs with their eta, charged per million.
         objective: cross-entropy and latency in one loss.
         settings: the schedule.
@@ -50,7 +50,7 @@ class DnasTask:
         self,
         space: FactoredSpace,
         *,
-        latency: Cost,
+        watched: Mapping[str, Cost],
         charge: Expectation,
         penalties: Mapping[Cost, float],
         objective: Objective,
@@ -64,7 +64,7 @@ class DnasTask:
         self.space = space
         self.settings = settings
         self.objective = objective
-        self._latency = latency
+        self._watched = watched
         self._charge = charge
         self._penalties = penalties
         self._weight_loader = weight_loader
@@ -104,11 +104,12 @@ class DnasTask:
                     epoch, generator, lambda done: report(weight_steps + done, total)
                 )
         with torch.no_grad():
-            expected = self._latency.expectation(self.distribution.probabilities())
+            probabilities = self.distribution.probabilities()
+            expected = {name: float(cost.expectation(probabilities)) for name, cost in self._watched.items()}
             entropy = self.distribution.entropy()
         return {
             **metrics,
-            "expected_latency_us": float(expected),
+            **expected,
             "entropy": float(entropy),
             "temperature": self._temperature(epoch),
             **self.objective.metrics(),

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from fbsearch.costs import Cost, FloatArray
+from fbsearch.costs import FloatArray
 from fbsearch.data import Loader
 from fbsearch.errors import BudgetError
 from fbsearch.nn import Supernet, channels_last, recalibrate_norms
@@ -57,7 +57,7 @@ def rank_finalists(
     proposals: Sequence[tuple[int, ...]],
     *,
     log_probabilities: FloatArray,
-    latency: Cost,
+    limits: Sequence[Limit],
     calibration_loader: Loader,
     calibration_batches: int,
     val_loader: Loader,
@@ -71,7 +71,7 @@ def rank_finalists(
         supernet: searched.
         proposals: choices; the first is the most probable architecture.
         log_probabilities: ``S x C``.
-        latency: microseconds.
+        limits: the budgets; those of targets tell the predicted latencies.
         calibration_loader: training images.
         calibration_batches: how many of its batches recalibrate the norms.
         val_loader: validation images.
@@ -85,7 +85,9 @@ def rank_finalists(
         finalists.append(
             Finalist(
                 choices=choices,
-                predicted_us=latency.of(choices),
+                predicted_us={
+                    limit.target: limit.cost.of(choices) for limit in limits if limit.target is not None
+                },
                 log_probability=log_probability(log_probabilities, choices),
                 val_accuracy=evaluate(child, val_loader).top1,
                 source="sampled" if index else "most probable",

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
 
-from fbsearch.costs import AdditiveCost, Cost, FloatArray, mac_cost, memory_access_cost, parameter_cost
+from fbsearch.costs import Cost, FloatArray, mac_cost, memory_access_cost, parameter_cost
 from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
 from fbsearch.errors import DataError
 from fbsearch.search.dnas import DnasTask
 from fbsearch.search.finalists import most_accurate, propose_finalists, rank_finalists
 from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective, most_used
+from fbsearch.search.problem import Problem
 from fbsearch.search.result import Finalist, SearchResult, describe_collapse
 from fbsearch.search.selection import Limit, check_feasible
 from fbsearch.search.settings import SearchSettings
@@ -28,25 +30,21 @@ _PENALTIES = {"num_params": parameter_cost, "num_macs": mac_cost, "memory_access
 
 @dataclass(frozen=True)
 class SearchedSupernet:
-    """A supernet after its search: proposes and ranks architectures within a budget.
+    """A supernet after its search: proposes and ranks architectures within budgets.
 
     Args:
         task: the supernet and the architecture distribution.
-        latency: microseconds.
         calibration_loader: training images that recalibrate a child's norms.
         val_loader: images that rank.
         seed: of the sampled finalists.
         seconds: wall time of the search.
-        limits: the budgets beside the latency's.
     """
 
     task: DnasTask
-    latency: AdditiveCost
     calibration_loader: Loader
     val_loader: Loader
     seed: int
     seconds: float
-    limits: tuple[Limit, ...] = ()
 
     @property
     def log_probabilities(self) -> FloatArray:
@@ -54,15 +52,17 @@ class SearchedSupernet:
         log_p: FloatArray = self.task.distribution.log_probabilities().detach().cpu().double().numpy()
         return log_p
 
-    def finalists(self, bound_us: float, *, excluded: Iterable[tuple[int, ...]] = ()) -> list[Finalist]:
+    def finalists(
+        self, limits: Sequence[Limit], *, excluded: Iterable[tuple[int, ...]] = ()
+    ) -> list[Finalist]:
         """The most probable architecture within the budgets and sampled ones, the most accurate first.
 
         Args:
-            bound_us: on the latency.
+            limits: the budgets.
             excluded: architectures that are out of the question.
 
         Raises:
-            BudgetError: if no architecture keeps the bound and the other budgets.
+            BudgetError: if no architecture keeps the budgets.
         """
         settings = self.task.settings
         rng = np.random.default_rng([self.seed, 1])
@@ -70,14 +70,14 @@ class SearchedSupernet:
             self.task.supernet,
             propose_finalists(
                 self.log_probabilities,
-                [Limit(self.latency, bound_us), *self.limits],
+                limits,
                 count=settings.num_finalists,
                 rng=rng,
                 use=settings.budget_use,
                 excluded=excluded,
             ),
             log_probabilities=self.log_probabilities,
-            latency=self.latency,
+            limits=limits,
             calibration_loader=self.calibration_loader,
             calibration_batches=settings.calibration_batches,
             val_loader=self.val_loader,
@@ -88,74 +88,57 @@ class SearchedSupernet:
         """Index of the finalist to take, by validation accuracy and probability."""
         return most_accurate(finalists, num_images=len(self.val_loader.image_set))
 
-    def result(self, finalists: Sequence[Finalist], *, chosen: int, budget_us: float) -> SearchResult:
-        """The search's result with the finalist at ``chosen`` as its winner."""
+    def result(self, limits: Sequence[Limit], finalists: Sequence[Finalist], *, chosen: int) -> SearchResult:
+        """The search's result with the finalist at ``chosen`` as its winner.
+
+        Args:
+            limits: the budgets that the finalists were found for.
+            finalists: best first.
+            chosen: index of the winner.
+        """
         probabilities = np.exp(self.log_probabilities)
         return SearchResult(
             space=self.task.space,
-            budget_us=budget_us,
-            range_us=self.latency.range(),
-            latencies_us=self.latency.coefficients,
+            limits=tuple(limits),
             probabilities=probabilities,
             finalists=tuple(finalists),
             chosen=chosen,
             collapse=describe_collapse(self.task.space, probabilities),
             seconds=self.seconds,
-            limits=self.limits,
         )
 
 
 def search_layerwise(
-    space: FactoredSpace,
-    *,
-    latency: AdditiveCost,
-    budget_us: float,
-    data: DataSplits,
-    augmentation: Augmentation | None,
-    settings: SearchSettings,
-    seed: int,
-    folder: Path,
-    resume: bool,
-    accelerator: Accelerator,
-    progress: bool = True,
-    limits: Sequence[Limit] = (),
+    problem: Problem, *, folder: Path, resume: bool, accelerator: Accelerator, progress: bool = True
 ) -> SearchedSupernet:
-    """Search ``space`` for architectures that keep ``budget_us`` and ``limits``.
+    """Search a layer-wise space for architectures that keep all budgets.
 
     Args:
-        space: what may be chosen.
-        latency: microseconds.
-        budget_us: the budget.
-        data: its training set is divided between weights and theta; finalists are ranked on its
-            validation set.
-        augmentation: of the training images.
-        settings: the schedule.
-        seed: of everything random.
+        problem: what to search.
         folder: checkpoints, metrics and TensorBoard logs.
         resume: go on from the folder's checkpoint.
         accelerator: device, precision, processes.
         progress: show progress.
-        limits: budgets beside the latency's.
 
     Raises:
         BudgetError: if no architecture keeps the budgets, before anything runs.
         DataError: if the training set is too small to be divided.
         TrainingError: if the loss stops being finite.
     """
-    budgets = [Limit(latency, budget_us), *limits]
-    check_feasible(budgets)
+    check_feasible(problem.limits)
     started = time.monotonic()
+    data, settings, seed = problem.data, problem.settings, problem.seed
     weight_images, architecture_images = divide(data.train, settings.architecture_fraction, seed)
     make_loader = partial(_make_loader, data=data, settings=settings, seed=seed, accelerator=accelerator)
     task = DnasTask(
-        space,
-        latency=latency,
-        charge=most_used(budgets),
-        penalties=_penalty_costs(space, settings),
-        objective=make_objective(settings, budget_us),
+        problem.space,
+        watched=problem.watched,
+        charge=most_used(problem.limits),
+        penalties=_penalty_costs(problem.space, settings),
+        objective=make_objective(settings, problem.limits[0].bound),
         settings=settings,
-        weight_loader=make_loader(weight_images, augmentation=augmentation),
-        architecture_loader=make_loader(architecture_images, augmentation=augmentation),
+        weight_loader=make_loader(weight_images, augmentation=problem.augmentation),
+        architecture_loader=make_loader(architecture_images, augmentation=problem.augmentation),
         seed=seed,
         accelerator=accelerator,
     )
@@ -164,33 +147,40 @@ def search_layerwise(
         folder=folder,
         title="search",
         resume=resume,
-        identity={
-            "space": space.fingerprint,
-            "budget_us": budget_us,
-            "latencies_us": [latency.fixed, *np.nan_to_num(latency.coefficients).ravel().tolist()],
-            "settings": settings.model_dump(mode="json"),
-            "data": data.fingerprint,
-            "num_processes": accelerator.num_processes,
-            "seed": seed,
-            "budgets": [_identity(limit) for limit in limits],
-        },
+        identity=_identity(problem, accelerator.num_processes),
         accelerator=accelerator,
         progress=progress,
     )
     return SearchedSupernet(
         task=task,
-        latency=latency,
         calibration_loader=make_loader(weight_images),
         val_loader=make_loader(data.val, training=False),
         seed=seed,
         seconds=time.monotonic() - started,
-        limits=tuple(limits),
     )
 
 
-def _identity(limit: Limit) -> list[str | float]:
+def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
+    """What a checkpoint is of; the first limit, whose unit is the objective's, stands by itself."""
+    unit, *others = problem.limits
+    return {
+        "space": problem.space.fingerprint,
+        "budget_us": unit.bound,
+        "latencies_us": [
+            getattr(unit.cost, "fixed", 0.0),
+            *np.nan_to_num(unit.cost.coefficients).ravel().tolist(),
+        ],
+        "settings": problem.settings.model_dump(mode="json"),
+        "data": problem.data.fingerprint,
+        "num_processes": num_processes,
+        "seed": problem.seed,
+        "budgets": [_limit_identity(limit) for limit in others],
+    }
+
+
+def _limit_identity(limit: Limit) -> list[str | float]:
     coefficients = np.nan_to_num(limit.cost.coefficients).ravel().tolist()
-    return [limit.cost.name, limit.bound, *limit.cost.range(), *coefficients]
+    return [limit.name, limit.bound, *limit.cost.range(), *coefficients]
 
 
 def _make_loader(

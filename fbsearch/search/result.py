@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from fbsearch.costs import FloatArray
+from fbsearch.records import (
+    BudgetRecord,
+    FinalistRecord,
+    LatencyRecord,
+    SearchRecord,
+    SlotRecord,
+    TargetRecord,
+)
 from fbsearch.search.selection import Limit
 from fbsearch.spaces import FactoredSpace
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """An architecture within the budget that the search ends with.
+    """An architecture within the budgets that the search ends with.
 
     Args:
         choices: candidate index per slot.
-        predicted_us: the sum of its table entries.
+        predicted_us: the sum of its table entries, by target.
         log_probability: sum over slots of log P.
         val_accuracy: with the supernet's weights, norms recalibrated.
         source: how it was found.
-        measured_us: on the device as a whole network, where that was done.
-        measured_elsewhere_us: on the other devices, in the order of their limits.
+        measured_us: on targets as a whole network, where that was done.
     """
 
     choices: tuple[int, ...]
-    predicted_us: float
+    predicted_us: Mapping[str, float]
     log_probability: float
     val_accuracy: float
     source: Literal["most probable", "sampled"]
-    measured_us: float | None = None
-    measured_elsewhere_us: tuple[float, ...] = ()
+    measured_us: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,65 +48,83 @@ class SearchResult:
 
     Args:
         space: what was searched.
-        budget_us: the latency budget.
-        range_us: the least and greatest latency in the space, as predicted.
-        latencies_us: ``S x C``, NaN where a slot has no such candidate.
+        limits: all budgets, with the costs as they are known at the end.
         probabilities: ``S x C``.
         finalists: best first.
         chosen: index of the finalist to train.
         collapse: a warning where the search gave up on most layers, or None.
         seconds: wall time.
-        limits: the budgets beside the latency's.
     """
 
     space: FactoredSpace
-    budget_us: float
-    range_us: tuple[float, float]
-    latencies_us: FloatArray
+    limits: tuple[Limit, ...]
     probabilities: FloatArray
     finalists: tuple[Finalist, ...]
     chosen: int
     collapse: str | None
     seconds: float
-    limits: tuple[Limit, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "space": self.space.name,
-            "budget_us": self.budget_us,
-            "range_us": list(self.range_us),
-            "budgets": [
-                {"cost": limit.cost.name, "bound": limit.bound, "range": list(limit.cost.range())}
+    @property
+    def winner(self) -> Finalist:
+        """The finalist to train."""
+        return self.finalists[self.chosen]
+
+    def record(self) -> SearchRecord:
+        """What is kept of it on disk."""
+        return SearchRecord(
+            space=self.space.name,
+            targets=tuple(
+                TargetRecord(
+                    name=limit.target,
+                    budget_us=limit.bound,
+                    range_us=limit.cost.range(),
+                    latencies_us=self._by_slot(limit.cost.coefficients),
+                )
                 for limit in self.limits
-            ],
-            "slots": [
-                {
-                    "names": list(slot.names),
-                    "latencies_us": self.latencies_us[index, : len(slot.names)].tolist(),
-                    "probabilities": self.probabilities[index, : len(slot.names)].tolist(),
-                }
-                for index, slot in enumerate(self.space.decisions)
-            ],
-            "finalists": [self._finalist(finalist) for finalist in self.finalists],
-            "chosen": self.chosen,
-            "collapse": self.collapse,
-            "seconds": self.seconds,
-        }
+                if limit.target is not None
+            ),
+            budgets=tuple(
+                BudgetRecord(cost=limit.cost.name, bound=limit.bound, range=limit.cost.range())
+                for limit in self._counted
+            ),
+            slots=tuple(
+                SlotRecord(names=slot.names, probabilities=probabilities)
+                for slot, probabilities in zip(
+                    self.space.decisions, self._by_slot(self.probabilities.clip(0, 1)), strict=True
+                )
+            ),
+            finalists=tuple(map(self._finalist, self.finalists)),
+            chosen=self.chosen,
+            collapse=self.collapse,
+            seconds=self.seconds,
+        )
 
-    def _finalist(self, finalist: Finalist) -> Mapping[str, Any]:
-        names = [limit.cost.name for limit in self.limits]
-        return {
-            "choices": list(finalist.choices),
-            "names": list(self.space.choice_names(finalist.choices)),
-            "predicted_us": finalist.predicted_us,
-            "measured_us": finalist.measured_us,
-            "val_accuracy": finalist.val_accuracy,
-            "log_probability": finalist.log_probability,
-            "measured_elsewhere_us": dict(zip(names, finalist.measured_elsewhere_us, strict=False)),
-            "source": finalist.source,
-            "costs": {limit.cost.name: limit.cost.of(finalist.choices) for limit in self.limits},
-        }
+    @property
+    def _counted(self) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.limits if limit.target is None)
+
+    def _by_slot(self, values: FloatArray) -> tuple[tuple[float, ...], ...]:
+        """``S x C`` to the rows of each slot's own candidates."""
+        return tuple(
+            tuple(row[: len(slot.names)].tolist())
+            for row, slot in zip(values, self.space.decisions, strict=True)
+        )
+
+    def _finalist(self, finalist: Finalist) -> FinalistRecord:
+        return FinalistRecord(
+            choices=finalist.choices,
+            names=tuple(self.space.choice_names(finalist.choices)),
+            latencies=tuple(
+                LatencyRecord(
+                    target=target, predicted_us=predicted_us, measured_us=finalist.measured_us.get(target)
+                )
+                for target, predicted_us in finalist.predicted_us.items()
+            ),
+            val_accuracy=finalist.val_accuracy,
+            log_probability=finalist.log_probability,
+            source=finalist.source,
+            costs={limit.cost.name: limit.cost.of(finalist.choices) for limit in self._counted},
+        )
 
 
 def describe_collapse(space: FactoredSpace, probabilities: FloatArray) -> str | None:

@@ -33,11 +33,18 @@ class Limit:
         cost: what is bounded.
         bound: the most allowed.
         floor: the least allowed; of additive costs only.
+        target: name of the device whose latency it is; None for what is counted.
     """
 
     cost: Cost
     bound: float
     floor: float = -np.inf
+    target: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the cost, and of the device where there is one."""
+        return self.cost.name if self.target is None else f"{self.cost.name} on {self.target}"
 
     def admits(self, choices: Sequence[int]) -> bool:
         """Whether the architecture at ``choices`` keeps the bounds."""
@@ -88,7 +95,7 @@ def _describe_conflict(limits: Sequence[Limit]) -> str:
             least = least_within(limit.cost, [*limits[:index], *limits[index + 1 :]])
         except BudgetError:
             continue  # the others exclude one another already
-        parts.append(f"{limit.cost.name} is at least {least:.6g} (its budget is {limit.bound:.6g})")
+        parts.append(f"{limit.name} is at least {least:.6g} (its budget is {limit.bound:.6g})")
     if not parts:
         return _NONE_LEFT
     return (
@@ -102,7 +109,7 @@ def _check_each(limits: Iterable[Limit]) -> None:
         least, greatest = limit.cost.range()
         if not limit.bound >= least:
             raise BudgetError(
-                f"a budget of {limit.bound:.6g} on {limit.cost.name} is below the cheapest architecture; "
+                f"a budget of {limit.bound:.6g} on {limit.name} is below the cheapest architecture; "
                 f"this space offers {least:.6g} to {greatest:.6g}: raise the budget or widen the space"
             )
 

@@ -6,7 +6,7 @@ from fbsearch.train.checkpoint import load_state, save_state
 from fbsearch.train.child import TrainResult, make_optimizer, train_network
 from fbsearch.train.fake_quantisation import FakeQuantisation
 from fbsearch.train.finetuning import finetune_network, finetuning_settings
-from fbsearch.train.loop import CHECKPOINT, Report, Task, read_metrics, run_epochs
+from fbsearch.train.loop import CHECKPOINT, Report, Task, run_epochs
 from fbsearch.train.memory import large_pages
 from fbsearch.train.metrics import Metrics, evaluate
 from fbsearch.train.schedule import cosine_rate
@@ -30,7 +30,6 @@ __all__ = [
     "load_state",
     "make_accelerator",
     "make_optimizer",
-    "read_metrics",
     "run_epochs",
     "save_state",
     "seeded",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any, Protocol
 from accelerate import Accelerator
 
 from fbsearch.errors import CheckpointError
-from fbsearch.files import write_text
+from fbsearch.records.metrics import METRICS, write_metrics
 from fbsearch.train.checkpoint import load_state, save_state
 from fbsearch.train.display import Show, epoch_bar, tensorboard_log
 from fbsearch.train.memory import large_pages
 
 CHECKPOINT = "checkpoint.safetensors"
-METRICS = "metrics.jsonl"
 
 Report = Callable[[int, int], None]
 
@@ -109,19 +107,6 @@ def _report(show: Show, rows: list[dict[str, float]], epoch: int, done: int, tot
     show(epoch + done / max(1, total), rows)
 
 
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a folder's ``metrics.jsonl``; values that were not finite are None.
-
-    Raises:
-        CheckpointError: if the file is missing or damaged.
-    """
-    path = folder / METRICS
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot read metrics: {error}") from None
-
-
 def _begin(
     task: Task, path: Path, identity: dict[str, Any], *, resume: bool, accelerator: Accelerator | None
 ) -> list[dict[str, float]]:
@@ -171,9 +156,4 @@ def _shorten(value: Any) -> str:
 
 def _write_rows(folder: Path, rows: list[dict[str, float]]) -> None:
     """``metrics.jsonl`` is written anew from the checkpoint's rows, so that the two never disagree."""
-    finite = [{key: value if _is_plain(value) else None for key, value in row.items()} for row in rows]
-    write_text(folder / METRICS, "".join(json.dumps(row) + "\n" for row in finite))
-
-
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
+    write_metrics(folder / METRICS, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +13,10 @@ from fbsearch.cli import main
 from fbsearch.costs import latency_cost
 from fbsearch.devices import Measurement
 from fbsearch.latency import LatencyTable, TableEntry
-from fbsearch.pipeline import Run
 from fbsearch.pipeline.attempts import load_attempts
 from fbsearch.pipeline.budgets import check_budgets
-from fbsearch.pipeline.run_device import RunDevice
-from fbsearch.pipeline.verifying import Verification, load_verification, run_latencies
+from fbsearch.pipeline.verifying import searched_for
+from fbsearch.records import SearchRecord, Verification, read_record
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table
 
@@ -80,29 +78,23 @@ class FakeVerifications:
     def __call__(self, model, *, paths, number=1, **kwargs) -> Verification:
         index = len(load_attempts(paths))
         model.write_bytes(b"0" * self.sizes.get(index, 1000))
-        known = run_latencies(paths, number)
-        measured_ms = 1.01 * known["predicted_ms"]
+        search = read_record(paths.search_result, SearchRecord)
+        known = searched_for(search, number)
+        measured_ms = 1.01 * known.predicted_ms
         if (index, number) in self.shares:
-            measured_ms = self.shares[index, number] * known["budget_ms"]
-        others = [load_verification(paths, other) for other in paths.verified_devices() if other != 1]
-        checks = check_budgets(
-            paths.search_result,
-            Architecture.load(paths.architecture),
-            model,
-            [1000 * one.measured_ms for one in others],
+            measured_ms = self.shares[index, number] * known.budget_ms
+        return Verification(
+            target=known.target,
+            budget_ms=known.budget_ms,
+            predicted_ms=known.predicted_ms,
+            measured_ms=measured_ms,
+            rounds_us=((1000 * measured_ms,) * 5,) * 8,
+            keeps_budget=measured_ms <= known.budget_ms,
+            is_steady=True,
+            test_accuracy=0.5 + known.predicted_ms / 100,
+            file_size_bytes=model.stat().st_size,
+            budgets=check_budgets(search, Architecture.load(paths.architecture), model),
         )
-        fields = {one.name: 0 for one in dataclasses.fields(Verification)}
-        fields |= known | {
-            "finetuning": None,
-            "measured_ms": measured_ms,
-            "rounds_us": ((1000 * measured_ms,) * 5,) * 8,
-            "keeps_budget": measured_ms <= known["budget_ms"],
-            "is_steady": True,
-            "test_accuracy": 0.5 + known["predicted_ms"] / 100,
-            "file_size_bytes": model.stat().st_size,
-            "budgets": checks if number == 1 else (),
-        }
-        return Verification(**fields)
 
 
 @pytest.fixture
@@ -110,19 +102,19 @@ def untrained(monkeypatch) -> FakeVerifications:
     """Runs whose networks take on each device what its table says and a little more, and are not trained."""
     space = load_space("digits")
 
-    def measuring(device):
+    def measuring(target):
         def measure(architectures):
-            latency = latency_cost(space, LatencyTable.load(device.table), plain=True)
+            latency = latency_cost(space, target.load_table(), plain=True)
             return [Measurement(((1.01 * latency.of(space.encode(one)),) * 5,) * 8) for one in architectures]
 
         return measure
 
     fake = FakeVerifications()
-    monkeypatch.setattr(RunDevice, "_measure", property(measuring))
+    monkeypatch.setattr("fbsearch.pipeline.target_search.whole_network_meter", measuring)
     monkeypatch.setattr("fbsearch.latency.LatencyTable.check_device", lambda *args: ())
-    monkeypatch.setattr(Run, "_train", lambda run: None)
-    monkeypatch.setattr(Run, "_export", lambda run: None)
-    monkeypatch.setattr("fbsearch.pipeline.run_device.run_verification", fake)
+    monkeypatch.setattr("fbsearch.pipeline.run_stages.train_stage", lambda context: None)
+    monkeypatch.setattr("fbsearch.pipeline.run_stages.export_stage", lambda context: None)
+    monkeypatch.setattr("fbsearch.pipeline.target_checks.run_verification", fake)
     monkeypatch.setattr("fbsearch.pipeline.run.write_report", lambda folder: folder / "report.html")
     return fake
 

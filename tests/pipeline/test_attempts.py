@@ -12,8 +12,9 @@ from fbsearch.errors import BudgetError
 from fbsearch.files import write_json
 from fbsearch.pipeline import Run, load_recipe
 from fbsearch.pipeline.attempts import finish_putting_aside, load_attempts, put_aside
-from fbsearch.pipeline.folder import RunPaths, RunRecord
-from fbsearch.pipeline.verifying import Verification, load_verification, save_verification
+from fbsearch.pipeline.context import RunContext
+from fbsearch.pipeline.folder import RunLog
+from fbsearch.records import RunPaths, Verification, read_record, write_record
 from fbsearch.spaces import load_space
 
 SPACE = load_space("digits")
@@ -36,14 +37,12 @@ def verification(measured_ms: float, *, budget_ms: float = 1.0, is_steady: bool 
         is_converged=True,
         is_steady=is_steady,
         test_accuracy=0.9,
-        torch_test_accuracy=0.9,
         fp32_test_accuracy=0.9,
         top1_agreement=1.0,
         max_abs_diff=0.0,
         num_samples=10,
         num_device_samples=10,
         device_max_abs_diff=0.0,
-        size_bytes=1,
         file_size_bytes=1,
         rounds_us=((1000 * measured_ms,) * 3,) * 8,
     )
@@ -58,7 +57,7 @@ def make_model(paths: RunPaths, choices: tuple[int, ...], measured_ms: float) ->
         path.write_bytes(b"x")
     write_json(paths.search_result, {})
     (paths.search / "checkpoint.safetensors").write_bytes(b"the supernet stays")
-    save_verification(verification(measured_ms), paths)
+    write_record(paths.verification(), verification(measured_ms))
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def paths(tmp_path):
 
 @pytest.fixture
 def record(paths):
-    record = RunRecord(paths, seed=0)
+    record = RunLog(paths, seed=0)
     for name in ("profile", *STAGES):
         with record.stage(name):
             pass
@@ -80,12 +79,12 @@ def record(paths):
 def check_put_aside(paths: RunPaths) -> None:
     [attempt] = load_attempts(paths)
     assert attempt.architecture == SPACE.decode((0, 1, 2, 3))
-    assert attempt.measurement(MeasurementProtocol()).latency_us == pytest.approx(1100.0)
+    assert attempt.measurement(MeasurementProtocol(), 1).latency_us == pytest.approx(1100.0)
     assert (attempt.folder / "train" / "checkpoint.safetensors").exists()
     files = [path for path in paths.root.rglob("*") if path.is_file()]
     left = {path.name for path in files if paths.attempts not in path.parents}
     assert left == {"run.json", "checkpoint.safetensors"}
-    again = RunRecord(paths, seed=0)
+    again = RunLog(paths, seed=0)
     assert again.is_done("profile") and not any(map(again.is_done, STAGES))
 
 
@@ -93,7 +92,7 @@ def test_all_but_the_supernet_is_put_aside(paths, record):
     put_aside(paths, record, writes=True)
     check_put_aside(paths)
     make_model_again(paths)
-    put_aside(paths, RunRecord(paths, seed=0), writes=True)
+    put_aside(paths, RunLog(paths, seed=0), writes=True)
     assert [attempt.folder.name for attempt in load_attempts(paths)] == ["1", "2"]
 
 
@@ -115,7 +114,7 @@ def test_an_interrupted_move_is_finished(paths, record, monkeypatch, num_moves):
         patch.setattr("fbsearch.pipeline.attempts.shutil.move", move)
         with pytest.raises(KeyboardInterrupt):
             put_aside(paths, record, writes=True)
-    finish_putting_aside(paths, RunRecord(paths, seed=0))
+    finish_putting_aside(paths, RunLog(paths, seed=0))
     check_put_aside(paths)
 
 
@@ -127,7 +126,7 @@ class Stages:
         self.latencies_ms = iter(latencies_ms)
         self.known: list[int] = []
 
-    def __call__(self) -> dict[str, object]:
+    def by_name(self) -> dict[str, object]:
         return {"search": self.search, "train": lambda: None, "export": lambda: None, "verify": self.verify}
 
     def search(self) -> None:
@@ -135,7 +134,7 @@ class Stages:
         SPACE.decode((len(self.known), 0, 0, 0)).save(self.run.paths.architecture)
 
     def verify(self) -> None:
-        save_verification(verification(next(self.latencies_ms)), self.run.paths)
+        write_record(self.run.paths.verification(), verification(next(self.latencies_ms)))
 
 
 @pytest.fixture
@@ -145,7 +144,7 @@ def run_with(tmp_path, monkeypatch):
         recipe = load_recipe("quickstart", ["confirm.exports=3"])
         run = Run(recipe, tmp_path / "run", progress=False, notify=told.append)
         stages = Stages(run, list(latencies_ms))
-        monkeypatch.setattr(run, "_stages", stages)
+        monkeypatch.setattr(run, "_stages", stages.by_name())
         return run, stages, told
 
     return build
@@ -154,9 +153,9 @@ def run_with(tmp_path, monkeypatch):
 def test_a_run_goes_on_until_a_model_keeps_the_budget(run_with):
     run, stages, told = run_with(1.2, 1.02, 0.95)
     kept = run.execute(resume=False)
-    assert kept is not None and kept.measured_ms == 0.95 and stages.known == [0, 1, 2]
+    assert kept[1].measured_ms == 0.95 and stages.known == [0, 1, 2]
     assert Architecture.load(run.paths.architecture) == SPACE.decode((3, 0, 0, 0))
-    assert [one.verification.measured_ms for one in load_attempts(run.paths)] == [1.2, 1.02]
+    assert [one.verifications[1].measured_ms for one in load_attempts(run.paths)] == [1.2, 1.02]
     assert sum("over the budget by 20.0%" in line for line in told) == 1
 
 
@@ -167,7 +166,7 @@ def test_a_run_ends_with_an_error_once_it_may_try_no_more(run_with):
     ):
         run.execute(resume=False)
     assert stages.known == [0, 1, 2]
-    assert load_verification(run.paths).measured_ms == 1.05
+    assert read_record(run.paths.verification(), Verification).measured_ms == 1.05
 
 
 def test_a_busy_device_is_measured_once_more(tmp_path, monkeypatch):
@@ -175,10 +174,10 @@ def test_a_busy_device_is_measured_once_more(tmp_path, monkeypatch):
     run = Run(load_recipe("quickstart"), tmp_path / "run", progress=False, notify=told.append)
     answers = iter([verification(1.2, is_steady=False), verification(0.9)])
     monkeypatch.setattr(
-        "fbsearch.pipeline.run_device.run_verification", lambda *args, **kwargs: next(answers)
+        "fbsearch.pipeline.target_checks.run_verification", lambda *args, **kwargs: next(answers)
     )
-    monkeypatch.setattr(Run, "data", None)
+    monkeypatch.setattr(RunContext, "data", None)
     run.paths.root.mkdir()
-    run._stages()["verify"]()
-    assert load_verification(run.paths).measured_ms == 0.9
+    run._stages["verify"]()
+    assert read_record(run.paths.verification(), Verification).measured_ms == 0.9
     assert any("measured once more" in line for line in told)

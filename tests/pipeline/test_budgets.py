@@ -12,6 +12,7 @@ from fbsearch.costs import count_architecture, file_size_cost, latency_cost, par
 from fbsearch.errors import CheckpointError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.budgets import BudgetSettings, check_budgets, describe_broken
+from fbsearch.records import RunPaths, SearchRecord, read_record
 from fbsearch.spaces import load_space
 
 SPACE = load_space("digits")
@@ -50,15 +51,15 @@ def test_every_finalist_keeps_all_budgets(table, tmp_path, capsys):
     model = tmp_path / "model.tflite"
     model.write_bytes(b"0" * 1_000_001)
     architecture = Architecture.load(out / "architecture.json")
-    checks = check_budgets(out / "search" / "result.json", architecture, model)
+    checks = check_budgets(read_record(RunPaths(out).search_result, SearchRecord), architecture, model)
     assert {check.cost: check.is_kept for check in checks} == {
         "num_params": True, "num_macs": True, "peak_bytes": True, "file_bytes": False,
     }  # fmt: skip
     assert describe_broken(checks) == "file_bytes is 1,000,001 of 1,000,000"
-    assert check_budgets(out / "none.json", architecture, model) == ()
+    assert check_budgets(None, architecture, model) == ()
     (out / "search" / "result.json").write_text("{")
-    with pytest.raises(CheckpointError, match="search again"):
-        check_budgets(out / "search" / "result.json", architecture, model)
+    with pytest.raises(CheckpointError, match="run 'fbsearch search' again"):
+        read_record(RunPaths(out).search_result, SearchRecord)
 
 
 def test_every_device_has_its_own_budget(table, tablet, tmp_path, capsys):
@@ -68,18 +69,13 @@ def test_every_device_has_its_own_budget(table, tablet, tmp_path, capsys):
     given = ["--table", tablet, "--budget-ms", middles[1]]
     assert main([*search(table, out, *given, budget_ms=middles[0]), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    name = "latency_us on tablet (tflite, 1 thread, fp32)"
-    assert [budget["cost"] for budget in result["budgets"]] == [name]
+    names = [f"{device} (tflite, 1 thread, fp32)" for device in ("bench", "tablet")]
+    assert [target["name"] for target in result["targets"]] == names and result["budgets"] == []
     for finalist in result["finalists"]:
-        assert costs[0].of(finalist["choices"]) == pytest.approx(finalist["predicted_us"])
-        assert finalist["predicted_us"] <= 1000 * middles[0]
-        assert costs[1].of(finalist["choices"]) == pytest.approx(finalist["costs"][name])
-        assert finalist["costs"][name] <= 1000 * middles[1]
+        for cost, middle, latency in zip(costs, middles, finalist["latencies"], strict=True):
+            assert cost.of(finalist["choices"]) == pytest.approx(latency["predicted_us"])
+            assert latency["predicted_us"] <= 1000 * middle and latency["measured_us"] is None
     assert LatencyTable.load(out / "table-2.json").device.name == "tablet"
-    [check] = check_budgets(
-        out / "search" / "result.json", Architecture.load(out / "architecture.json"), out / "model.tflite"
-    )
-    assert check.source == "predicted" and check.is_kept
 
 
 def test_devices_that_leave_nothing_to_each_other_are_refused(table, tablet, tmp_path, capsys):
@@ -87,7 +83,10 @@ def test_devices_that_leave_nothing_to_each_other_are_refused(table, tablet, tmp
     given = ["--table", tablet, "--budget-ms", 1.001 * least[1]]
     assert main(search(table, tmp_path / "run", *given, budget_ms=1.001 * least[0])) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
-    assert "within the others, latency_us is at least" in line and "on tablet" in line
+    assert (
+        "within the others, latency_us on bench (tflite, 1 thread, fp32) is at least" in line
+        and "on tablet" in line
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,6 +121,6 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_written(table, tmp_pa
 
 def test_the_size_of_a_file_is_that_of_its_format_and_precision():
     settings = BudgetSettings(file_size="300kB")
-    [limit] = settings.limits(SPACE, model_format="onnx", precision="fp32")
+    [limit] = settings.limits(SPACE, [("onnx", "fp32")])
     expected = file_size_cost(SPACE, model_format="onnx", precision="fp32")
     assert limit.bound == 300_000 and limit.cost.range() == expected.range()

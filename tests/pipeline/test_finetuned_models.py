@@ -19,11 +19,10 @@ from fbsearch.nn import Network, load_network, save_weights
 from fbsearch.nn.blocks import MBConv
 from fbsearch.pipeline.exporting import run_export
 from fbsearch.pipeline.finetuning import Finetuner, check_finetuning, finetuning_folder, network_of
-from fbsearch.pipeline.folder import RunPaths
-from fbsearch.pipeline.inputs import InputRecord
+from fbsearch.pipeline.inputs import load_recorded
 from fbsearch.pipeline.recipe import DataSettings, FinetuneSettings
 from fbsearch.pipeline.training import past_training, run_training
-from fbsearch.pipeline.verifying import Verification, load_verification, save_verification
+from fbsearch.records import InputRecord, RunPaths, Verification, read_record, write_record
 from fbsearch.spaces import load_space
 from fbsearch.train import TrainSettings
 
@@ -73,7 +72,7 @@ def test_a_network_that_int8_hurts_recovers(suffix: str, run: Path, tmp_path: Pa
     assert verified["finetuning"] == tuned
     assert verified["fp32_test_accuracy"] > 0.9  # of the trained network
     assert verified["test_accuracy"] > tuned["before"] + RECOVERED_POINTS
-    assert load_verification(paths).finetuning == read_sidecar(model).finetuning
+    assert read_record(paths.verification(), Verification).finetuning == read_sidecar(model).finetuning
 
     # The same command again: the fine-tuning is there, and not repeated.
     metrics = finetuning_folder(model) / "metrics.jsonl"
@@ -220,7 +219,7 @@ def test_interrupted_it_leaves_the_model_that_was_there(export: Export, judged, 
 
 
 def test_only_validation_images_are_looked_at(export: Export, judged) -> None:
-    data = dataclasses.replace(InputRecord.load(export.paths.inputs).load_data(), test=None)
+    data = dataclasses.replace(load_recorded(read_record(export.paths.inputs, InputRecord)), test=None)
     judged(0.0, 0.5)
     finetune = FinetuneSettings(epochs=1, max_accuracy_drop=0.0, num_samples=20)
     sidecar = run_export(export.paths.root, export.model, precision="int8", finetune=finetune, data=data)
@@ -240,7 +239,7 @@ def test_what_cannot_be_fine_tuned_is_refused_at_once() -> None:
 def test_how_a_network_was_trained_is_read_from_its_checkpoint(barely: RunPaths, tmp_path: Path) -> None:
     settings, augmentation = past_training(barely)
     assert (settings.epochs, settings.batch_size, settings.learning_rate) == (1, 32, 0.05)
-    assert augmentation == InputRecord.load(barely.inputs).load_data().augmentation
+    assert augmentation == load_recorded(read_record(barely.inputs, InputRecord)).augmentation
     with pytest.raises(CheckpointError, match="made by 'fbsearch train'"):
         past_training(RunPaths(tmp_path))
 
@@ -248,11 +247,9 @@ def test_how_a_network_was_trained_is_read_from_its_checkpoint(barely: RunPaths,
 def test_a_verification_holds_the_fine_tuning(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"model")
     tuned = FineTuning(1, 0.9, 0.5, 0.8, 10, True, "m.onnx.finetune/w", sha256_of(tmp_path / "m.onnx"))
-    fields = {field.name: None for field in dataclasses.fields(Verification)}
-    verification = Verification(**{**fields, "budgets": (), "finetuning": tuned})
-    paths = RunPaths(tmp_path)
-    save_verification(verification, paths)
-    assert load_verification(paths) == verification
+    verification, path = Verification(measured_ms=1.0, finetuning=tuned), RunPaths(tmp_path).verification()
+    write_record(path, verification)
+    assert read_record(path, Verification) == verification
 
 
 def test_fine_tuned_weights_move_with_a_model_put_aside(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from fbsearch.data import load_data
 from fbsearch.errors import ExportError
 from fbsearch.export import Agreement, ConversionCache, Preprocessing, Sidecar, read_sidecar
 from fbsearch.latency.networks import convert_architectures
+from fbsearch.pipeline.comparing import bounds_of, check_agreement
 from fbsearch.pipeline.device_settings import given_settings
-from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.inputs import calibration_inputs
 from fbsearch.pipeline.recipe import VerifySettings
-from fbsearch.pipeline.verifying import Verification, _check_agreement, load_verification, save_verification
 from fbsearch.precision import PRECISIONS
+from fbsearch.records import RunPaths, Verification, read_record, write_record
+from fbsearch.records.agreement import MIN_TOP1_AGREEMENT
 from fbsearch.spaces import load_space
 
 LOST_POINTS = 0.03
@@ -62,32 +62,30 @@ def sidecar(precision) -> Sidecar:
 
 def check(precision, *, difference: float, agreement: float, count: int = 100) -> None:
     agreed = Agreement(difference, agreement, count)
-    _check_agreement(agreed, sidecar(precision), VerifySettings(), "the exported model")
+    about = sidecar(precision)
+    check_agreement(agreed, about, bounds_of(about, VerifySettings()), "the exported model")
 
 
-def test_fp32_is_judged_by_its_numbers_and_the_others_by_their_choices() -> None:
-    check("fp32", difference=1e-4, agreement=0.0)
+def test_all_are_judged_by_their_choices_and_fp32_by_its_numbers_too() -> None:
     with pytest.raises(ExportError, match="logits differ by up to 1"):
         check("fp32", difference=1.0, agreement=1.0)
-    for precision in PRECISIONS[1:]:
-        check(precision, difference=100.0, agreement=0.9)
-        with pytest.raises(ExportError, match=rf"in {precision} disagrees .* 89\.00% of 100 .* 90\.00%"):
-            check(precision, difference=0.0, agreement=0.89)
+    for precision in PRECISIONS:
+        difference, least = 1e-4 if precision == "fp32" else 100.0, MIN_TOP1_AGREEMENT[precision]
+        check(precision, difference=difference, agreement=least)
+        told = rf"in {precision} disagrees .* {least - 0.01:.2%} of 100 .* {least:.2%}"
+        with pytest.raises(ExportError, match=told):
+            check(precision, difference=difference, agreement=least - 0.01)
 
 
 def test_a_verification_from_before_precisions_is_an_fp32_one(tmp_path: Path) -> None:
-    fields = {field.name: None for field in dataclasses.fields(Verification)}
-    verification = Verification(
-        **{**fields, "precision": "fp32", "torch_test_accuracy": 0.9, "fp32_test_accuracy": 0.9}
-        | {"size_bytes": 10, "file_size_bytes": 10, "budgets": ()}
-    )
+    verification = Verification(measured_ms=1.0, precision="fp32", fp32_test_accuracy=0.9, file_size_bytes=10)
     paths = RunPaths(tmp_path)
-    save_verification(verification, paths)
-    data = json.loads(paths.verification.read_text())
+    write_record(paths.verification(), verification)
+    data = json.loads(paths.verification().read_text())
     for name in ("precision", "fp32_test_accuracy", "file_size_bytes"):
         del data[name]
-    paths.verification.write_text(json.dumps(data))
-    assert load_verification(paths) == verification
+    paths.verification().write_text(json.dumps(data))
+    assert read_record(paths.verification(), Verification) == verification
 
 
 def test_of_a_few_images_one_may_differ() -> None:

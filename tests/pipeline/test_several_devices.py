@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from fbsearch.cli import main
-from fbsearch.costs import latency_cost
+from fbsearch.costs import file_size_cost, latency_cost
+from fbsearch.devices import LocalDevice
+from fbsearch.export import Preprocessing, write_sidecar
 from fbsearch.latency import LatencyTable
+from fbsearch.pipeline import load_recipe
+from fbsearch.pipeline.budgets import BudgetSettings
+from fbsearch.pipeline.device_settings import given_settings, on_device
+from fbsearch.pipeline.targets import open_targets
+from fbsearch.pipeline.verifying import target_number
+from fbsearch.records import RunPaths
 from fbsearch.spaces import load_space
 
 SPACE = load_space("digits")
@@ -23,7 +32,7 @@ SMALL = (
     "confirm.exports=3",
     "budget_ms=60%",
 )
-TABLET = "latency_us on tablet (tflite, 1 thread, fp32)"
+BENCH, TABLET = (f"{name} (tflite, 1 thread, fp32)" for name in ("bench", "tablet"))
 
 
 def run_command(out, *options, settings=()):
@@ -51,24 +60,23 @@ def test_every_device_has_a_table_a_budget_and_a_verification(command, table, ta
     assert LatencyTable.load(out / "table-2.json").device.name == "tablet"
 
     result = json.loads((out / "search" / "result.json").read_text())
-    assert result["budget_us"] == pytest.approx(budgets_us[0])
-    [limit] = result["budgets"]
-    assert limit["cost"] == TABLET and limit["bound"] == pytest.approx(budgets_us[1])
+    assert [target["name"] for target in result["targets"]] == [BENCH, TABLET] and not result["budgets"]
+    assert [target["budget_us"] for target in result["targets"]] == pytest.approx(budgets_us)
     for finalist in result["finalists"]:
-        assert finalist["predicted_us"] <= budgets_us[0] and finalist["costs"][TABLET] <= budgets_us[1]
-        assert finalist["measured_us"] == pytest.approx(1.01 * finalist["predicted_us"])
-        assert finalist["measured_elsewhere_us"][TABLET] == pytest.approx(1.01 * finalist["costs"][TABLET])
+        assert [one["target"] for one in finalist["latencies"]] == [BENCH, TABLET]
+        for latency, budget_us in zip(finalist["latencies"], budgets_us, strict=True):
+            assert latency["predicted_us"] <= budget_us
+            assert latency["measured_us"] == pytest.approx(1.01 * latency["predicted_us"])
 
     first, second = (json.loads((out / f"verification{x}.json").read_text()) for x in ("", "-2"))
-    assert json.loads(printed.out) == first
-    [check] = first["budgets"]
-    assert check["cost"] == TABLET and check["source"] == "measured" and check["is_kept"]
-    assert check["value"] == pytest.approx(1000 * second["measured_ms"])
-    assert second["budget_ms"] == pytest.approx(budgets_us[1] / 1000) and second["keeps_budget"]
+    assert json.loads(printed.out) == [first, second]
+    for check, name, budget_us in zip((first, second), (BENCH, TABLET), budgets_us, strict=True):
+        assert check["target"] == name and check["budgets"] == []
+        assert check["budget_ms"] == pytest.approx(budget_us / 1000) and check["keeps_budget"]
     stages = list(json.loads((out / "run.json").read_text())["stages"])
     assert stages == [
         *("profile", "profile 2", "calibrate", "calibrate 2"),
-        *("search", "train", "export", "verify 2", "verify"),
+        *("search", "train", "export", "verify", "verify 2"),
     ]
 
 
@@ -77,7 +85,7 @@ def test_a_model_over_the_budget_of_any_device_makes_way(command, tmp_path, caps
     untrained.shares[0, 2] = 1.05  # of the first model exported, on the second device
     assert main(command()) == 0
     told = capsys.readouterr().err
-    assert "latency on tablet (tflite, 1 thread, fp32) is" in told and "model 2 of 3" in told
+    assert f"over the budget on {TABLET} by 5.0%" in told and "model 2 of 3" in told
     aside = out / "attempts" / "1"
     assert not json.loads((aside / "verification-2.json").read_text())["keeps_budget"]
     assert json.loads((aside / "verification.json").read_text())["keeps_budget"]
@@ -93,8 +101,8 @@ def test_a_device_that_no_model_keeps_up_with_ends_the_run(command, capsys, untr
     untrained.shares |= {(0, 2): 1.05, (1, 1): 1.02, (2, 2): 1.01}
     assert main(command()) == 2
     [line] = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
-    assert "none of 3 exported models keeps its budgets (model 1: latency on tablet" in line
-    assert "model 2: over the budget by 2.0%" in line
+    assert f"none of 3 exported models keeps its budgets (model 1: over the budget on {TABLET}" in line
+    assert f"model 2: over the budget on {BENCH} by 2.0%" in line
 
 
 def test_an_interrupted_run_goes_on_with_the_next_device(command, tmp_path, capsys, monkeypatch, untrained):
@@ -106,10 +114,10 @@ def test_an_interrupted_run_goes_on_with_the_next_device(command, tmp_path, caps
             raise KeyboardInterrupt
         return untrained(model, number=number, **kwargs)
 
-    monkeypatch.setattr("fbsearch.pipeline.run_device.run_verification", verify)
+    monkeypatch.setattr("fbsearch.pipeline.target_checks.run_verification", verify)
     assert main(command()) == 130
     assert main(command("--resume")) == 0
-    assert verified == [2, 1, 1]
+    assert verified == [1, 2, 2]
 
 
 def test_a_dry_run_tells_what_every_device_does(command, tmp_path, capsys):
@@ -117,7 +125,9 @@ def test_a_dry_run_tells_what_every_device_does(command, tmp_path, capsys):
     stages = {stage["name"]: stage for stage in json.loads(capsys.readouterr().out)}
     assert list(stages)[:4] == ["profile", "profile 2", "calibrate", "calibrate 2"]
     assert stages["verify 2"]["writes"] == [str(tmp_path / "run" / "verification-2.json")]
-    assert "budget 60% and 60% on local (tflite, 2 thread(s), fp32)" in stages["search"]["action"]
+    assert (
+        "budget 60% on local (tflite, 1 thread(s), fp32) and 60% on local (tflite, 2 thread(s), fp32)"
+    ) in stages["search"]["action"]
 
 
 def test_a_file_larger_than_estimated_makes_way_too(table, tmp_path, capsys, untrained):
@@ -154,11 +164,6 @@ def test_files_that_cannot_be_small_enough_end_the_run(table, tmp_path, capsys, 
         ),
         ([], ["other_devices=[{device: {name: nowhere}, budget_ms: 5}]"], "nowhere"),
         ([], ["other_devices=[{budget_ms: 5}]"], "other_devices.0.device"),
-        (
-            ["--budgets", "5,8ms"],
-            ["other_devices=[{device: {name: local, threads: 2}, budget_ms: 5}]"],
-            "--budgets sweeps one device's latency",
-        ),
     ],
 )
 def test_what_is_no_second_device_is_refused_before_anything_is_written(
@@ -166,3 +171,81 @@ def test_what_is_no_second_device_is_refused_before_anything_is_written(
 ):
     assert named in failing(*run_command(tmp_path / "run", *options, settings=settings))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("budgets", "shares"),
+    [("40,80%", [(0.4, 0.4), (0.8, 0.8)]), ("{least}ms,{greatest}ms", [(0.4, 0.9), (0.8, 0.9)])],
+)
+def test_a_sweep_is_of_every_device_or_of_the_first(
+    table, tablet, tmp_path, capsys, untrained, budgets, shares
+):
+    ranges = [latency_cost(SPACE, LatencyTable.load(path)).range() for path in (table, tablet)]
+    expected = [
+        [least + share * (greatest - least) for share, (least, greatest) in zip(row, ranges, strict=True)]
+        for row in shares
+    ]
+    given = budgets.format(least=expected[0][0] / 1000, greatest=expected[1][0] / 1000)
+    other = f"{{device: {{name: local, threads: 2}}, budget_ms: 90%, profile: {{table: {tablet}}}}}"
+    settings = [f"profile.table={table}", f"other_devices=[{other}]"]
+    assert main(run_command(tmp_path / "run", "--budgets", given, "--json", settings=settings)) == 0
+    verifications = json.loads(capsys.readouterr().out)
+    out = tmp_path / "run"
+    for (folder, checks), budgets_us in zip(verifications.items(), expected, strict=True):
+        result = json.loads((out / folder / "search" / "result.json").read_text())
+        assert [target["budget_us"] for target in result["targets"]] == pytest.approx(budgets_us)
+        assert [check["target"] for check in checks] == [BENCH, TABLET]
+        assert all(check["keeps_budget"] for check in checks)
+        assert (out / folder / "table-2.json").exists()
+    for number, name in enumerate(("pareto.json", "pareto-2.json")):
+        pareto = json.loads((out / name).read_text())
+        rows = pareto["architectures"]
+        assert pareto["budgets_us"] == pytest.approx(sorted({round(row[number], 6) for row in expected}))
+        measured_us = [1000 * checks[number]["measured_ms"] for checks in verifications.values()]
+        assert sorted(row["measured_us"] for row in rows) == pytest.approx(sorted(measured_us))
+    assert (out / "pareto-2.svg").exists()
+
+
+def test_phones_are_kept_where_this_computer_is_among_the_devices(tmp_path):
+    phone = tmp_path / "phone.yaml"
+    phone.write_text("{name: phone, kind: adb, transport: tcp, address: '127.0.0.1:1'}")
+    settings = [f"other_devices=[{{device: {{name: {phone}}}, budget_ms: 5}}]"]
+    recipe = load_recipe("quickstart", settings)
+    targets = open_targets(recipe, RunPaths(tmp_path), progress=False, notify=lambda line: None, keep=True)
+    assert [getattr(target.device.definition, "keep", None) for target in targets] == [None, True]
+
+
+def test_keeping_needs_a_phone(failing, tmp_path):
+    other = ["other_devices=[{device: {name: local, threads: 2}, budget_ms: 5}]"]
+    assert "--keep is for phones" in failing(*run_command(tmp_path / "run", "--keep", settings=other))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_largest_file_of_all_devices_counts(table, tablet, tmp_path):
+    settings = BudgetSettings(file_size="300kB")
+    kinds = [("tflite", "fp32"), ("onnx", "fp32"), ("onnx", "int8")]
+    [limit] = settings.limits(SPACE, kinds)
+    for model_format, precision in kinds:
+        cost = file_size_cost(SPACE, model_format=model_format, precision=precision)
+        rng = np.random.default_rng(0)
+        for choices in (SPACE.sample(rng) for _ in range(20)):
+            assert cost.of(choices) <= limit.cost.of(choices)
+    assert limit.bound == 300_000 and limit.target is None
+
+
+def test_a_model_that_is_verified_by_itself_is_of_the_device_that_its_table_is_of(table, tablet, tmp_path):
+    paths = RunPaths(tmp_path / "run")
+    LatencyTable.load(tablet).save(paths.table(1))
+    local = LocalDevice()
+    runtime = local.runner("onnxruntime", threads=1).description
+    header = LatencyTable.load(table).header.model_copy(
+        update={"device": local.describe(), "runtime": runtime}
+    )
+    LatencyTable(header, LatencyTable.load(table).entries).save(paths.table(2))
+    model = paths.model("onnx")
+    model.write_bytes(b"model")
+    write_sidecar(model, Preprocessing(8, 1, (0.3,), (0.4,), "NCHW", ("a", "b")), architecture="tiny")
+    settings = on_device(given_settings("local", None, 1), local.definition)
+    assert target_number(paths, model, local, settings) == 2
+    LatencyTable.load(tablet).save(paths.table(2))
+    assert target_number(paths, model, local, settings) == 1

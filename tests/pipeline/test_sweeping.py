@@ -10,8 +10,10 @@ from fbsearch.architecture import Architecture
 from fbsearch.cli import main
 from fbsearch.costs import latency_cost
 from fbsearch.errors import BudgetError, InvalidInputError
+from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run
-from fbsearch.pipeline.sweeping import middle_us, parse_budgets
+from fbsearch.pipeline.recipe import latency_budget_us
+from fbsearch.pipeline.sweeping import middle, parse_budgets
 from fbsearch.reports.charts import find_dominated
 from fbsearch.search import DnasTask
 from fbsearch.spaces import load_space
@@ -47,7 +49,8 @@ def arguments(table, out, *options):
 def test_budgets_are_read_with_their_unit(text, names, range_us, expected):
     budgets = parse_budgets(text)
     assert [budget.name for budget in budgets] == names
-    assert [budget.us(range_us) for budget in budgets] == pytest.approx(expected)
+    bounds = [latency_budget_us(budget.setting, range_us) for budget in budgets]
+    assert bounds == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_what_is_no_sweep_is_refused(text):
 
 
 def test_the_middle_is_as_far_from_both_ends():
-    assert middle_us([12_000.0, 3000.0, 4000.0]) == pytest.approx(6000.0)
+    assert middle([12_000.0, 3000.0, 4000.0]) == pytest.approx(6000.0)
 
 
 def test_one_supernet_gives_an_architecture_for_each_budget(table, tmp_path, capsys):
@@ -71,7 +74,8 @@ def test_one_supernet_gives_an_architecture_for_each_budget(table, tmp_path, cap
     least, greatest = latency.range()
     for share, (name, result) in zip((0.3, 0.6, 0.9), results.items(), strict=True):
         budget_us = least + share * (greatest - least)
-        assert result["budget_us"] == pytest.approx(budget_us)
+        [target] = result["targets"]
+        assert target["budget_us"] == pytest.approx(budget_us)
         assert len(result["finalists"]) == 3
         for finalist in result["finalists"]:
             assert 0.9 * budget_us <= latency.of(finalist["choices"]) <= budget_us
@@ -97,9 +101,14 @@ def test_one_supernet_gives_an_architecture_for_each_budget(table, tmp_path, cap
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (["--budgets", "0.000001,5ms"], "a budget of 0.001 on latency_us is below the cheapest"),
-        (["--budgets", "5,8ms", "--budget-ms", "5"], "no --budget-ms"),
-        (["--budgets", "5,8ms", "--table", "{table}"], "one --table"),
+        (
+            ["--budgets", "0.000001,5ms"],
+            "a budget of 0.001 on latency_us on bench (tflite, 1 thread, fp32) is below the cheapest",
+        ),
+        (["--budgets", "5,8ms", "--budget-ms", "5"], "further one takes its own --budget-ms"),
+        (["--budgets", "5,8ms", "--table", "{table}"], "2 --table and 0 --budget-ms beside --budgets"),
+        (["--budgets", "30,60%", "--budget-ms", "5"], "take no --budget-ms"),
+        (["--budgets", "30,60%", "--table", "{table}"], "are both of bench"),
         (["--budgets", "5"], "two or more"),
         (["--budgets", "30,60%", "--max-params", "10"], "num_params"),
         ([], "1 --table and 0 --budget-ms"),
@@ -111,6 +120,33 @@ def test_bad_input_is_refused_before_anything_is_written(table, tmp_path, capsys
     [line] = capsys.readouterr().err.strip().splitlines()
     assert named in line
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize(
+    ("budgets", "others", "shares"),
+    [("40,80%", [], [(0.4, 0.4), (0.8, 0.8)]), ("{:.9g},{:.9g}ms", [0.9], [(0.4, 0.9), (0.8, 0.9)])],
+)
+def test_a_sweep_over_two_tables(table, tablet, tmp_path, capsys, budgets, others, shares):
+    out = tmp_path / "sweep"
+    ranges = [latency_cost(SPACE, LatencyTable.load(path)).range() for path in (table, tablet)]
+    expected = [
+        [least + share * (greatest - least) for share, (least, greatest) in zip(row, ranges, strict=True)]
+        for row in shares
+    ]
+    options = ["--table", tablet, "--budgets", budgets.format(*(row[0] / 1000 for row in expected))]
+    options += ["--budget-ms", expected[0][1] / 1000] if others else []
+    assert main([*arguments(table, out, *options), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    for (name, result), budgets_us in zip(results.items(), expected, strict=True):
+        assert [one["budget_us"] for one in result["targets"]] == pytest.approx(budgets_us)
+        for finalist in result["finalists"]:
+            for latency, budget_us in zip(finalist["latencies"], budgets_us, strict=True):
+                assert latency["predicted_us"] <= budget_us * (1 + 1e-9)
+        assert LatencyTable.load(out / name / "table-2.json").device.name == "tablet"
+    fronts = [json.loads((out / name).read_text()) for name in ("pareto.json", "pareto-2.json")]
+    for number, front in enumerate(fronts):
+        assert len(front["architectures"]) == len(fronts[0]["architectures"])
+        assert front["budgets_us"] == pytest.approx(sorted({row[number] for row in expected}))
 
 
 SMALL = ("search.epochs=3", "search.num_finalists=2", "search.warmup_epochs=1", "confirm.num_networks=0")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 
 from fbsearch.files import read_json
-from fbsearch.pipeline.folder import RunPaths
-from fbsearch.pipeline.verifying import Verification, load_verification, save_verification_of
+from fbsearch.pipeline.verifying import save_verification_of
+from fbsearch.records import RunPaths, Verification, read_record
 
 
 @pytest.fixture
@@ -21,24 +20,23 @@ def paths(tmp_path: Path) -> RunPaths:
 
 
 def save(model: Path, paths: RunPaths, *, measured_ms: float = 1.0) -> Path:
-    fields = {field.name: None for field in dataclasses.fields(Verification)}
-    values = {"model": model.name, "measured_ms": measured_ms, "torch_test_accuracy": 0.9, "size_bytes": 10}
-    return save_verification_of(model, Verification(**{**fields, "budgets": (), **values}), paths)
+    verification = Verification(model=model.name, measured_ms=measured_ms)
+    return save_verification_of(model, verification, paths)
 
 
 def test_the_first_model_is_the_runs_own_and_may_be_verified_again(paths: RunPaths) -> None:
     model = paths.model("tflite")
-    assert save(model, paths) == save(model, paths, measured_ms=2.0) == paths.verification
-    assert load_verification(paths).measured_ms == 2.0
+    assert save(model, paths) == save(model, paths, measured_ms=2.0) == paths.verification()
+    assert read_record(paths.verification(), Verification).measured_ms == 2.0
 
 
 def test_other_models_have_files_of_their_own(paths: RunPaths, tmp_path: Path) -> None:
     save(paths.model("tflite"), paths)
-    before = paths.verification.read_bytes()
+    before = paths.verification().read_bytes()
     for name in ("model.int8.tflite", "model.onnx"):
         assert save(paths.root / name, paths) == tmp_path / f"verification.{name}.json"
         assert read_json(tmp_path / f"verification.{name}.json")["model"] == name
-    assert paths.verification.read_bytes() == before
+    assert paths.verification().read_bytes() == before
 
 
 def test_a_model_of_the_same_name_elsewhere_is_another(paths: RunPaths, tmp_path: Path) -> None:
@@ -48,9 +46,9 @@ def test_a_model_of_the_same_name_elsewhere_is_another(paths: RunPaths, tmp_path
     save(paths.model("tflite"), paths)
     assert save(elsewhere, paths) == tmp_path / "verification.model.tflite.json"
     paths.model("tflite").unlink()
-    assert save(elsewhere, paths) == paths.verification, "the run has none of its own in its place"
+    assert save(elsewhere, paths) == paths.verification(), "the run has none of its own in its place"
 
 
 def test_a_damaged_verification_makes_way(paths: RunPaths) -> None:
-    paths.verification.write_text("{")
-    assert save(paths.model("onnx"), paths) == paths.verification
+    paths.verification().write_text("{")
+    assert save(paths.model("onnx"), paths) == paths.verification()

@@ -66,32 +66,36 @@ def test_finalists_that_fit_in_with_nothing_change_nothing(table, tmp_path):
 
 @dataclass
 class FakeSearch:
-    """Proposes architectures whose predictions are too low by a constant factor.
-
-    Its latency is the factor by which it believes them to be too low.
-    """
+    """Proposes architectures whose predictions are too low by a constant factor."""
 
     predicted_us: list[float]
     factor: float
-    latency: float = 1.0
     measured: list[tuple[int, ...]] = field(default_factory=list)
-    limits: tuple[Limit, ...] = ()
     task = SimpleNamespace(space=SimpleNamespace(decode=lambda choices: choices))
 
-    def finalists(self, bound_us, *, excluded=()) -> list[Finalist]:
-        predicted = [one * self.latency for one in self.predicted_us]
+    def latency(self, factor=1.0) -> AdditiveCost:
+        """As predicted, where predictions are believed to be too low by a factor."""
+        return AdditiveCost("latency_us", 0.0, factor * np.array([self.predicted_us]))
+
+    def within(self, budget_us) -> Limit:
+        return Limit(self.latency(), budget_us, target="bench")
+
+    def finalists(self, limits, *, excluded=()) -> list[Finalist]:
         within = [
-            i
-            for i, one in enumerate(predicted)
-            if one <= bound_us and (i,) not in excluded and all(limit.admits((i,)) for limit in self.limits)
+            (i,)
+            for i in range(len(self.predicted_us))
+            if (i,) not in excluded and all(limit.admits((i,)) for limit in limits)
         ]
         if not within:
             raise BudgetError("below the cheapest")
-        slowest_first = sorted(within, key=lambda i: -predicted[i])[:2]
+        slowest_first = sorted(within, key=lambda choices: -limits[0].cost.of(choices))[:2]
         return [
-            Finalist((i,), predicted[i], 0.0, 0.9 - 0.1 * rank, "sampled")
-            for rank, i in enumerate(slowest_first)
-        ]
+            Finalist(
+                choices, {limit.target: limit.cost.of(choices) for limit in limits}, 0.0, 0.9 - 0.1 * rank,
+                "sampled",
+            )
+            for rank, choices in enumerate(slowest_first)
+        ]  # fmt: skip
 
     def measure(self, networks):
         self.measured.extend(networks)
@@ -100,23 +104,31 @@ class FakeSearch:
     def choose(self, finalists):
         return 0
 
-    def result(self, finalists, *, chosen, budget_us):
+    def result(self, limits, finalists, *, chosen):
         return finalists[chosen]
 
 
 def test_measured_finalists_over_the_budget_give_way_to_faster_ones():
     search = FakeSearch([50.0, 70.0, 80.0, 90.0, 95.0], factor=1.3)
     winner = choose_measured(
-        search, 100.0, meters=[FinalistMeter(search.measure)], settings=ConfirmSettings(margin=0.03)
+        search,
+        [search.within(100.0)],
+        meters={"bench": FinalistMeter(search.measure)},
+        settings=ConfirmSettings(margin=0.03),
     )
-    assert winner.measured_us == pytest.approx(91.0)  # 70 predicted: the slowest that keeps 97
+    assert winner.measured_us["bench"] == pytest.approx(91.0)  # 70 predicted: the slowest that keeps 97
     assert len(set(search.measured)) == len(search.measured)  # nothing is measured twice
 
 
 def test_no_finalist_within_the_budget_is_an_error_with_what_was_measured():
     search = FakeSearch([99.0, 100.0], factor=2.0)
     with pytest.raises(BudgetError):
-        choose_measured(search, 100.0, meters=[FinalistMeter(search.measure)], settings=ConfirmSettings())
+        choose_measured(
+            search,
+            [search.within(100.0)],
+            meters={"bench": FinalistMeter(search.measure)},
+            settings=ConfirmSettings(),
+        )
 
 
 def test_what_was_measured_moves_the_predictions_and_what_was_over_is_put_aside():
@@ -124,24 +136,27 @@ def test_what_was_measured_moves_the_predictions_and_what_was_over_is_put_aside(
 
     def recalibrate(measured):
         told.append(dict(measured))
-        return search.factor
+        return search.latency(search.factor)
 
     winner = choose_measured(
         search,
-        100.0,
-        meters=[FinalistMeter(search.measure, recalibrate)],
+        [search.within(100.0)],
+        meters={"bench": FinalistMeter(search.measure, recalibrate)},
         settings=ConfirmSettings(margin=0.03),
     )
-    assert winner.measured_us == pytest.approx(91.0) == winner.predicted_us
+    assert winner.measured_us["bench"] == pytest.approx(91.0) == winner.predicted_us["bench"]
     assert [set(known) for known in told] == [{(5,), (4,)}, {(5,), (4,), (2,), (1,)}]
 
 
 def test_a_calibration_that_learns_nothing_still_takes_the_next_best():
     search = FakeSearch([60.0, 70.0, 80.0, 90.0, 95.0], factor=1.3)
     winner = choose_measured(
-        search, 100.0, meters=[FinalistMeter(search.measure, lambda known: 1.0)], settings=ConfirmSettings()
+        search,
+        [search.within(100.0)],
+        meters={"bench": FinalistMeter(search.measure, lambda known: search.latency())},
+        settings=ConfirmSettings(),
     )
-    assert winner.measured_us == pytest.approx(91.0)
+    assert winner.measured_us["bench"] == pytest.approx(91.0)
     assert len(set(search.measured)) == len(search.measured) == 4
 
 
@@ -150,8 +165,8 @@ def test_a_space_without_a_network_in_the_budget_is_exhausted_and_said_so():
     with pytest.raises(BudgetError, match=r"none of 3 finalists keeps.*the fastest took 0\.117 ms"):
         choose_measured(
             search,
-            100.0,
-            meters=[FinalistMeter(search.measure, lambda known: 1.0)],
+            [search.within(100.0)],
+            meters={"bench": FinalistMeter(search.measure, lambda known: search.latency())},
             settings=ConfirmSettings(),
         )
 
@@ -159,44 +174,46 @@ def test_a_space_without_a_network_in_the_budget_is_exhausted_and_said_so():
 @pytest.mark.parametrize("learns", [True, False])
 def test_finalists_keep_the_budget_of_every_device(learns):
     latencies_us = [50.0, 60.0, 70.0, 80.0, 90.0]
-    tablet = AdditiveCost("latency_us on tablet", 0.0, np.array([latencies_us]))
-    slower = AdditiveCost("latency_us on tablet", 0.0, 1.3 * np.array([latencies_us]))
-    search = FakeSearch(latencies_us, factor=1.0, limits=(Limit(tablet, 92.0),))
-    meters = [
-        FinalistMeter(search.measure),
-        FinalistMeter(
+    tablet = AdditiveCost("latency_us", 0.0, np.array([latencies_us]))
+    slower = AdditiveCost("latency_us", 0.0, 1.3 * np.array([latencies_us]))
+    search = FakeSearch(latencies_us, factor=1.0)
+    limits = [search.within(100.0), Limit(tablet, 92.0, target="tablet")]
+    meters = {
+        "bench": FinalistMeter(search.measure),
+        "tablet": FinalistMeter(
             lambda networks: [measured_as(slower.of(choices)) for choices in networks],
             (lambda known: slower) if learns else None,
         ),
-    ]
-    winner = choose_measured(search, 100.0, meters=meters, settings=ConfirmSettings(margin=0.0))
-    assert winner.choices == (2,) and winner.measured_us == pytest.approx(70.0)
-    assert winner.measured_elsewhere_us == (pytest.approx(91.0),)
+    }
+    winner = choose_measured(search, limits, meters=meters, settings=ConfirmSettings(margin=0.0))
+    assert winner.choices == (2,) and winner.measured_us["bench"] == pytest.approx(70.0)
+    assert winner.measured_us["tablet"] == pytest.approx(91.0)
     assert set(search.measured) == {(4,), (3,), (2,), (1,)}
 
 
 def test_the_device_that_no_finalist_keeps_up_with_is_named():
-    tablet = AdditiveCost("latency_us on tablet", 0.0, np.array([[50.0, 60.0]]))
-    search = FakeSearch([50.0, 60.0], factor=1.0, limits=(Limit(tablet, 100.0),))
-    meters = [
-        FinalistMeter(search.measure),
-        FinalistMeter(lambda networks: [measured_as(2e3)] * len(networks)),
-    ]
-    with pytest.raises(BudgetError, match=r"0\.1 ms \(the .* and 0\.1 ms on tablet \(the fastest took 2 ms"):
-        choose_measured(search, 100.0, meters=meters, settings=ConfirmSettings())
+    search = FakeSearch([50.0, 60.0], factor=1.0)
+    limits = [search.within(100.0), Limit(search.latency(), 100.0, target="tablet")]
+    meters = {
+        "bench": FinalistMeter(search.measure),
+        "tablet": FinalistMeter(lambda networks: [measured_as(2e3)] * len(networks)),
+    }
+    told = r"0\.1 ms on bench \(the .* and 0\.1 ms on tablet \(the fastest took 2 ms"
+    with pytest.raises(BudgetError, match=told):
+        choose_measured(search, limits, meters=meters, settings=ConfirmSettings())
 
 
 @pytest.mark.parametrize("learns", [True, False])
 def test_an_exported_model_over_the_budget_makes_way(learns):
     search = FakeSearch([50.0, 60.0, 70.0, 80.0, 90.0], factor=1.05)
-    recalibrate = (lambda known: search.factor) if learns else None
+    recalibrate = (lambda known: search.latency(search.factor)) if learns else None
     winner = choose_measured(
         search,
-        90.0,
-        meters=[FinalistMeter(search.measure, recalibrate, {(3,): measured_as(95.0)})],
+        [search.within(90.0)],
+        meters={"bench": FinalistMeter(search.measure, recalibrate, {(3,): measured_as(95.0)})},
         settings=ConfirmSettings(margin=0.0),
     )
-    assert winner.measured_us == pytest.approx(73.5)
+    assert winner.measured_us["bench"] == pytest.approx(73.5)
     assert (3,) not in search.measured
 
 

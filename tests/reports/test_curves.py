@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fbsearch.records import MetricsRow
 from fbsearch.reports.curves import search_charts, training_charts
-from fbsearch.reports.run_folder import MetricsRow
 
 
 def test_charts_appear_only_where_there_are_numbers() -> None:

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_run import write_sample_run
 
+from fbsearch.export import FineTuning
+from fbsearch.records import SearchRecord, TestMetrics, Verification
 from fbsearch.reports.budgets import budget_rows
 from fbsearch.reports.classes import class_rows, confusion_matrix
 from fbsearch.reports.facts import verdict_tiles
@@ -22,7 +24,6 @@ from fbsearch.reports.formatting import (
     format_seconds,
     ms_decimals,
 )
-from fbsearch.reports.records import SearchResult, TestMetrics, Verification
 from fbsearch.reports.run_folder import read_run
 from fbsearch.reports.verdict import make_gauge, make_verdict
 from fbsearch.spaces import load_space
@@ -72,25 +73,27 @@ def verification(**fields: object) -> Verification:
 
 
 def test_the_sentence() -> None:
-    verdict = make_verdict(verification(budget_ms=0.1, predicted_ms=0.078, measured_p95_ms=0.09))
+    verdict = make_verdict([verification(budget_ms=0.1, predicted_ms=0.078, measured_p95_ms=0.09)])
     assert verdict.status == "kept"
-    assert verdict.sentence.replace("\u00a0", " ") == (
+    [sentence] = verdict.sentences
+    assert sentence.replace("\u00a0", " ") == (
         "The model takes 0.083 ms on AMD EPYC, 83 % of its 0.100 ms budget; "
         "the prediction was off by \u22126 %."
     )
 
 
 def test_close_latencies_can_be_told_apart() -> None:
-    sentence = make_verdict(verification(measured_ms=0.03, budget_ms=0.0398, predicted_ms=0.0304)).sentence
+    check = verification(measured_ms=0.03, budget_ms=0.0398, predicted_ms=0.0304)
+    [sentence] = make_verdict([check]).sentences
     assert "takes 0.0300\u00a0ms" in sentence
     assert "its 0.0398\u00a0ms budget" in sentence
 
 
 def test_the_sentence_without_budget_or_prediction() -> None:
-    verdict = make_verdict(verification())
+    verdict = make_verdict([verification()])
     assert verdict.status == "measured"
-    assert verdict.sentence.endswith("on AMD EPYC; there was no prediction to compare with.")
-    assert make_verdict(None).status == "unmeasured"
+    assert verdict.sentences[0].endswith("on AMD EPYC; there was no prediction to compare with.")
+    assert make_verdict([None]).status == "unmeasured"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_the_sentence_without_budget_or_prediction() -> None:
 def test_a_budget_is_kept_only_if_numbers_and_file_say_so(
     budget_ms: float | None, keeps: bool | None, status: str
 ) -> None:
-    assert make_verdict(verification(budget_ms=budget_ms, keeps_budget=keeps)).status == status
+    assert make_verdict([verification(budget_ms=budget_ms, keeps_budget=keeps)]).status == status
 
 
 def test_every_budget_is_listed_and_one_that_is_broken_decides() -> None:
@@ -115,21 +118,21 @@ def test_every_budget_is_listed_and_one_that_is_broken_decides() -> None:
         {"cost": "file_bytes", "bound": 200_000, "value": 231_456, "source": "read", "is_kept": False},
     ]
     check = verification(budget_ms=0.1, keeps_budget=True, budgets=budgets)
-    rows = budget_rows(check)
+    rows = budget_rows([check])
     assert [(row.name, row.bound.replace("\u00a0", " "), row.is_kept) for row in rows] == [
         ("Latency", "0.100 ms", True), ("Parameters", "50.0 k", True), ("File size", "200 kB", False),
     ]  # fmt: skip
-    assert make_verdict(check).status == "over"
-    assert make_verdict(verification(budget_ms=0.1, budgets=budgets[:1])).status == "kept"
-    assert budget_rows(verification(budget_ms=0.1)) == budget_rows(None) == ()
+    assert make_verdict([check]).status == "over"
+    assert make_verdict([verification(budget_ms=0.1, budgets=budgets[:1])]).status == "kept"
+    assert budget_rows([verification(budget_ms=0.1)]) == budget_rows([]) == ()
 
 
 def test_a_fine_tuning_is_a_tile(tmp_path) -> None:
     run = read_run(write_sample_run(tmp_path / "run").folder)
     assert "Fine-tuned" not in {tile.name for tile in verdict_tiles(run)}
-    record = {"epochs": 3, "fp32_accuracy": 0.97, "before": 0.9, "after": 0.96, "is_kept": False}
-    fields = run.verification.model_dump() | {"finetuning": record}
-    tuned = replace(run, verification=Verification.model_validate(fields))
+    record = FineTuning(3, 0.97, 0.9, 0.96, 100, False, "model.tflite.finetune/weights.safetensors", "ab")
+    check = run.verifications[0].model_copy(update={"finetuning": record})
+    tuned = replace(run, targets=(replace(run.targets[0], verification=check),))
     [tile] = [tile for tile in verdict_tiles(tuned) if tile.name == "Fine-tuned"]
     assert tile.value.startswith("96")
     assert "from 90" in tile.note and "in 3 epochs" in tile.note and tile.note.endswith("not kept")
@@ -175,4 +178,4 @@ def test_choices_of_a_real_space_fit_the_record() -> None:
     ]
     fields = {"slots": slots, "finalists": [{"choices": [9] * 4, "predicted_us": 1.0}], "chosen": 0}
     with pytest.raises(ValueError, match="choice 9"):
-        SearchResult.model_validate(fields)
+        SearchRecord.model_validate(fields)

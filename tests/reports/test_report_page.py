@@ -129,7 +129,33 @@ def test_several_devices_stand_side_by_side(run: Path) -> None:
     assert "AMD EPYC" in devices and "tflite, 1 thread" in devices
     assert "onnxruntime, 2 threads, fp32" in devices
     assert "0.090 ms 0.085 ms 0.080 ms yes" in devices
-    assert "Parameters" in text and tablet.removeprefix("latency_us on ") not in text
+    assert "Parameters" in text and "Latency on tablet" not in text
+
+
+def test_notices_name_the_device_among_several(run: Path) -> None:
+    first = json.loads((run / "verification.json").read_text())
+    second = first | {"device": "tablet", "threads": 2, "predicted_ms": 0.01, "top1_agreement": 0.62}
+    (run / "verification-2.json").write_text(json.dumps(second | {"keeps_budget": False, "budget_ms": 0.05}))
+    text = report(run).text
+    assert "Over budget" in text and "Within budget" not in text
+    tablet = "tablet (tflite, 2 threads, fp32)"
+    for title in (
+        "The model does not keep its budget",
+        "The prediction was poor",
+        "The exported model disagrees with the network",
+    ):
+        assert f"{title} on {tablet}" in text and text.count(title) == 1
+    assert f"Profiling on {tablet} is missing" in text and "no table-2.json" in text
+    assert "The model takes" in text and "on AMD EPYC" in text and "ms on tablet" in text
+
+
+def test_a_device_that_the_model_was_not_measured_on_leaves_the_budget_unproven(run: Path) -> None:
+    table = json.loads((run / "table.json").read_text())
+    table["device"]["name"] = "tablet"
+    (run / "table-2.json").write_text(json.dumps(table))
+    text = report(run).text
+    assert "Not measured on the device" in text and "has not been measured on every device" in text
+    assert "Verification on tablet (tflite, 1 thread, fp32) is missing" in text and "not measured" in text
 
 
 def test_needs_nothing_from_outside(run: Path) -> None:

@@ -7,16 +7,16 @@ from xml.etree import ElementTree
 
 from sample_run import write_sample_run
 
+from fbsearch.records import SearchRecord
 from fbsearch.reports.charts import draw_heat_map, standalone
 from fbsearch.reports.finalist_rows import finalist_rows
-from fbsearch.reports.records import SearchResult
 from fbsearch.reports.run_folder import read_run
 from fbsearch.reports.search_figures import finalists_plot, latency_map, probability_map, run_predictions
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def search(**fields: object) -> SearchResult:
+def search(**fields: object) -> SearchRecord:
     slots = [
         {"names": ["a", "b"], "latencies_us": [10.0, 20.0], "probabilities": [0.25, 0.75]},
         {"names": ["b", "skip"], "latencies_us": [40.0, 0.0], "probabilities": [1.0, 0.0]},
@@ -26,7 +26,7 @@ def search(**fields: object) -> SearchResult:
         {"choices": [1, 0], "predicted_us": 60.0, "val_accuracy": 0.9, "measured_us": 61.0},
         {"choices": [1, 1], "predicted_us": 20.0},
     ]
-    return SearchResult.model_validate({"slots": slots, "finalists": finalists, "chosen": 1, **fields})
+    return SearchRecord.model_validate({"slots": slots, "finalists": finalists, "chosen": 1, **fields})
 
 
 def test_heat_maps_align_candidates_by_name() -> None:
@@ -75,7 +75,9 @@ def test_a_heat_map_as_a_file_holds_a_cell_per_candidate() -> None:
 
 def test_predictions_of_a_run_need_two_networks(tmp_path) -> None:
     run = read_run(write_sample_run(tmp_path / "run").folder)
-    finalists, exported = run_predictions(run)
+    [(finalists, exported)] = run_predictions(run)
     assert len(finalists.points) == len(exported.points) == 1
-    assert exported.points[0] == (1000 * run.verification.predicted_ms, 1000 * run.verification.measured_ms)
-    assert run_predictions(replace(run, verification=None)) == ()
+    [check] = run.verifications
+    assert exported.points[0] == (1000 * check.predicted_ms, 1000 * check.measured_ms)
+    unmeasured = replace(run, targets=(replace(run.targets[0], verification=None),))
+    assert run_predictions(unmeasured) == ((),)

@@ -10,7 +10,7 @@ from fbsearch.costs import latency_cost, parameter_cost
 from fbsearch.data import load_data
 from fbsearch.errors import BudgetError, CheckpointError, TrainingError
 from fbsearch.nn import Supernet
-from fbsearch.search import Limit, SearchSettings, search_layerwise
+from fbsearch.search import Limit, Problem, SearchSettings, search_layerwise
 from fbsearch.search.finalists import most_accurate
 from fbsearch.search.objective import most_used
 from fbsearch.search.result import Finalist, describe_collapse
@@ -49,21 +49,21 @@ def data():
     return load_data("digits", resolution=8, in_channels=1, seed=0, limit=300)
 
 
+def within(budget_us):
+    return Limit(LATENCY, budget_us, target="device")
+
+
 def search(data, folder, *, budget_us=MIDDLE_US, resume=False, limits=(), **changes):
-    return search_layerwise(
-        SPACE,
-        latency=LATENCY,
-        budget_us=budget_us,
+    problem = Problem(
+        space=SPACE,
+        limits=(within(budget_us), *limits),
         data=data,
         augmentation=None,
         settings=SETTINGS.model_copy(update=changes),
         seed=0,
-        folder=folder,
-        resume=resume,
-        accelerator=make_accelerator("fp32"),
-        progress=False,
-        limits=limits,
     )
+    accelerator = make_accelerator("fp32")
+    return search_layerwise(problem, folder=folder, resume=resume, accelerator=accelerator, progress=False)
 
 
 def is_equal(first, second) -> bool:
@@ -83,9 +83,9 @@ def test_every_mode_and_objective_ends_with_ranked_finalists_within_the_budget(
     data, tmp_path, mode, objective
 ):
     searched = search(data, tmp_path, mode=mode, objective=objective)
-    finalists = searched.finalists(MIDDLE_US)
+    finalists = searched.finalists([within(MIDDLE_US)])
     assert len({finalist.choices for finalist in finalists}) == len(finalists) == 3
-    assert all(finalist.predicted_us <= MIDDLE_US for finalist in finalists)
+    assert all(finalist.predicted_us["device"] <= MIDDLE_US for finalist in finalists)
     accuracies = [finalist.val_accuracy for finalist in finalists]
     assert accuracies == sorted(accuracies, reverse=True)
     assert sum(finalist.source == "most probable" for finalist in finalists) == 1
@@ -132,9 +132,11 @@ def test_the_budget_that_is_used_most_is_driven_to_its_bound_and_all_are_kept(da
     )
     probabilities = searched.task.distribution.probabilities().detach()
     assert float(params.expectation(probabilities)) == pytest.approx(limit.bound, rel=0.001)
-    finalists = searched.finalists(loose_us)
+    limits = [within(loose_us), limit]
+    finalists = searched.finalists(limits)
     assert all(limit.admits(finalist.choices) for finalist in finalists)
-    result = searched.result(finalists, chosen=0, budget_us=loose_us).to_dict()
+    result = searched.result(limits, finalists, chosen=0).record().model_dump(mode="json")
+    assert [target["name"] for target in result["targets"]] == ["device"]
     assert result["budgets"] == [{"cost": "num_params", "bound": limit.bound, "range": [least, greatest]}]
     assert result["finalists"][0]["costs"] == {"num_params": params.of(finalists[0].choices)}
 
@@ -182,7 +184,8 @@ def test_an_interrupted_search_ends_bit_for_bit_like_one_that_was_not(data, tmp_
     resumed = search(data, tmp_path / "cut", mode="sampled", resume=True)
     first, second = (load_state(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "cut"))
     assert is_equal(first, second)
-    assert whole.finalists(MIDDLE_US) == resumed.finalists(MIDDLE_US)
+    limits = [within(MIDDLE_US)]
+    assert whole.finalists(limits) == resumed.finalists(limits)
 
 
 def test_a_search_resumes_only_with_its_own_settings(data, tmp_path):
@@ -216,7 +219,7 @@ def test_collapse_is_reported_when_most_optional_layers_are_skipped():
 
 def test_among_equally_accurate_finalists_the_most_probable_is_taken():
     def finalist(accuracy, log_probability):
-        return Finalist((0,), 1.0, log_probability, accuracy, "sampled")
+        return Finalist((0,), {"device": 1.0}, log_probability, accuracy, "sampled")
 
     finalists = [finalist(0.90, -9.0), finalist(0.89, -1.0), finalist(0.70, -0.1)]
     assert most_accurate(finalists, num_images=100) == 1  # 0.90 - 0.03 is the bar

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fbsearch.errors import CheckpointError
-from fbsearch.train import Report, load_state, read_metrics, run_epochs, seeded
+from fbsearch.train import Report, load_state, run_epochs, seeded
 
 
 class WalkTask:
@@ -61,10 +61,13 @@ def test_a_killed_task_resumes_to_the_same_end(tmp_path: Path, dies_in: int) -> 
     ).read_bytes()
 
 
+def metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
 def test_files_of_a_run(tmp_path: Path) -> None:
     rows = run(WalkTask(2), tmp_path)
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == rows == read_metrics(tmp_path)
+    assert metrics(tmp_path) == rows
     assert [row["epoch"] for row in rows] == [0, 1]
     assert list((tmp_path / "tensorboard").glob("events*"))
     assert load_state(tmp_path / "checkpoint.safetensors")["rows"] == rows
@@ -74,7 +77,7 @@ def test_metrics_lost_or_torn_after_a_checkpoint_are_written_again(tmp_path: Pat
     rows = run(WalkTask(2), tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 0}\n{"epo')
     run(WalkTask(2), tmp_path, resume=True)
-    assert read_metrics(tmp_path) == rows
+    assert metrics(tmp_path) == rows
 
 
 def test_a_finished_run_resumes_to_its_end(tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_values_that_are_not_finite_are_null_in_the_file(tmp_path: Path) -> None
 
     [row] = run(NanTask(1), tmp_path)
     assert math.isnan(row["train_loss"])
-    assert read_metrics(tmp_path) == [{"epoch": 0, "train_loss": None}]
+    assert metrics(tmp_path) == [{"epoch": 0, "train_loss": None}]
 
 
 def test_seeded_numbers_depend_on_the_key_alone_and_leave_no_trace() -> None:

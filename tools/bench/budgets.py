@@ -26,11 +26,11 @@ from fbsearch.files import read_json, write_json
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
 from fbsearch.pipeline.exporting import run_export
-from fbsearch.pipeline.folder import RunPaths
-from fbsearch.pipeline.inputs import InputRecord, augmentation_of
+from fbsearch.pipeline.inputs import augmentation_of
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import load_verification, run_verification, save_verification
+from fbsearch.pipeline.verifying import run_verification
+from fbsearch.records import InputRecord, RunPaths, Verification, read_record, write_record
 
 
 def main() -> None:
@@ -107,12 +107,12 @@ def train_random(recipe: Recipe, searched: Path, folder: Path, seed: int) -> Non
     """A random architecture as fast as the one that was found, trained and measured as that one was."""
     paths, found = RunPaths(folder), RunPaths(searched)
     try:
-        load_verification(paths)
+        read_record(paths.verification(), Verification)
         return
     except CheckpointError:
         pass  # not there yet
     run = Run(recipe, folder, progress=False, notify=print)
-    latency = latency_cost(run.space, LatencyTable.load(found.table))
+    latency = latency_cost(run.space, LatencyTable.load(found.table()))
     target = latency.of(run.space.encode(Architecture.load(found.architecture)))
     architecture = run.space.decode(random_within(latency, target, np.random.default_rng([seed, 9])))
     architecture.save(paths.architecture)
@@ -136,10 +136,10 @@ def train_random(recipe: Recipe, searched: Path, folder: Path, seed: int) -> Non
         protocol=recipe.profile.protocol,
         settings=recipe.verify,
         data=run.data,
-        budget_ms=load_verification(found).budget_ms,
+        budget_ms=read_record(found.verification(), Verification).budget_ms,
         seed=recipe.seed,
     )
-    save_verification(verification, paths)
+    write_record(paths.verification(), verification)
 
 
 def random_within(latency: AdditiveCost, target_us: float, rng: np.random.Generator) -> tuple[int, ...]:

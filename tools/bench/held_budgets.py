@@ -25,9 +25,8 @@ from fbsearch.files import read_json, write_json
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
 from fbsearch.pipeline.attempts import load_attempts
-from fbsearch.pipeline.folder import RunPaths
 from fbsearch.pipeline.recipe import Recipe
-from fbsearch.pipeline.verifying import load_verification
+from fbsearch.records import RunPaths, Verification, read_record
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
     args = parser.parse_args()
     first = Run(recipe_for(args), args.out / "table", progress=False, notify=print)
     first.measure_table(resume=True)
-    table = first.paths.table
+    table = first.paths.table()
     least, greatest = latency_cost(first.space, LatencyTable.load(table)).range()
     rng = np.random.default_rng(args.seed)
     rows: list[dict[str, Any]] = []
@@ -62,7 +61,7 @@ def recipe_for(args: argparse.Namespace, *settings: str) -> Recipe:
 
 
 def row_of(paths: RunPaths, number: int) -> dict[str, Any]:
-    verification = load_verification(paths)
+    verification = read_record(paths.verification(), Verification)
     assert verification.budget_ms is not None and verification.predicted_ms is not None
     return {
         "run": number,

@@ -22,11 +22,11 @@ from fbsearch.files import write_json
 from fbsearch.latency.networks import measure_models
 from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.pipeline.exporting import run_export
-from fbsearch.pipeline.folder import RunPaths
-from fbsearch.pipeline.inputs import InputRecord
+from fbsearch.pipeline.inputs import load_recorded
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
 from fbsearch.pipeline.verifying import run_verification
 from fbsearch.precision import PRECISIONS
+from fbsearch.records import InputRecord, RunPaths, read_record
 
 LENIENT = VerifySettings(num_samples=None, max_abs_diff=1e6, min_top1_agreement=0)
 """A precision that fails is a row of the table, not the end of the benchmark."""
@@ -54,7 +54,7 @@ def rows_of(
     args: argparse.Namespace, model_format: str, folder: Path, device: Device
 ) -> list[dict[str, Any]]:
     paths = RunPaths(args.run)
-    data = InputRecord.load(paths.inputs).load_data()
+    data = load_recorded(read_record(paths.inputs, InputRecord))
     models = [precision_path(folder / f"model.{model_format}", precision) for precision in PRECISIONS]
     verified = []
     for precision, model in zip(PRECISIONS, models, strict=True):

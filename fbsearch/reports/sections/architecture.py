@@ -48,9 +48,12 @@ class ArchitectureSection:
         architecture: of the run.
         stages: stem, stages or cells, and head.
         num_searched: operators that are neither stem nor head.
+        device: whose latencies these are: the first of the run; empty where there is but one.
+        has_table: whether that device has a table.
         total_us: sum of the table's latencies; None if one is unknown.
         calibrated_us: as the calibration predicts the whole; None without a table.
         calibration: its line in words; empty without one.
+        measured_us: of the exported model; None where it was not measured.
         slowest_us: of the operators, for the bars.
         decimals: of the milliseconds.
     """
@@ -58,9 +61,12 @@ class ArchitectureSection:
     architecture: Architecture
     stages: tuple[DrawnStage, ...]
     num_searched: int
+    device: str
+    has_table: bool
     total_us: float | None
     calibrated_us: float | None
     calibration: str
+    measured_us: float | None
     slowest_us: float
     decimals: int
 
@@ -69,17 +75,22 @@ def architecture_section(run: RunFolder) -> ArchitectureSection | None:
     """The architecture; None where the run has none yet."""
     if run.architecture is None:
         return None
-    groups = group_layers(run.architecture, run.table.latency_us if run.table else None)
+    target = run.targets[0]
+    table, verification = target.table, target.verification
+    groups = group_layers(run.architecture, table.latency_us if table else None)
     latencies = [row.latency_us for group in groups for row in group.rows]
     known = [latency for latency in latencies if latency is not None]
-    calibration = run.table.calibration if run.table else None
+    calibration = table.calibration if table else None
     return ArchitectureSection(
         architecture=run.architecture,
         stages=_draw(groups),
         num_searched=sum(row.number is not None for group in groups for row in group.rows),
+        device="" if len(run.targets) == 1 else target.name,
+        has_table=table is not None,
         total_us=add_latencies(latencies),
-        calibrated_us=run.table.calibrated_us(run.architecture) if run.table else None,
+        calibrated_us=table.calibrated_us(run.architecture) if table else None,
         calibration=describe_line(calibration) if calibration else "",
+        measured_us=None if verification is None else 1000 * verification.measured_ms,
         slowest_us=max(known, default=0.0),
         decimals=ms_decimals(known),
     )

@@ -1,35 +1,38 @@
-"""The device, the settings, and how to get the same again."""
+"""The devices, the settings, and how to get the same again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fbsearch.reports.facts import (
-    Fact,
-    StageTime,
-    device_facts,
-    difference_facts,
-    stage_times,
-    total_seconds,
-    version_facts,
-)
+from fbsearch.reports.facts import Fact, StageTime, device_facts, stage_times, total_seconds, version_facts
 from fbsearch.reports.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class ReproduceSection:
-    """The device and the versions in facts, the stages' times and their sum in words."""
+    """What the template shows.
 
-    device: tuple[Fact, ...]
+    Args:
+        devices: name, empty where there is but one, and facts of each that is known.
+        stages: their times.
+        total_seconds: of all stages, in words.
+        versions: seed, packages and machine.
+    """
+
+    devices: tuple[tuple[str, tuple[Fact, ...]], ...]
     stages: tuple[StageTime, ...]
     total_seconds: str
     versions: tuple[Fact, ...]
 
 
 def reproduce_section(run: RunFolder) -> ReproduceSection:
-    """What is known of the machine and the versions."""
+    """What is known of the devices, the machine and the versions."""
     return ReproduceSection(
-        device=(*device_facts(run), *difference_facts(run)),
+        devices=tuple(
+            ("" if len(run.targets) == 1 else target.name, facts)
+            for target in run.targets
+            if (facts := device_facts(target))
+        ),
         stages=stage_times(run),
         total_seconds=total_seconds(run),
         versions=version_facts(run),

@@ -1,17 +1,44 @@
-"""The search: its curves, what it settled on, and its finalists."""
+"""The search: its curves, what it settled on, its finalists, and each device's view of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fbsearch.reports.charts import HeatMap, draw_pareto, draw_predictions
+from fbsearch.records import SearchRecord, TargetRecord
+from fbsearch.reports.charts import HeatMap, Predictions, draw_pareto, draw_predictions
 from fbsearch.reports.curves import search_charts
 from fbsearch.reports.finalist_rows import FinalistRow, finalist_rows
 from fbsearch.reports.formatting import ms_decimals
-from fbsearch.reports.records import SearchResult
 from fbsearch.reports.run_folder import RunFolder
 from fbsearch.reports.search_figures import finalists_plot, latency_map, probability_map, run_predictions
 from fbsearch.reports.sections.figure import Figure, line_figure
+
+
+@dataclass(frozen=True)
+class SearchedTarget:
+    """A device in the search.
+
+    Args:
+        name: empty where there is but one.
+        record: its budget and range.
+        any_measured: whether finalists were measured there.
+        decimals: of the finalists' milliseconds.
+        latencies: of the candidates; None where an older file does not tell them.
+        pareto: accuracy over latency; None for fewer than two finalists with an accuracy.
+    """
+
+    name: str
+    record: TargetRecord
+    any_measured: bool
+    decimals: int
+    latencies: HeatMap | None
+    pareto: Figure | None
+
+    @property
+    def where(self) -> str:
+        """Words that name the device in a heading; empty where there is but one."""
+        return f" on {self.name}" if self.name else ""
 
 
 @dataclass(frozen=True)
@@ -21,19 +48,14 @@ class SettledSearch:
     Args:
         finalists: by accuracy.
         chosen_rank: of the one that went on to training.
-        any_measured: whether one was measured as a whole network.
-        decimals: of the milliseconds.
-        probabilities, latencies: of the candidates.
-        pareto: accuracy over latency; None for fewer than two finalists with an accuracy.
+        probabilities: of the candidates.
+        targets: the devices.
     """
 
     finalists: tuple[FinalistRow, ...]
     chosen_rank: int
-    any_measured: bool
-    decimals: int
     probabilities: HeatMap
-    latencies: HeatMap
-    pareto: Figure | None
+    targets: tuple[SearchedTarget, ...]
 
 
 @dataclass(frozen=True)
@@ -42,32 +64,52 @@ class SearchSection:
 
     charts: tuple[Figure, ...]
     settled: SettledSearch | None
-    predictions: Figure | None
+    predictions: tuple[Figure, ...]
 
 
 def search_section(run: RunFolder) -> SearchSection:
     """The search as far as it has come."""
-    budget_us = run.search.budget_us if run.search else None
-    predictions = run_predictions(run)
+    search, names = run.search, _names(run)
+    budget_us = search.targets[0].budget_us if search else None
     return SearchSection(
         charts=tuple(map(line_figure, search_charts(run.search_metrics, budget_us=budget_us))),
-        settled=_settled(run.search) if run.search else None,
-        predictions=Figure(
-            "Measured over predicted latency", draw_predictions(predictions), (("equal", "equal"),)
-        )
-        if predictions
-        else None,
+        settled=_settled(search, names[: len(search.targets)]) if search else None,
+        predictions=tuple(
+            _predictions_figure(predictions, name)
+            for predictions, name in zip(run_predictions(run), names, strict=True)
+            if predictions
+        ),
     )
 
 
-def _settled(search: SearchResult) -> SettledSearch:
-    finalists, plot = finalist_rows(search), finalists_plot(search)
+def _names(run: RunFolder) -> list[str]:
+    return [""] if len(run.targets) == 1 else [target.name for target in run.targets]
+
+
+def _predictions_figure(predictions: Sequence[Predictions], name: str) -> Figure:
+    caption = "Measured over predicted latency" + (f" on {name}" if name else "")
+    return Figure(caption, draw_predictions(predictions), (("equal", "equal"),))
+
+
+def _settled(search: SearchRecord, names: Sequence[str]) -> SettledSearch:
+    finalists = finalist_rows(search)
     return SettledSearch(
         finalists=finalists,
         chosen_rank=next(row.rank for row in finalists if row.is_chosen),
-        any_measured=any(one.measured_us is not None for one in search.finalists),
-        decimals=ms_decimals([max(one.predicted_us for one in search.finalists)]),
         probabilities=probability_map(search),
-        latencies=latency_map(search),
-        pareto=Figure("Validation accuracy over latency", draw_pareto(plot)) if plot else None,
+        targets=tuple(_target(search, number, name) for number, name in enumerate(names, start=1)),
+    )
+
+
+def _target(search: SearchRecord, number: int, name: str) -> SearchedTarget:
+    latencies = [finalist.latencies[number - 1] for finalist in search.finalists]
+    plot = finalists_plot(search, number)
+    caption = "Validation accuracy over latency" + (f" on {name}" if name else "")
+    return SearchedTarget(
+        name=name,
+        record=search.targets[number - 1],
+        any_measured=any(one.measured_us is not None for one in latencies),
+        decimals=ms_decimals([max(one.predicted_us for one in latencies)]),
+        latencies=latency_map(search, number),
+        pareto=Figure(caption, draw_pareto(plot)) if plot else None,
     )

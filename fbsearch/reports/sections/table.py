@@ -42,7 +42,8 @@ class TableSection:
     """What the template shows: the table in numbers and figures.
 
     Args:
-        table: of the run.
+        device: whose table it is; empty where there is but one.
+        table: itself.
         num_converged: of its entries.
         num_invocations: timed ones.
         median_ci, worst_ci: of the entries' relative confidence intervals.
@@ -52,6 +53,7 @@ class TableSection:
         decimals: of their milliseconds.
     """
 
+    device: str
     table: LatencyTable
     num_converged: int
     num_invocations: int
@@ -63,15 +65,21 @@ class TableSection:
     decimals: int
 
 
-def table_section(run: RunFolder) -> TableSection | None:
-    """The table's figures; None where the run has no table yet."""
-    table = run.table
-    if table is None:
-        return None
+def table_sections(run: RunFolder) -> tuple[TableSection, ...]:
+    """A section for each device that has a table."""
+    return tuple(
+        _section(target.table, "" if len(run.targets) == 1 else target.name)
+        for target in run.targets
+        if target.table is not None
+    )
+
+
+def _section(table: LatencyTable, device: str) -> TableSection:
     entries = list(table.entries.values())
     intervals = sorted(entry.relative_ci for entry in entries)
     slowest, networks = _slowest(table), make_calibration_chart(table)
     return TableSection(
+        device=device,
         table=table,
         num_converged=sum(entry.is_converged for entry in entries),
         num_invocations=sum(len(values) for entry in entries for values in entry.rounds_us),

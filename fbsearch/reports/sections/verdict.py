@@ -8,15 +8,14 @@ from fbsearch.reports.budgets import BudgetRow, DeviceRow, budget_rows, device_r
 from fbsearch.reports.facts import Tile, verdict_tiles
 from fbsearch.reports.notices import Notice, find_notices
 from fbsearch.reports.run_folder import RunFolder
-from fbsearch.reports.verdict import Verdict, make_verdict, verdict_decimals
+from fbsearch.reports.verdict import Verdict, make_verdict
 
 
 @dataclass(frozen=True)
 class VerdictSection:
-    """What the template shows; ``decimals`` are those of its milliseconds."""
+    """What the template shows."""
 
     verdict: Verdict
-    decimals: int
     notices: tuple[Notice, ...]
     tiles: tuple[Tile, ...]
     budgets: tuple[BudgetRow, ...]
@@ -24,14 +23,11 @@ class VerdictSection:
 
 
 def verdict_section(run: RunFolder) -> VerdictSection:
-    """The verdict; where devices have rows of their own, their budgets are not listed twice."""
-    devices = device_rows(run)
-    rows = budget_rows(run.verification)
+    """The verdict of all devices, and a row for each where there are several."""
     return VerdictSection(
-        verdict=make_verdict(run.verification),
-        decimals=verdict_decimals(run.verification) if run.verification else 3,
+        verdict=make_verdict([target.verification for target in run.targets]),
         notices=find_notices(run),
         tiles=verdict_tiles(run),
-        budgets=tuple(row for row in rows if not (devices and row.source == "measured")),
-        devices=tuple(devices),
+        budgets=budget_rows(run.verifications),
+        devices=device_rows(run),
     )
