@@ -17,6 +17,7 @@ from fbsearch.cli.options import (
     Json,
     Keep,
     Limit,
+    Method,
     Networks,
     NumClasses,
     Out,
@@ -24,6 +25,7 @@ from fbsearch.cli.options import (
     Quiet,
     Resolution,
     Resume,
+    RunMethod,
     Runtime,
     Seed,
     Set,
@@ -171,6 +173,7 @@ def calibrate(
     epilog="Examples: fbsearch search --space fbnet --table T.json --data DIR --budget-ms 5 --out RUN; "
     "fbsearch search --space fbnet --table phone.json --budget-ms 8 --table tablet.json --budget-ms 5 "
     "--max-file-size 10MB --data DIR --out RUN; "
+    "fbsearch search --space fbnet --method random --table T.json --budget-ms 5 --data DIR --out RUN; "
     "fbsearch search --space fbnet --table T.json --data DIR --budgets 5,8,12ms --out SWEEP"
 )
 def search(
@@ -181,6 +184,7 @@ def search(
     ],
     data: Data,
     out: Out,
+    method: Method = "dnas",
     budget_ms: Annotated[
         list[float] | None,
         typer.Option("--budget-ms", help="Latency budget in milliseconds; repeatable, one per table."),
@@ -214,17 +218,19 @@ def search(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Search a space for the architecture that keeps a latency budget; FBNet's differentiable search.
+    """Search a space for the architecture that keeps a latency budget.
 
     Further budgets (--max-params and the like) are kept at the same time, exactly. --budgets 5,8,12ms chooses
-    an architecture for each of several budgets from one supernet, and draws accuracy over latency.
-    --set takes settings of the search, such as --set epochs=30 or --set objective=fbnet.
+    an architecture for each of several budgets from one search, and draws accuracy over latency.
+    --set takes settings of the method, such as --set epochs=30 or --set objective=fbnet with dnas,
+    --set trials=64 or --set training.epochs=3 with random.
     """
     from fbsearch.cli.searching import search_space
 
     search_space(
         space,
         space_fields(resolution, num_classes, width_multiplier, head_channels),
+        method=method,
         table_paths=table,
         data=data_fields(data, limit, skip_corrupt),
         budgets_ms=budget_ms or [],
@@ -342,6 +348,7 @@ def verify(
     data: Annotated[
         str | None, typer.Option("--data", help="Test images, if not those of the training.")
     ] = None,
+    method: RunMethod = None,
     settings: Set = None,
     keep: Keep = False,
     quiet: Quiet = False,
@@ -384,6 +391,7 @@ def run(
         str | None,
         typer.Option("--budgets", help="Several latency budgets instead of one, such as 5,8,12ms or 30,60%."),
     ] = None,
+    method: RunMethod = None,
     settings: Set = None,
     keep: Keep = False,
     resume: Resume = False,
@@ -395,7 +403,7 @@ def run(
 ) -> None:
     """Run everything: profile, search, train, export, verify, report.
 
-    --budgets trains one supernet, and runs the stages after it for each budget, in a folder of its own.
+    --budgets searches once, and runs the stages after it for each budget, in a folder of its own.
     """
     from fbsearch.cli.running import run_recipe
 
@@ -403,6 +411,7 @@ def run(
         recipe,
         out,
         sweep=sweep,
+        method=method,
         device_name=device,
         overrides=settings or [],
         keep=keep,

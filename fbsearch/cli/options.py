@@ -31,6 +31,13 @@ PrecisionName = Annotated[
     str | None,
     typer.Option("--precision", help="fp32, fp16, dynamic_int8 or int8; by default as the device file says."),
 ]
+Method = Annotated[
+    str, typer.Option("--method", help="How to search: dnas (FBNet's differentiable search) or random.")
+]
+RunMethod = Annotated[
+    str | None,
+    typer.Option("--method", help="dnas or random, in place of the recipe's, with that method's defaults."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
 Set = Annotated[

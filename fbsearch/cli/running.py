@@ -20,6 +20,7 @@ def run_recipe(
     out: Path,
     *,
     sweep: str | None,
+    method: str | None,
     device_name: str | None,
     overrides: Sequence[str],
     keep: bool,
@@ -34,7 +35,11 @@ def run_recipe(
             *overrides,
             f"device.name={json.dumps(device_name)}",
         ]  # quoted: a name may look like a number
-    recipe = load_recipe(source, overrides)
+    recipe = load_recipe(source, overrides, method=method)
+    if method is not None and (own := load_recipe(source).search.method) != method:
+        notify(
+            f"search: the recipe's settings of method {own} are left aside; {method} has defaults of its own"
+        )
     if sweep is not None:
         _run_sweep(
             SweepRun(

@@ -17,10 +17,10 @@ from fbsearch.pipeline.inputs import augmentation_of, load_splits, space_for
 from fbsearch.pipeline.limits import check_budgets_ms, describe_sources, load_tables, table_limits
 from fbsearch.pipeline.recipe import settings_from, validate_settings
 from fbsearch.pipeline.searching import run_search
-from fbsearch.pipeline.sweeping import SweepBudget, middle_limits, parse_budgets, run_sweep, swept_limits
+from fbsearch.pipeline.sweeping import SweepBudget, parse_budgets, run_sweep, swept_limits
 from fbsearch.records import DataSettings, RunPaths
-from fbsearch.search import Problem, SearchResult, SearchSettings, check_feasible
-from fbsearch.spaces import load_definition
+from fbsearch.search import MethodSettings, Problem, SearchResult, check_feasible, find_method
+from fbsearch.spaces import code_names, load_definition
 
 Fields = Mapping[str, Any]
 
@@ -29,6 +29,7 @@ def search_space(
     source: str,
     fields: Fields,
     *,
+    method: str,
     table_paths: Sequence[Path],
     data: Fields,
     budgets_ms: Sequence[float],
@@ -42,7 +43,7 @@ def search_space(
     as_json: bool,
 ) -> None:
     """Search a space by tables alone: within a latency budget per table, or for each budget of a sweep."""
-    settings = settings_from(SearchSettings, overrides, source="search")
+    settings = settings_from(find_method(method).settings, overrides, source="search")
     budget_settings = validate_settings(BudgetSettings, budgets, source="budgets")
     swept = () if sweep is None else parse_budgets(sweep)
     given = _given_budgets(swept, len(table_paths), budgets_ms)
@@ -117,7 +118,7 @@ def _problem(
     given: Sequence[float | str],
     data: Fields,
     budgets: BudgetSettings,
-    settings: SearchSettings,
+    settings: MethodSettings,
     seed: int,
 ) -> Problem:
     data_settings = validate_settings(DataSettings, data, source="--data")
@@ -162,7 +163,7 @@ def _sweep(job: _Job, budgets: Sequence[SweepBudget]) -> None:
     check_writable(out)
     with RunLog(job.paths, seed=problem.seed).stage("search"):
         results = run_sweep(
-            replace(problem, limits=middle_limits(list(swept.values()))),
+            replace(problem, limits=find_method(problem.settings.method).merge(list(swept.values()))),
             swept,
             out=out,
             resume=job.resume,
@@ -186,11 +187,11 @@ def _sweep(job: _Job, budgets: Sequence[SweepBudget]) -> None:
 
 def _describe(result: SearchResult) -> str:
     """What was chosen, and how it keeps its budgets."""
-    winner, words = result.winner, " ".join(result.space.choice_names(result.winner.choices))
+    winner, words = result.winner, " ".join(code_names(result.space, result.winner.code))
     is_alone = len(winner.predicted_us) == 1
     for limit in result.limits:
         if limit.target is None:
-            words += f"; {limit.name} {limit.cost.of(winner.choices):.6g} of {limit.bound:.6g}"
+            words += f"; {limit.name} {limit.cost.of(winner.code):.6g} of {limit.bound:.6g}"
         else:
             where = "" if is_alone else f" on {limit.target}"
             predicted_us = winner.predicted_us[limit.target]

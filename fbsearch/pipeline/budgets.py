@@ -25,11 +25,10 @@ from fbsearch.costs import (
     peak_memory_cost,
 )
 from fbsearch.export import ModelFormat
-from fbsearch.latency.design import Choices
 from fbsearch.precision import Precision
 from fbsearch.records import BudgetCheck, SearchRecord
 from fbsearch.search import Limit
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Code, FactoredSpace, Space
 
 _FILE_SIZE = "file_bytes"
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([a-z]*)", re.IGNORECASE)
@@ -120,17 +119,21 @@ def _largest_file(space: FactoredSpace, models: Iterable[ModelKind]) -> Additive
     )
 
 
-def correct_file_size(limits: Sequence[Limit], exported: Mapping[Choices, int]) -> tuple[Limit, ...]:
+def correct_file_size(
+    space: Space, limits: Sequence[Limit], exported: Mapping[Architecture, int]
+) -> tuple[Limit, ...]:
     """The limits with the largest excess of an exported file over its estimate added to the size's cost.
 
     Args:
+        space: of the architectures.
         limits: on anything.
         exported: bytes of the files of architectures.
     """
-    return tuple(_corrected(limit, exported) for limit in limits)
+    sizes = {space.encode(architecture): size for architecture, size in exported.items()}
+    return tuple(_corrected(limit, sizes) for limit in limits)
 
 
-def _corrected(limit: Limit, exported: Mapping[Choices, int]) -> Limit:
+def _corrected(limit: Limit, exported: Mapping[Code, int]) -> Limit:
     cost = limit.cost
     if cost.name != _FILE_SIZE or not isinstance(cost, AdditiveCost):
         return limit

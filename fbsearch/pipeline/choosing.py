@@ -9,14 +9,13 @@ from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost
 from fbsearch.devices import Measurement
 from fbsearch.errors import BudgetError
-from fbsearch.latency.design import Choices
 from fbsearch.pipeline.recipe import ConfirmSettings
-from fbsearch.search import Finalist, Limit, SearchedSupernet, SearchResult
+from fbsearch.search import Finalist, Limit, Searched, SearchResult
 
 MeasureWhole = Callable[[Sequence[Architecture]], Sequence[Measurement]]
 """Whole networks to their measurements on the device."""
 
-Recalibrate = Callable[[Mapping[Choices, Measurement]], AdditiveCost]
+Recalibrate = Callable[[Mapping[Architecture, Measurement]], AdditiveCost]
 """Networks measured by a search to the latency as it looks with them."""
 
 
@@ -32,11 +31,11 @@ class FinalistMeter:
 
     measure: MeasureWhole
     recalibrate: Recalibrate | None = None
-    exported: Mapping[Choices, Measurement] = field(default_factory=dict)
+    exported: Mapping[Architecture, Measurement] = field(default_factory=dict)
 
 
 def choose_measured(
-    searched: SearchedSupernet,
+    searched: Searched,
     limits: Sequence[Limit],
     *,
     meters: Mapping[str, FinalistMeter],
@@ -63,7 +62,7 @@ def choose_measured(
         if limit.target is not None
     }
     # Exported, and over a budget then: whatever they take when measured again.
-    refused = {choices for budget in budgets.values() for choices in budget.known}
+    refused = {one for budget in budgets.values() for one in budget.known}
     for budget in budgets.values():
         budget.learn(refused)
     for _ in range(settings.attempts):
@@ -75,17 +74,19 @@ def choose_measured(
             if not any(budget.over for budget in budgets.values()):
                 raise
             break  # nothing is left within the bounds
-        finalists = _measured(searched, proposed, budgets)
+        finalists = _measured(proposed, budgets)
         for budget in budgets.values():
-            budget.learn(finalist.choices for finalist in finalists)
-        keeping = [one for one in finalists if all(budget.keeps(one.choices) for budget in budgets.values())]
+            budget.learn(finalist.architecture for finalist in finalists)
+        keeping = [
+            one for one in finalists if all(budget.keeps(one.architecture) for budget in budgets.values())
+        ]
         if keeping:
             chosen = finalists.index(keeping[searched.choose(keeping)])
             given = [
                 replace(limit, bound=before.bound) for limit, before in zip(proposing, limits, strict=True)
             ]
             return searched.result(given, finalists, chosen=chosen)
-    known = {choices for budget in budgets.values() for choices in budget.known}
+    known = {one for budget in budgets.values() for one in budget.known}
     summaries = [budget.describe(is_alone=len(budgets) == 1) for budget in budgets.values()]
     raise BudgetError(
         f"none of {len(known)} finalists keeps {' and '.join(summaries)} when measured as a whole: "
@@ -110,9 +111,9 @@ class _MeasuredBudget:
         self._allowed_us = limit.bound * (1 - margin)
 
     @property
-    def over(self) -> set[Choices]:
+    def over(self) -> set[Architecture]:
         """The networks that take longer than is allowed."""
-        return {choices for choices in self.known if not self.keeps(choices)}
+        return {one for one in self.known if not self.keeps(one)}
 
     def describe(self, *, is_alone: bool) -> str:
         """What was measured, in words; the target is named where there are others."""
@@ -123,24 +124,23 @@ class _MeasuredBudget:
             f"{fastest_us / 1000:.4g} ms; confirm.margin asks for {self._allowed_us / 1000:.4g} ms)"
         )
 
-    def keeps(self, choices: Choices) -> bool:
+    def keeps(self, architecture: Architecture) -> bool:
         """Whether a network, as measured, takes no longer than is allowed."""
-        return self.known[choices].latency_us <= self._allowed_us
+        return self.known[architecture].latency_us <= self._allowed_us
 
-    def measure(self, searched: SearchedSupernet, finalists: Iterable[Finalist]) -> None:
+    def measure(self, finalists: Iterable[Finalist]) -> None:
         """Measure those that are new."""
-        new = [finalist.choices for finalist in finalists if finalist.choices not in self.known]
+        new = [one.architecture for one in finalists if one.architecture not in self.known]
         if new:
-            networks = [searched.task.space.decode(choices) for choices in new]
-            self.known.update(zip(new, self._meter.measure(networks), strict=True))
+            self.known.update(zip(new, self._meter.measure(new), strict=True))
 
-    def learn(self, measured: Iterable[Choices]) -> None:
+    def learn(self, measured: Iterable[Architecture]) -> None:
         """Set the latency and the bound of the next finalists by what is now known.
 
         Args:
             measured: the networks that have become known.
         """
-        latencies_us = [self.known[choices].latency_us for choices in measured]
+        latencies_us = [self.known[architecture].latency_us for architecture in measured]
         if not latencies_us:
             return
         if self._meter.recalibrate is not None:
@@ -156,17 +156,15 @@ def _as_of_now(limits: Sequence[Limit], budgets: Mapping[str, _MeasuredBudget]) 
     return [limit if limit.target is None else budgets[limit.target].limit for limit in limits]
 
 
-def _measured(
-    searched: SearchedSupernet, finalists: Sequence[Finalist], budgets: Mapping[str, _MeasuredBudget]
-) -> list[Finalist]:
+def _measured(finalists: Sequence[Finalist], budgets: Mapping[str, _MeasuredBudget]) -> list[Finalist]:
     """The finalists with what they take on every target."""
     for budget in budgets.values():
-        budget.measure(searched, finalists)
+        budget.measure(finalists)
     return [
         replace(
             finalist,
             measured_us={
-                target: budget.known[finalist.choices].latency_us for target, budget in budgets.items()
+                target: budget.known[finalist.architecture].latency_us for target, budget in budgets.items()
             },
         )
         for finalist in finalists

@@ -10,7 +10,7 @@ from fbsearch.data import DataSplits
 from fbsearch.pipeline.budgets import ModelKind
 from fbsearch.pipeline.inputs import load_splits, space_for
 from fbsearch.pipeline.recipe import Recipe
-from fbsearch.pipeline.searching import SharedSupernet
+from fbsearch.pipeline.searching import SharedSearch
 from fbsearch.pipeline.targets import Notify, Target
 from fbsearch.records import RunPaths
 from fbsearch.spaces import FactoredSpace, load_definition
@@ -26,7 +26,7 @@ class RunContext:
         targets: at least one.
         progress: show progress.
         notify: told in one line what happens.
-        supernet: that the search chooses from; None for one of its own.
+        shared_search: that the search chooses from; None for one of its own.
     """
 
     recipe: Recipe
@@ -34,7 +34,7 @@ class RunContext:
     targets: tuple[Target, ...]
     progress: bool
     notify: Notify
-    supernet: SharedSupernet | None = None
+    shared_search: SharedSearch | None = None
 
     @cached_property
     def data(self) -> DataSplits:

@@ -48,7 +48,7 @@ def plan_run(
     given = recipe.budgets.model_dump(exclude_none=True)
     budgets = "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
     latencies = " and ".join(_budget(target, is_alone=len(targets) == 1) for target in targets)
-    searched = f"{recipe.search.epochs} epochs over {space.size:.3g} architectures"
+    searched = f"{recipe.search.method}: {recipe.search.effort} over {space.size:.3g} architectures"
     return [
         *(_profile(target, space) for target in targets),
         *(_calibrate(target, space) for target in targets),

@@ -18,7 +18,7 @@ from fbsearch.pipeline.budgets import BudgetSettings
 from fbsearch.precision import Precision
 from fbsearch.records import DataSettings
 from fbsearch.records.agreement import MAX_ABS_DIFF
-from fbsearch.search import SearchSettings
+from fbsearch.search import DEFAULT_METHOD, AnyMethodSettings, find_method
 from fbsearch.train import TrainSettings
 
 _Model_co = TypeVar("_Model_co", bound=BaseModel)
@@ -201,7 +201,7 @@ class Recipe(_Model):
         profile: the latency table.
         other_devices: where it will run too, each with a budget and a table of its own.
         confirm: whole-network measurements.
-        search: the supernet's schedule.
+        search: the method, and its settings.
         train: the found network's training.
         export: model files.
         verify: the final check.
@@ -217,7 +217,7 @@ class Recipe(_Model):
     profile: ProfileSettings = ProfileSettings()
     other_devices: tuple[TargetSettings, ...] = ()
     confirm: ConfirmSettings = ConfirmSettings()
-    search: SearchSettings = SearchSettings()
+    search: AnyMethodSettings = Field(default_factory=find_method(DEFAULT_METHOD).settings)
     train: TrainSettings = TrainSettings()
     export: ExportSettings = ExportSettings()
     verify: VerifySettings = VerifySettings()
@@ -245,16 +245,31 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
 
 
-def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(source: str, overrides: Sequence[str] = (), *, method: str | None = None) -> Recipe:
     """The recipe of a name or a YAML file, with ``a.b=c`` overrides.
 
-    >>> load_recipe("quickstart", ["search.epochs=5"]).search.epochs
-    5
+    >>> load_recipe("quickstart", ["search.epochs=5"]).search.effort
+    '5 epochs'
+
+    Args:
+        source: name or path.
+        overrides: of its settings.
+        method: that searches in place of the recipe's, whose settings make way for its defaults.
 
     Raises:
         RecipeError: if there is no such recipe, or a field is wrong; the message names it.
+        InvalidInputError: if there is no such method.
     """
-    return parse_recipe(apply_overrides(_read(source), overrides), source=f"recipe {source}")
+    data = _read(source)
+    if method is not None and method != recipe_method(data):
+        data = {**data, "search": {"method": find_method(method).name}}
+    return parse_recipe(apply_overrides(data, overrides), source=f"recipe {source}")
+
+
+def recipe_method(data: Mapping[str, Any]) -> Any:
+    """The search method that a recipe's parsed YAML names."""
+    search = data.get("search")
+    return search.get("method", DEFAULT_METHOD) if isinstance(search, Mapping) else DEFAULT_METHOD
 
 
 def parse_recipe(data: Mapping[str, Any], *, source: str) -> Recipe:

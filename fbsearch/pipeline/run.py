@@ -15,7 +15,7 @@ from fbsearch.pipeline.judging import Verifications, describe_excess, is_kept, j
 from fbsearch.pipeline.plan import PlannedStage, plan_run
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.pipeline.run_stages import SHARED_STAGES, check_stages, make_stages, table_stages
-from fbsearch.pipeline.searching import SharedSupernet
+from fbsearch.pipeline.searching import SharedSearch
 from fbsearch.pipeline.stored_recipe import claim_folder
 from fbsearch.pipeline.targets import Notify, open_targets
 from fbsearch.pipeline.verifying import load_verifications
@@ -32,7 +32,7 @@ class Run:
         progress: show progress.
         notify: told in one line what happens.
         keep: leave our folder on the phone; no setting of the recipe, since it changes no result.
-        supernet: that the search chooses from; None for one of its own.
+        shared_search: that the search chooses from; None for one of its own.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Run:
         progress: bool,
         notify: Notify,
         keep: bool = False,
-        supernet: SharedSupernet | None = None,
+        shared_search: SharedSearch | None = None,
     ) -> None:
         paths = RunPaths(out)
         targets = open_targets(recipe, paths, progress=progress, notify=notify, keep=keep)
-        self.context = RunContext(targets[0].recipe, paths, targets, progress, notify, supernet)
+        self.context = RunContext(targets[0].recipe, paths, targets, progress, notify, shared_search)
         self._stages = make_stages(self.context)
 
     def execute(self, *, resume: bool) -> Verifications:

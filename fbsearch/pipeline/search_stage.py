@@ -1,4 +1,4 @@
-"""The search of a run: budgets on every target, one supernet, finalists measured on every target."""
+"""The search of a run: budgets on every target, a method, finalists measured on every target."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fbsearch.pipeline.limits import check_distinct
 from fbsearch.pipeline.searching import MeasuredChoice, run_search
 from fbsearch.pipeline.target_search import describe_limit, limit_of, meter_of
 from fbsearch.search import Limit, Problem, SearchResult, check_feasible
+from fbsearch.spaces import code_names
 
 
 def search_limits(context: RunContext) -> tuple[Limit, ...]:
@@ -48,7 +49,7 @@ def search_stage(context: RunContext) -> None:
         resume=True,
         progress=context.progress,
         measured=_measured_choice(context, limits),
-        supernet=context.supernet,
+        shared=context.shared_search,
     )
     if result is not None:
         _tell_choice(context, result)
@@ -60,7 +61,7 @@ def _measured_choice(context: RunContext, limits: tuple[Limit, ...]) -> Measured
     meters = {
         name: meter_of(target, space, attempts) for name, target in zip(names, context.targets, strict=True)
     }
-    sizes = {space.encode(attempt.architecture): _largest_file(attempt) for attempt in attempts}
+    sizes = {attempt.architecture: _largest_file(attempt) for attempt in attempts}
     return MeasuredChoice(meters, context.recipe.confirm, sizes)
 
 
@@ -84,5 +85,5 @@ def _tell_choice(context: RunContext, result: SearchResult) -> None:
         f"measured {winner.measured_us[target] / 1000:.4g} ms"
         for target, predicted_us in winner.predicted_us.items()
     ]
-    words = " ".join(context.space.choice_names(winner.choices))
+    words = " ".join(code_names(context.space, winner.code))
     context.notify(f"search: {words}; {'; '.join(latencies)}")

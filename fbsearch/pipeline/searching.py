@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fbsearch.latency.design import Choices
+from fbsearch.architecture import Architecture
 from fbsearch.nn import save_weights
 from fbsearch.pipeline.budgets import correct_file_size
 from fbsearch.pipeline.choosing import FinalistMeter, choose_measured
 from fbsearch.pipeline.recipe import ConfirmSettings
 from fbsearch.records import RunPaths, write_record
-from fbsearch.search import Limit, Problem, SearchedSupernet, SearchResult, search_layerwise
+from fbsearch.search import Limit, Problem, Searched, SearchResult, Session, find_method
 from fbsearch.train import make_accelerator
 
 
 @dataclass(frozen=True)
-class SharedSupernet:
-    """A supernet that several budgets choose from; the first of them that searches trains it.
+class SharedSearch:
+    """A search that several budgets choose from; the first of them runs it.
 
     Args:
         folder: of its checkpoint and metrics.
-        limits: that it is driven to.
+        limits: that it is given.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class MeasuredChoice:
 
     meters: Mapping[str, FinalistMeter]
     settings: ConfirmSettings
-    exported_bytes: Mapping[Choices, int] = field(default_factory=dict)
+    exported_bytes: Mapping[Architecture, int] = field(default_factory=dict)
 
 
 def run_search(
@@ -51,7 +51,7 @@ def run_search(
     resume: bool,
     progress: bool,
     measured: MeasuredChoice | None = None,
-    supernet: SharedSupernet | None = None,
+    shared: SharedSearch | None = None,
 ) -> SearchResult | None:
     """Search, choose, and write the result, the architecture and its inherited weights.
 
@@ -63,19 +63,16 @@ def run_search(
         resume: go on from a checkpoint.
         progress: show progress.
         measured: choose by latencies measured on the targets; None chooses by the predicted ones.
-        supernet: to choose from; None searches one for these budgets alone.
+        shared: the search to choose from; None searches for these budgets alone.
 
     Raises:
         BudgetError: if no architecture keeps the budgets.
         DataError, TrainingError, CheckpointError: as the search raises them.
     """
     accelerator = make_accelerator(problem.settings.precision)
-    searched = search_layerwise(
-        problem if supernet is None else replace(problem, limits=supernet.limits),
-        folder=paths.search if supernet is None else supernet.folder,
-        resume=resume,
-        accelerator=accelerator,
-        progress=progress,
+    searched = find_method(problem.settings.method).search(
+        problem if shared is None else replace(problem, limits=shared.limits),
+        Session(paths.search if shared is None else shared.folder, resume, accelerator, progress),
     )
     result = None
     if accelerator.is_main_process:
@@ -85,16 +82,14 @@ def run_search(
     return result
 
 
-def _choose(
-    searched: SearchedSupernet, limits: tuple[Limit, ...], measured: MeasuredChoice | None
-) -> SearchResult:
+def _choose(searched: Searched, limits: tuple[Limit, ...], measured: MeasuredChoice | None) -> SearchResult:
     if measured is None:
         return choose_predicted(searched, limits)
-    corrected = correct_file_size(limits, measured.exported_bytes)
+    corrected = correct_file_size(searched.space, limits, measured.exported_bytes)
     return choose_measured(searched, corrected, meters=measured.meters, settings=measured.settings)
 
 
-def choose_predicted(searched: SearchedSupernet, limits: tuple[Limit, ...]) -> SearchResult:
+def choose_predicted(searched: Searched, limits: tuple[Limit, ...]) -> SearchResult:
     """The choice by predicted latencies.
 
     Raises:
@@ -104,8 +99,10 @@ def choose_predicted(searched: SearchedSupernet, limits: tuple[Limit, ...]) -> S
     return searched.result(limits, finalists, chosen=searched.choose(finalists))
 
 
-def write_search(searched: SearchedSupernet, result: SearchResult, paths: RunPaths) -> None:
-    """Write the result, the chosen architecture and its inherited weights."""
-    save_weights(searched.task.supernet.child(result.winner.choices), paths.inherited_weights)
-    result.space.decode(result.winner.choices).save(paths.architecture)
+def write_search(searched: Searched, result: SearchResult, paths: RunPaths) -> None:
+    """Write the result, the chosen architecture and, where the search has some, its inherited weights."""
+    network = searched.trained(result.winner.architecture)
+    if network is not None:
+        save_weights(network, paths.inherited_weights)
+    result.winner.architecture.save(paths.architecture)
     write_record(paths.search_result, result.record())

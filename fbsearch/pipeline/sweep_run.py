@@ -1,4 +1,4 @@
-"""``fbsearch run`` over several latency budgets: a table per target, one supernet, a run per budget."""
+"""``fbsearch run`` over several latency budgets: a table per target, one search, a run per budget."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fbsearch.pipeline.recipe import Recipe
 from fbsearch.pipeline.run import Run
 from fbsearch.pipeline.run_stages import is_of_table
 from fbsearch.pipeline.search_stage import search_limits
-from fbsearch.pipeline.searching import SharedSupernet
-from fbsearch.pipeline.sweeping import SweepBudget, middle_limits, swept_limits
+from fbsearch.pipeline.searching import SharedSearch
+from fbsearch.pipeline.sweeping import SweepBudget, swept_limits
 from fbsearch.pipeline.targets import Notify
 from fbsearch.pipeline.verifying import load_verifications
 from fbsearch.records import RunPaths, SearchRecord, read_record
-from fbsearch.search import check_feasible
+from fbsearch.search import check_feasible, find_method
 
 
 class SweepRun:
@@ -82,12 +82,12 @@ class SweepRun:
             FbsearchError: as the stages raise them.
         """
         self._shared.measure_table(resume=resume)
-        supernet = self._supernet()
+        shared = self._shared_search()
         broken: dict[str, str] = {}
         for budget in self._budgets:
             self._notify(f"{budget.name}:")
             try:
-                self._run(budget, supernet).execute(resume=True)
+                self._run(budget, shared).execute(resume=True)
             except BudgetError as error:
                 broken[budget.name] = str(error)
         if not PartialState().is_main_process:
@@ -100,20 +100,21 @@ class SweepRun:
             raise BudgetError("; ".join(f"{name}: {error}" for name, error in broken.items()))
         return verifications
 
-    def _supernet(self) -> SharedSupernet:
+    def _shared_search(self) -> SharedSearch:
         """What all budgets choose from."""
         limits = search_limits(self._shared.context)
         swept = [swept_limits(limits, budget, self._given) for budget in self._budgets]
         for one in swept:
             check_feasible(one)
-        return SharedSupernet(self._paths.search, middle_limits(swept))
+        merge = find_method(self._recipe.search.method).merge
+        return SharedSearch(self._paths.search, merge(swept))
 
     @property
     def _given(self) -> list[float | str]:
         """The latency budgets of the recipe's targets."""
         return [target.budget_ms for target in self._recipe.targets]
 
-    def _run(self, budget: SweepBudget, supernet: SharedSupernet) -> Run:
+    def _run(self, budget: SweepBudget, shared: SharedSearch) -> Run:
         swept = zip(self._recipe.targets, budget.settings(self._given), strict=True)
         targets = [
             target.model_copy(
@@ -132,7 +133,7 @@ class SweepRun:
             progress=self._progress,
             notify=self._notify,
             keep=self._keep,
-            supernet=supernet,
+            shared_search=shared,
         )
 
     def _verifications(self) -> dict[str, Verifications]:

@@ -1,19 +1,21 @@
-"""A sweep: one supernet, the best architecture for each of several latency budgets."""
+"""A sweep: one search, the best architecture for each of several latency budgets."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from fbsearch.architecture import Architecture
 from fbsearch.errors import InvalidInputError
 from fbsearch.pipeline.limits import with_budget
 from fbsearch.pipeline.pareto_files import SweptArchitecture, write_pareto
 from fbsearch.pipeline.searching import choose_predicted, write_search
 from fbsearch.records import RunPaths
-from fbsearch.search import Limit, Problem, SearchResult, search_layerwise
+from fbsearch.search import Limit, Problem, SearchResult, Session, find_method
+from fbsearch.spaces import code_names
 from fbsearch.train import make_accelerator
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|%|)")
@@ -102,27 +104,6 @@ def swept_limits(
     return tuple(limit if limit.target is None else with_budget(limit, next(settings)) for limit in limits)
 
 
-def middle_limits(swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
-    """What the supernet of a sweep is driven to: of each limit, the middle of its bounds.
-
-    Args:
-        swept: the limits of each budget, alike but for their bounds.
-    """
-    return tuple(
-        replace(limits[0], bound=middle([limit.bound for limit in limits]))
-        for limits in zip(*swept, strict=True)
-    )
-
-
-def middle(bounds: Sequence[float]) -> float:
-    """The geometric mean of the least and the greatest.
-
-    The objective sees a latency as log(E[LAT] / B), by which both ends are equally far from it.
-    """
-    least, greatest = min(bounds), max(bounds)
-    return least if least == greatest else math.sqrt(least * greatest)
-
-
 def run_sweep(
     problem: Problem,
     swept: Mapping[SweepBudget, tuple[Limit, ...]],
@@ -134,7 +115,7 @@ def run_sweep(
     """Search once, choose for each budget, and write the results and a Pareto front for each target.
 
     Args:
-        problem: what to search, with the middle of the sweep's limits.
+        problem: what to search, with limits merged from the sweep's.
         swept: the limits of each budget, each kept by an architecture.
         out: the sweep's folder; each budget has its own in it.
         resume: go on from a checkpoint.
@@ -148,12 +129,8 @@ def run_sweep(
         DataError, TrainingError, CheckpointError: as the search raises them.
     """
     accelerator = make_accelerator(problem.settings.precision)
-    searched = search_layerwise(
-        problem,
-        folder=RunPaths(out).search,
-        resume=resume,
-        accelerator=accelerator,
-        progress=progress,
+    searched = find_method(problem.settings.method).search(
+        problem, Session(RunPaths(out).search, resume, accelerator, progress)
     )
     results: dict[SweepBudget, SearchResult] = {}
     if accelerator.is_main_process:
@@ -173,7 +150,7 @@ def _write_fronts(out: Path, results: Mapping[SweepBudget, SearchResult]) -> Non
             _architectures(results, target),
             number=number,
             budgets_us=[_budget_us(result, target) for result in results.values()],
-            accuracy="validation, with the supernet's weights",
+            accuracy="validation, as the search knows it",
         )
 
 
@@ -183,18 +160,18 @@ def _budget_us(result: SearchResult, target: str) -> float:
 
 def _architectures(results: Mapping[SweepBudget, SearchResult], target: str) -> list[SweptArchitecture]:
     """What was chosen, budget by budget, and every other finalist once, with their latencies on a target."""
-    winners = {result.winner.choices for result in results.values()}
-    found: dict[tuple[tuple[int, ...], str | None], SweptArchitecture] = {}
+    winners = {result.winner.architecture for result in results.values()}
+    found: dict[tuple[Architecture, str | None], SweptArchitecture] = {}
     for budget, result in results.items():
         for index, finalist in enumerate(result.finalists):
             is_chosen = index == result.chosen
-            if finalist.choices in winners and not is_chosen:
+            if finalist.architecture in winners and not is_chosen:
                 continue
-            key = (finalist.choices, budget.name if is_chosen else None)
+            key = (finalist.architecture, budget.name if is_chosen else None)
             found[key] = SweptArchitecture(
                 folder=budget.name if is_chosen else None,
                 budget_us=_budget_us(result, target),
-                names=result.space.choice_names(finalist.choices),
+                names=code_names(result.space, finalist.code),
                 accuracy=finalist.val_accuracy,
                 predicted_us=finalist.predicted_us[target],
                 measured_us=None,

@@ -11,7 +11,7 @@ from fbsearch.pipeline.limits import target_limit
 from fbsearch.pipeline.targets import Target
 from fbsearch.pipeline.whole_networks import Recalibration, WholeNetworkMeter, designed_table
 from fbsearch.search import Limit
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import FactoredSpace, canonical
 
 
 def limit_of(target: Target, space: FactoredSpace) -> Limit:
@@ -47,7 +47,7 @@ def meter_of(target: Target, space: FactoredSpace, attempts: Sequence[Attempt]) 
     """
     protocol, measure = target.settings.profile.protocol, whole_network_meter(target)
     exported = {
-        space.encode(attempt.architecture): attempt.measurement(protocol, target.number)
+        canonical(space, attempt.architecture): attempt.measurement(protocol, target.number)
         for attempt in attempts
     }
     table = designed_table(target.load_table(), space)

@@ -78,16 +78,20 @@ class Recalibration:
     space: FactoredSpace
     table: LatencyTable
     path: Path
-    exported: frozenset[Choices] = frozenset()
+    exported: frozenset[Architecture] = frozenset()
 
-    def __call__(self, measured: Mapping[Choices, Measurement]) -> AdditiveCost:
+    def __call__(self, measured: Mapping[Architecture, Measurement]) -> AdditiveCost:
         """The latency as it looks now; where the new networks fit in with nothing, as it looked before."""
         before = self.table.calibration
         assert before is not None and before.matches(self.space)
         places = Places.of(self.space)
         added: list[tuple[Choices, Origin, Measurement]] = [
-            (places.choices(code), "export" if code in self.exported else "search", measurement)
-            for code, measurement in measured.items()
+            (
+                places.choices(self.space.encode(architecture)),
+                "export" if architecture in self.exported else "search",
+                measurement,
+            )
+            for architecture, measurement in measured.items()
         ]
         table = self.table
         with suppress(CalibrationError):

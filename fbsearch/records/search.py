@@ -75,7 +75,7 @@ class FinalistRecord(Record):
     """One architecture of the final ranking.
 
     Args:
-        choices: candidate index per slot.
+        choices: code of the architecture in its space; where decisions are independent, a candidate of each.
         names: of the candidates.
         latencies: on each target, in the targets' order.
         val_accuracy: with the supernet's weights, norms recalibrated.
@@ -99,9 +99,10 @@ class SearchRecord(FileRecord):
     Args:
         version: of the format.
         space: its name.
+        method: that searched.
         targets: devices with their budgets, in the recipe's order.
         budgets: those beside the latencies'.
-        slots: what was decided.
+        slots: the decisions with their final probabilities; none where the method has no distribution.
         finalists: as they were ranked.
         chosen: index of the finalist to train.
         collapse: a warning where the search gave up on most layers, or None.
@@ -112,9 +113,10 @@ class SearchRecord(FileRecord):
 
     version: int = VERSION
     space: str = ""
+    method: str = "dnas"
     targets: Annotated[tuple[TargetRecord, ...], Field(min_length=1)]
     budgets: tuple[BudgetRecord, ...] = ()
-    slots: tuple[SlotRecord, ...]
+    slots: tuple[SlotRecord, ...] = ()
     finalists: Annotated[tuple[FinalistRecord, ...], Field(min_length=1)]
     chosen: Count
     collapse: str | None = None
@@ -140,7 +142,8 @@ class SearchRecord(FileRecord):
         if self.chosen >= len(self.finalists):
             raise ValueError(f"chosen is {self.chosen}, but there are {len(self.finalists)} finalists")
         for finalist in self.finalists:
-            _check_choices(finalist.choices, self.slots)
+            if self.slots:
+                _check_choices(finalist.choices, self.slots)
             _check_targets(finalist.latencies, self.targets)
         sizes = [len(slot.names) for slot in self.slots]
         for target in self.targets:

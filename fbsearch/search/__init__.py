@@ -1,28 +1,41 @@
-"""Searches: each takes a space, a cost, data and a seed; none knows a device."""
+"""Searches behind one protocol: a problem in, architectures within budgets out; none knows a device."""
 
-from fbsearch.search.dnas import DnasTask
-from fbsearch.search.layerwise import SearchedSupernet, search_layerwise
-from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective
+from fbsearch.search import relaxed, trials
+from fbsearch.search.finalist import Finalist
+from fbsearch.search.limit import Limit
+from fbsearch.search.method import (
+    DEFAULT_METHOD,
+    AnyMethodSettings,
+    Method,
+    Search,
+    Searched,
+    Session,
+    find_method,
+    method_names,
+)
+from fbsearch.search.method_settings import MethodSettings
 from fbsearch.search.problem import Problem
-from fbsearch.search.result import Finalist, SearchResult
-from fbsearch.search.selection import Limit, check_feasible, least_within, most_probable, sample_within
-from fbsearch.search.settings import SearchSettings, TemperatureSchedule
+from fbsearch.search.result import SearchResult
+from fbsearch.search.selection import check_feasible, least_within, most_probable, sample_within
 
 __all__ = [
-    "BudgetObjective",
-    "DnasTask",
-    "FbnetObjective",
+    "DEFAULT_METHOD",
+    "AnyMethodSettings",
     "Finalist",
     "Limit",
-    "Objective",
+    "Method",
+    "MethodSettings",
     "Problem",
+    "Search",
     "SearchResult",
-    "SearchSettings",
-    "SearchedSupernet",
-    "TemperatureSchedule",
+    "Searched",
+    "Session",
     "check_feasible",
+    "find_method",
     "least_within",
+    "method_names",
     "most_probable",
+    "relaxed",
     "sample_within",
-    "search_layerwise",
+    "trials",
 ]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from fbsearch.costs import Cost
+import numpy as np
+
 from fbsearch.data import Augmentation, DataSplits
-from fbsearch.records.paths import numbered
-from fbsearch.search.selection import Limit
-from fbsearch.search.settings import SearchSettings
-from fbsearch.spaces import FactoredSpace
+from fbsearch.search.limit import Limit
+from fbsearch.search.method_settings import MethodSettings
+from fbsearch.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -20,26 +20,24 @@ class Problem:
     Args:
         space: what may be chosen.
         limits: all budgets, at least one: of latency on every target, and others. Each counts as a share of
-            itself; the unit of the first is that of the objective.
-        data: its training set is divided between weights and theta; finalists are ranked on its
-            validation set.
+            itself.
+        data: a search learns from its training set and judges on its validation set; it never sees the test
+            set.
         augmentation: of the training images.
-        settings: the schedule.
+        settings: of the method that searches.
         seed: of everything random.
     """
 
-    space: FactoredSpace
+    space: Space
     limits: tuple[Limit, ...]
     data: DataSplits
     augmentation: Augmentation | None
-    settings: SearchSettings
+    settings: MethodSettings
     seed: int
 
-    @property
-    def watched(self) -> Mapping[str, Cost]:
-        """Names of metrics, and the costs whose expectations they tell: the latency on every target."""
-        costs = [limit.cost for limit in self.limits if limit.target is not None]
-        return {
-            numbered(f"expected_{cost.name}", number, separator=" "): cost
-            for number, cost in enumerate(costs, start=1)
-        }
+
+def limit_identity(limit: Limit) -> list[str | float]:
+    """A budget as numbers: equal ones stand for the same budget on the same cost."""
+    coefficients = np.nan_to_num(getattr(limit.cost, "coefficients", np.empty(0))).ravel().tolist()
+    values: list[Any] = [limit.name, limit.bound, *limit.cost.range(), *coefficients]
+    return values

@@ -1,12 +1,8 @@
-"""What a search ends with: the distribution, the finalists, the chosen one."""
+"""What a search ends with: the finalists, the chosen one, and the distribution where there is one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
+from dataclasses import dataclass
 
 from fbsearch.costs import FloatArray
 from fbsearch.records import (
@@ -17,29 +13,9 @@ from fbsearch.records import (
     SlotRecord,
     TargetRecord,
 )
-from fbsearch.search.selection import Limit
-from fbsearch.spaces import FactoredSpace
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """An architecture within the budgets that the search ends with.
-
-    Args:
-        choices: candidate index per slot.
-        predicted_us: the sum of its table entries, by target.
-        log_probability: sum over slots of log P.
-        val_accuracy: with the supernet's weights, norms recalibrated.
-        source: how it was found.
-        measured_us: on targets as a whole network, where that was done.
-    """
-
-    choices: tuple[int, ...]
-    predicted_us: Mapping[str, float]
-    log_probability: float
-    val_accuracy: float
-    source: Literal["most probable", "sampled"]
-    measured_us: Mapping[str, float] = field(default_factory=dict)
+from fbsearch.search.finalist import Finalist
+from fbsearch.search.limit import Limit
+from fbsearch.spaces import Decision, FactoredSpace, Space, code_names
 
 
 @dataclass(frozen=True)
@@ -48,21 +24,23 @@ class SearchResult:
 
     Args:
         space: what was searched.
+        method: that searched.
         limits: all budgets, with the costs as they are known at the end.
-        probabilities: ``S x C``.
         finalists: best first.
         chosen: index of the finalist to train.
-        collapse: a warning where the search gave up on most layers, or None.
         seconds: wall time.
+        probabilities: ``S x C``; None where the method has no distribution.
+        collapse: a warning where the search gave up on most layers, or None.
     """
 
-    space: FactoredSpace
+    space: Space
+    method: str
     limits: tuple[Limit, ...]
-    probabilities: FloatArray
     finalists: tuple[Finalist, ...]
     chosen: int
-    collapse: str | None
     seconds: float
+    probabilities: FloatArray | None = None
+    collapse: str | None = None
 
     @property
     def winner(self) -> Finalist:
@@ -73,6 +51,7 @@ class SearchResult:
         """What is kept of it on disk."""
         return SearchRecord(
             space=self.space.name,
+            method=self.method,
             targets=tuple(
                 TargetRecord(
                     name=limit.target,
@@ -87,12 +66,7 @@ class SearchResult:
                 BudgetRecord(cost=limit.cost.name, bound=limit.bound, range=limit.cost.range())
                 for limit in self._counted
             ),
-            slots=tuple(
-                SlotRecord(names=slot.names, probabilities=probabilities)
-                for slot, probabilities in zip(
-                    self.space.decisions, self._by_slot(self.probabilities.clip(0, 1)), strict=True
-                )
-            ),
+            slots=self._slots(),
             finalists=tuple(map(self._finalist, self.finalists)),
             chosen=self.chosen,
             collapse=self.collapse,
@@ -103,17 +77,32 @@ class SearchResult:
     def _counted(self) -> tuple[Limit, ...]:
         return tuple(limit for limit in self.limits if limit.target is None)
 
-    def _by_slot(self, values: FloatArray) -> tuple[tuple[float, ...], ...]:
-        """``S x C`` to the rows of each slot's own candidates."""
+    def _slots(self) -> tuple[SlotRecord, ...]:
+        """The decisions with their probabilities; none where the method has no distribution over them."""
+        if self.probabilities is None:
+            return ()
+        rows = self._by_slot(self.probabilities.clip(0, 1))
         return tuple(
-            tuple(row[: len(slot.names)].tolist())
-            for row, slot in zip(values, self.space.decisions, strict=True)
+            SlotRecord(names=slot.names, probabilities=probabilities)
+            for slot, probabilities in zip(self._decisions, rows, strict=True)
+        )
+
+    @property
+    def _decisions(self) -> tuple[Decision, ...]:
+        return self.space.decisions if isinstance(self.space, FactoredSpace) else ()
+
+    def _by_slot(self, values: FloatArray) -> tuple[tuple[float, ...], ...]:
+        """``S x C`` to the rows of each slot's own candidates; none without a distribution over them."""
+        if self.probabilities is None:
+            return ()
+        return tuple(
+            tuple(row[: len(slot.names)].tolist()) for row, slot in zip(values, self._decisions, strict=True)
         )
 
     def _finalist(self, finalist: Finalist) -> FinalistRecord:
         return FinalistRecord(
-            choices=finalist.choices,
-            names=tuple(self.space.choice_names(finalist.choices)),
+            choices=finalist.code,
+            names=code_names(self.space, finalist.code),
             latencies=tuple(
                 LatencyRecord(
                     target=target, predicted_us=predicted_us, measured_us=finalist.measured_us.get(target)
@@ -123,28 +112,5 @@ class SearchResult:
             val_accuracy=finalist.val_accuracy,
             log_probability=finalist.log_probability,
             source=finalist.source,
-            costs={limit.cost.name: limit.cost.of(finalist.choices) for limit in self._counted},
+            costs={limit.cost.name: limit.cost.of(finalist.code) for limit in self._counted},
         )
-
-
-def describe_collapse(space: FactoredSpace, probabilities: FloatArray) -> str | None:
-    """A warning if the most probable architecture skips nearly every layer that it may skip.
-
-    A known failure of differentiable search: parameter-free candidates win because they need no
-    training, whatever the budget. The tolerated share is 80 % of the layers that offer the identity.
-    """
-    optional = [index for index, one in enumerate(space.decisions) if any(c.is_free for c in one.candidates)]
-    best = np.argmax(probabilities, axis=1)
-    skipped = [index for index in optional if space.decisions[index].candidates[best[index]].is_free]
-    if len(optional) < 2 or len(skipped) <= 0.8 * len(optional):
-        return None
-    return (
-        f"the search collapsed: its most probable architecture skips {len(skipped)} of the "
-        f"{len(optional)} layers that can be skipped; "
-        "search longer, lengthen search.warmup_epochs, or raise the budget"
-    )
-
-
-def log_probability(log_probabilities: FloatArray, choices: Sequence[int]) -> float:
-    """sum_l log P_{l, a_l}."""
-    return float(sum(row[i] for row, i in zip(log_probabilities, choices, strict=True)))

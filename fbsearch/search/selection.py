@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,38 +17,13 @@ from scipy.sparse import csr_array
 
 from fbsearch.costs import AdditiveCost, Cost, FloatArray, PeakCost
 from fbsearch.errors import BudgetError
+from fbsearch.search.limit import Limit
 
 # HiGHS accepts rows violated by up to 1e-7 (of a row scaled to 1 here). Bounds are widened by more than that,
 # so that no architecture exactly at a bound is lost; what is then over a bound is cut off one by one.
 _TOLERANCE = 1e-6
 
 _NONE_LEFT = "no architecture of the space keeps all budgets at once: raise one of them"
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Bounds on a cost, in the cost's own unit.
-
-    Args:
-        cost: what is bounded.
-        bound: the most allowed.
-        floor: the least allowed; of additive costs only.
-        target: name of the device whose latency it is; None for what is counted.
-    """
-
-    cost: Cost
-    bound: float
-    floor: float = -np.inf
-    target: str | None = None
-
-    @property
-    def name(self) -> str:
-        """Of the cost, and of the device where there is one."""
-        return self.cost.name if self.target is None else f"{self.cost.name} on {self.target}"
-
-    def admits(self, choices: Sequence[int]) -> bool:
-        """Whether the architecture at ``choices`` keeps the bounds."""
-        return self.floor <= self.cost.of(choices) <= self.bound
 
 
 def check_feasible(limits: Sequence[Limit]) -> None:

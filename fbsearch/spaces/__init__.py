@@ -11,7 +11,16 @@ from fbsearch.spaces.definition import (
 )
 from fbsearch.spaces.layerwise import LayerwiseDefinition
 from fbsearch.spaces.named import load_architecture, named_architecture, named_architectures
-from fbsearch.spaces.space import Candidate, Code, Decision, FactoredSpace, Space, require_factored
+from fbsearch.spaces.space import (
+    Candidate,
+    Code,
+    Decision,
+    FactoredSpace,
+    Space,
+    canonical,
+    code_names,
+    require_factored,
+)
 
 __all__ = [
     "Candidate",
@@ -22,6 +31,8 @@ __all__ = [
     "LayerwiseDefinition",
     "Space",
     "SpaceDefinition",
+    "canonical",
+    "code_names",
     "load_architecture",
     "load_definition",
     "load_space",

@@ -183,3 +183,19 @@ def require_factored(space: Space, wanted_by: str) -> FactoredSpace:
         "several at once (such as a cell whose output joins its loose ends): "
         "choose another method, or another output"
     )
+
+
+def code_names(space: Space, code: Sequence[int]) -> tuple[str, ...]:
+    """The choices along ``code`` in words: candidates' names where there are some, or else its numbers."""
+    if isinstance(space, FactoredSpace):
+        return space.choice_names(code)
+    return tuple(map(str, code))
+
+
+def canonical(space: Space, architecture: Architecture) -> Architecture:
+    """The architecture as the space itself decodes it: equal to every other one with its code.
+
+    Raises:
+        SpaceError: if the architecture is not in this space.
+    """
+    return space.decode(space.encode(architecture))

@@ -3,7 +3,7 @@
 from fbsearch.train.acceleration import Precision, make_accelerator, seeded
 from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.checkpoint import load_state, save_state
-from fbsearch.train.child import TrainResult, make_optimizer, train_network
+from fbsearch.train.child import ChildTask, TrainResult, make_optimizer, train_network
 from fbsearch.train.fake_quantisation import FakeQuantisation
 from fbsearch.train.finetuning import finetune_network, finetuning_settings
 from fbsearch.train.loop import CHECKPOINT, Report, Task, run_epochs
@@ -14,6 +14,7 @@ from fbsearch.train.settings import TrainSettings
 
 __all__ = [
     "CHECKPOINT",
+    "ChildTask",
     "FakeQuantisation",
     "Metrics",
     "Precision",

@@ -45,7 +45,7 @@ def tensorboard_log(folder: Path, first_epoch: int, *, enabled: bool) -> Iterato
 
 
 @contextmanager
-def epoch_bar(title: str, num_epochs: int, *, enabled: bool) -> Iterator[Show]:
+def epoch_bar(title: str, num_epochs: int, *, unit: str, enabled: bool) -> Iterator[Show]:
     """A function that shows how many epochs are done (a fraction within one) and the last metrics."""
     if not enabled:
         yield lambda done, rows: None
@@ -63,12 +63,12 @@ def epoch_bar(title: str, num_epochs: int, *, enabled: bool) -> Iterator[Show]:
         bar = display.add_task(title, total=num_epochs, metrics="")
 
         def show(done: float, rows: list[dict[str, float]]) -> None:
-            description = f"{title}: epoch {min(int(done) + 1, num_epochs)}/{num_epochs}"
+            description = f"{title}: {unit} {min(int(done) + 1, num_epochs)}/{num_epochs}"
             display.update(bar, completed=done, description=description, metrics=_summary(rows))
 
         yield show
 
 
 def _summary(rows: list[dict[str, float]]) -> str:
-    shown = ("train_loss", "val_loss", "val_accuracy")
+    shown = ("train_loss", "val_loss", "val_accuracy", "score", "best_score")
     return " ".join(f"{key} {rows[-1][key]:.3f}" for key in shown if rows and key in rows[-1])

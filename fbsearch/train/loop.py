@@ -51,6 +51,7 @@ def run_epochs(
     folder: Path,
     title: str,
     resume: bool,
+    unit: str = "epoch",
     identity: Mapping[str, Any] | None = None,
     accelerator: Accelerator | None = None,
     progress: bool = True,
@@ -65,6 +66,7 @@ def run_epochs(
         task: what to run.
         folder: where the files go; with several processes, one that all of them see.
         title: what the progress display says.
+        unit: what the display calls an epoch.
         resume: go on from the folder's checkpoint; without one, start at the first epoch.
         identity: settings, JSON-like, that must be equal for a checkpoint to be this task's.
         accelerator: with several processes, theirs: only the main one writes.
@@ -85,7 +87,7 @@ def run_epochs(
         _write_rows(folder, rows)
     with (
         tensorboard_log(folder / "tensorboard", len(rows), enabled=is_main) as log,
-        epoch_bar(title, task.num_epochs, enabled=progress and is_main) as show,
+        epoch_bar(title, task.num_epochs, unit=unit, enabled=progress and is_main) as show,
         large_pages(),
     ):
         for epoch in range(len(rows), task.num_epochs):

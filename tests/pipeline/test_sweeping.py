@@ -13,9 +13,10 @@ from fbsearch.errors import BudgetError, InvalidInputError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run
 from fbsearch.pipeline.recipe import latency_budget_us
-from fbsearch.pipeline.sweeping import middle, parse_budgets
+from fbsearch.pipeline.sweeping import parse_budgets
 from fbsearch.reports.charts import find_dominated
-from fbsearch.search import DnasTask
+from fbsearch.search.relaxed import DnasTask
+from fbsearch.search.relaxed.supernet_search import middle
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table
 

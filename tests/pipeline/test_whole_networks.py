@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from fbsearch.pipeline.choosing import FinalistMeter, choose_measured
 from fbsearch.pipeline.recipe import ConfirmSettings
 from fbsearch.pipeline.whole_networks import Recalibration, designed_table
 from fbsearch.search import Finalist, Limit
+from fbsearch.search.limit import predict_us
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_calibration, sample_table
 
@@ -35,20 +35,21 @@ def table():
 def test_finalists_join_the_calibration_and_the_file(table, tmp_path):
     path = tmp_path / "table.json"
     rng = np.random.default_rng(0)
-    finalists = {SPACE.sample(rng): measured_as(3000.0), SPACE.sample(rng): measured_as(2000.0)}
+    finalists = {SPACE.decode(SPACE.sample(rng)): measured_as(us) for us in (3000.0, 2000.0)}
     cost = Recalibration(SPACE, table, path)(finalists)
     saved = LatencyTable.load(path)
     origins = [network.origin for network in saved.calibration.networks]
     assert origins == ["design"] * 24 + ["search"] * 2
     before = latency_cost(SPACE, table)
-    for choices, one in finalists.items():
+    for architecture, one in finalists.items():
+        choices = SPACE.encode(architecture)
         assert cost.of(choices) == pytest.approx(saved.calibration.predict_us(choices))
         assert abs(cost.of(choices) / one.latency_us - 1) < abs(before.of(choices) / one.latency_us - 1)
 
 
 def test_a_resumed_search_sees_the_latencies_that_it_began_with(table, tmp_path):
     path = tmp_path / "table.json"
-    Recalibration(SPACE, table, path)({(0, 1, 2, 3): measured_as(3000.0)})
+    Recalibration(SPACE, table, path)({SPACE.decode((0, 1, 2, 3)): measured_as(3000.0)})
     again = designed_table(LatencyTable.load(path), SPACE)
     assert again.calibration.header.fit == table.calibration.header.fit
     assert again.calibration.networks == table.calibration.networks
@@ -58,7 +59,7 @@ def test_a_resumed_search_sees_the_latencies_that_it_began_with(table, tmp_path)
 def test_finalists_that_fit_in_with_nothing_change_nothing(table, tmp_path):
     path = tmp_path / "table.json"
     fastest = tuple(int(i) for i in np.nanargmin(latency_cost(SPACE, table, plain=True).coefficients, axis=1))
-    absurd = {fastest: measured_as(1e9)}
+    absurd = {SPACE.decode(fastest): measured_as(1e9)}
     cost = Recalibration(SPACE, table, path)(absurd)
     assert cost.of(fastest) < 1e8
     assert LatencyTable.load(path).calibration is not None
@@ -71,7 +72,6 @@ class FakeSearch:
     predicted_us: list[float]
     factor: float
     measured: list[tuple[int, ...]] = field(default_factory=list)
-    task = SimpleNamespace(space=SimpleNamespace(decode=lambda choices: choices))
 
     def latency(self, factor=1.0) -> AdditiveCost:
         """As predicted, where predictions are believed to be too low by a factor."""
@@ -90,12 +90,9 @@ class FakeSearch:
             raise BudgetError("below the cheapest")
         slowest_first = sorted(within, key=lambda choices: -limits[0].cost.of(choices))[:2]
         return [
-            Finalist(
-                choices, {limit.target: limit.cost.of(choices) for limit in limits}, 0.0, 0.9 - 0.1 * rank,
-                "sampled",
-            )
-            for rank, choices in enumerate(slowest_first)
-        ]  # fmt: skip
+            Finalist(code, code, predict_us(limits, code), 0.9 - 0.1 * rank, "sampled")
+            for rank, code in enumerate(slowest_first)
+        ]
 
     def measure(self, networks):
         self.measured.extend(networks)
@@ -186,7 +183,7 @@ def test_finalists_keep_the_budget_of_every_device(learns):
         ),
     }
     winner = choose_measured(search, limits, meters=meters, settings=ConfirmSettings(margin=0.0))
-    assert winner.choices == (2,) and winner.measured_us["bench"] == pytest.approx(70.0)
+    assert winner.code == (2,) and winner.measured_us["bench"] == pytest.approx(70.0)
     assert winner.measured_us["tablet"] == pytest.approx(91.0)
     assert set(search.measured) == {(4,), (3,), (2,), (1,)}
 
@@ -219,7 +216,8 @@ def test_an_exported_model_over_the_budget_makes_way(learns):
 
 def test_the_file_tells_which_network_was_exported(table, tmp_path):
     path = tmp_path / "table.json"
-    networks = {(0, 1, 2, 3): measured_as(3000.0), (3, 2, 1, 0): measured_as(2000.0)}
-    Recalibration(SPACE, table, path, exported=frozenset({(3, 2, 1, 0)}))(networks)
+    searched, exported = SPACE.decode((0, 1, 2, 3)), SPACE.decode((3, 2, 1, 0))
+    networks = {searched: measured_as(3000.0), exported: measured_as(2000.0)}
+    Recalibration(SPACE, table, path, exported=frozenset({exported}))(networks)
     saved = LatencyTable.load(path).calibration.networks
     assert [network.origin for network in saved[-2:]] == ["search", "export"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fbsearch.costs import AdditiveCost, PeakCost
 from fbsearch.errors import BudgetError
 from fbsearch.search import Limit, check_feasible, least_within, most_probable, sample_within
-from fbsearch.search.finalists import propose_finalists
+from fbsearch.search.relaxed.proposals import propose_finalists
 
 
 @st.composite

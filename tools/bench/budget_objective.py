@@ -27,7 +27,8 @@ import torch
 
 from fbsearch.costs import AdditiveCost
 from fbsearch.data import load_data
-from fbsearch.search import SearchSettings, search_layerwise
+from fbsearch.search import Limit, Problem, Session
+from fbsearch.search.relaxed import DnasSettings, search_supernet
 from fbsearch.spaces import parse_definition
 from fbsearch.train import make_accelerator
 
@@ -44,7 +45,7 @@ SPACE = parse_definition(
     source="bench",
 ).build()
 LATENCY = AdditiveCost("latency_us", 751.95, np.array([[164.55, 210.3, 124.55, 0.0]] * 3))
-SETTINGS = SearchSettings(
+SETTINGS = DnasSettings(
     mode="sampled",
     epochs=40,
     warmup_epochs=1,
@@ -115,19 +116,15 @@ def outcome_of(capability: str, share: float, seed: int) -> Outcome:
 def search(budget_us: float, seed: int) -> list[dict[str, float]]:
     """What one search logged, epoch by epoch."""
     with tempfile.TemporaryDirectory() as folder:
-        search_layerwise(
-            SPACE,
-            latency=LATENCY,
-            budget_us=budget_us,
+        problem = Problem(
+            space=SPACE,
+            limits=(Limit(LATENCY, budget_us, target="bench"),),
             data=load_data("digits", resolution=8, in_channels=1, seed=0, limit=300),
             augmentation=None,
             settings=SETTINGS,
             seed=seed,
-            folder=Path(folder),
-            resume=False,
-            accelerator=make_accelerator("fp32"),
-            progress=False,
         )
+        search_supernet(problem, Session(Path(folder), False, make_accelerator("fp32"), progress=False))
         lines = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 

@@ -13,8 +13,9 @@ from fbsearch.costs import FloatArray
 from fbsearch.data import Loader
 from fbsearch.errors import BudgetError
 from fbsearch.nn import Supernet, channels_last, recalibrate_norms
-from fbsearch.search.result import Finalist, log_probability
-from fbsearch.search.selection import Limit, most_probable, sample_within
+from fbsearch.search.finalist import Finalist
+from fbsearch.search.limit import Limit, predict_us
+from fbsearch.search.selection import most_probable, sample_within
 from fbsearch.train import evaluate
 
 
@@ -84,16 +85,15 @@ def rank_finalists(
         recalibrate_norms(child, batches)
         finalists.append(
             Finalist(
-                choices=choices,
-                predicted_us={
-                    limit.target: limit.cost.of(choices) for limit in limits if limit.target is not None
-                },
-                log_probability=log_probability(log_probabilities, choices),
+                code=choices,
+                architecture=child.architecture,
+                predicted_us=predict_us(limits, choices),
                 val_accuracy=evaluate(child, val_loader).top1,
                 source="sampled" if index else "most probable",
+                log_probability=log_probability(log_probabilities, choices),
             )
         )
-    return sorted(finalists, key=lambda finalist: (-finalist.val_accuracy, -finalist.log_probability))
+    return sorted(finalists, key=lambda finalist: (-finalist.val_accuracy, -_probability(finalist)))
 
 
 def most_accurate(finalists: Sequence[Finalist], *, num_images: int) -> int:
@@ -110,4 +110,14 @@ def most_accurate(finalists: Sequence[Finalist], *, num_images: int) -> int:
     best = max(finalist.val_accuracy for finalist in finalists)
     bar = best - math.sqrt(best * (1 - best) / num_images)
     equal = [index for index, finalist in enumerate(finalists) if finalist.val_accuracy >= bar]
-    return max(equal, key=lambda index: finalists[index].log_probability)
+    return max(equal, key=lambda index: _probability(finalists[index]))
+
+
+def log_probability(log_probabilities: FloatArray, choices: Sequence[int]) -> float:
+    """sum_l log P_{l, a_l}."""
+    return float(sum(row[i] for row, i in zip(log_probabilities, choices, strict=True)))
+
+
+def _probability(finalist: Finalist) -> float:
+    assert finalist.log_probability is not None  # a relaxed search has a distribution
+    return finalist.log_probability

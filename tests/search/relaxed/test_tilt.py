@@ -10,7 +10,7 @@ import torch
 
 from fbsearch.costs import AdditiveCost, PeakCost
 from fbsearch.nn import ArchitectureDistribution
-from fbsearch.search.tilt import Tilt
+from fbsearch.search.relaxed.tilt import Tilt
 
 COEFFICIENTS = np.array([[3.0, 1.0, 7.0], [2.0, 5.0, np.nan]])
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from fbsearch.errors import InvalidInputError
 from fbsearch.nn import ArchitectureDistribution
-from fbsearch.search.selection import Limit
-from fbsearch.search.tilt import Expectation, Tilt
+from fbsearch.search.limit import Limit
+from fbsearch.search.relaxed.tilt import Expectation, Tilt
 
 
 def most_used(limits: Sequence[Limit]) -> Expectation:
@@ -130,7 +130,7 @@ class BudgetObjective:
         theta <- optimiser(theta, g)
         theta <- theta - h / <dh/dtheta, u> u
 
-    u is the direction of :class:`~fbsearch.search.tilt.Tilt`: the way back is the one that changes P least.
+    u is the direction of :class:`Tilt`: the way back is the one that changes P least.
     No logit moves by more than :attr:`largest_shift` on it: a search that starts far from its budget comes
     there within some ten steps, its candidates still alive. g is zero on average exactly where
     dL/dtheta = -lambda dh/dtheta, the condition of a constrained minimum, whatever the scales of CE,

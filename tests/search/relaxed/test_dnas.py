@@ -10,10 +10,11 @@ from fbsearch.costs import latency_cost, parameter_cost
 from fbsearch.data import load_data
 from fbsearch.errors import BudgetError, CheckpointError, TrainingError
 from fbsearch.nn import Supernet
-from fbsearch.search import Limit, Problem, SearchSettings, search_layerwise
-from fbsearch.search.finalists import most_accurate
-from fbsearch.search.objective import most_used
-from fbsearch.search.result import Finalist, describe_collapse
+from fbsearch.search import Finalist, Limit, Problem, Session
+from fbsearch.search.relaxed import DnasSettings, search_supernet
+from fbsearch.search.relaxed.collapse import describe_collapse
+from fbsearch.search.relaxed.objective import most_used
+from fbsearch.search.relaxed.proposals import most_accurate
 from fbsearch.spaces import parse_definition
 from fbsearch.train import load_state, make_accelerator
 from tests.latency.sample_table import sample_table
@@ -33,7 +34,7 @@ SPACE = parse_definition(
 ).build()
 LATENCY = latency_cost(SPACE, sample_table(SPACE))
 MIDDLE_US = sum(LATENCY.range()) / 2
-SETTINGS = SearchSettings(
+SETTINGS = DnasSettings(
     epochs=3,
     warmup_epochs=1,
     batch_size=32,
@@ -63,7 +64,7 @@ def search(data, folder, *, budget_us=MIDDLE_US, resume=False, limits=(), **chan
         seed=0,
     )
     accelerator = make_accelerator("fp32")
-    return search_layerwise(problem, folder=folder, resume=resume, accelerator=accelerator, progress=False)
+    return search_supernet(problem, Session(folder, resume, accelerator, progress=False))
 
 
 def is_equal(first, second) -> bool:
@@ -84,7 +85,7 @@ def test_every_mode_and_objective_ends_with_ranked_finalists_within_the_budget(
 ):
     searched = search(data, tmp_path, mode=mode, objective=objective)
     finalists = searched.finalists([within(MIDDLE_US)])
-    assert len({finalist.choices for finalist in finalists}) == len(finalists) == 3
+    assert len({finalist.architecture for finalist in finalists}) == len(finalists) == 3
     assert all(finalist.predicted_us["device"] <= MIDDLE_US for finalist in finalists)
     accuracies = [finalist.val_accuracy for finalist in finalists]
     assert accuracies == sorted(accuracies, reverse=True)
@@ -134,11 +135,11 @@ def test_the_budget_that_is_used_most_is_driven_to_its_bound_and_all_are_kept(da
     assert float(params.expectation(probabilities)) == pytest.approx(limit.bound, rel=0.001)
     limits = [within(loose_us), limit]
     finalists = searched.finalists(limits)
-    assert all(limit.admits(finalist.choices) for finalist in finalists)
+    assert all(limit.admits(finalist.code) for finalist in finalists)
     result = searched.result(limits, finalists, chosen=0).record().model_dump(mode="json")
     assert [target["name"] for target in result["targets"]] == ["device"]
     assert result["budgets"] == [{"cost": "num_params", "bound": limit.bound, "range": [least, greatest]}]
-    assert result["finalists"][0]["costs"] == {"num_params": params.of(finalists[0].choices)}
+    assert result["finalists"][0]["costs"] == {"num_params": params.of(finalists[0].code)}
 
 
 def test_the_most_used_of_several_budgets_is_told_in_the_unit_of_the_first():
@@ -168,7 +169,7 @@ def test_theta_is_frozen_during_the_warm_up(data, tmp_path):
 
 def test_an_interrupted_search_ends_bit_for_bit_like_one_that_was_not(data, tmp_path, monkeypatch):
     whole = search(data, tmp_path / "whole", mode="sampled")
-    from fbsearch.search.dnas import DnasTask
+    from fbsearch.search.relaxed.dnas import DnasTask
 
     run_epoch = DnasTask.run_epoch
 
@@ -219,7 +220,7 @@ def test_collapse_is_reported_when_most_optional_layers_are_skipped():
 
 def test_among_equally_accurate_finalists_the_most_probable_is_taken():
     def finalist(accuracy, log_probability):
-        return Finalist((0,), {"device": 1.0}, log_probability, accuracy, "sampled")
+        return Finalist((0,), SPACE.decode((0, 0, 0)), {"device": 1.0}, accuracy, "sampled", log_probability)
 
     finalists = [finalist(0.90, -9.0), finalist(0.89, -1.0), finalist(0.70, -0.1)]
     assert most_accurate(finalists, num_images=100) == 1  # 0.90 - 0.03 is the bar

@@ -21,9 +21,9 @@ from fbsearch.costs import Cost
 from fbsearch.data import Loader
 from fbsearch.errors import TrainingError
 from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, SamplingMode, Supernet, channels_last
-from fbsearch.search.objective import Objective
-from fbsearch.search.settings import SearchSettings
-from fbsearch.search.tilt import Expectation
+from fbsearch.search.relaxed.objective import Objective
+from fbsearch.search.relaxed.settings import DnasSettings
+from fbsearch.search.relaxed.tilt import Expectation
 from fbsearch.spaces import FactoredSpace
 from fbsearch.train import Report, cosine_rate, seeded
 
@@ -54,7 +54,7 @@ class DnasTask:
         charge: Expectation,
         penalties: Mapping[Cost, float],
         objective: Objective,
-        settings: SearchSettings,
+        settings: DnasSettings,
         weight_loader: Loader,
         architecture_loader: Loader,
         seed: int,

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fbsearch.nn import SamplingMode
+from fbsearch.search.method_settings import MethodSettings, NonNegative, Positive, SettingsPart
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Penalty = Literal["num_params", "num_macs", "memory_access"]
 
 
-class TemperatureSchedule(_Model):
+class TemperatureSchedule(SettingsPart):
     """tau per epoch, from ``initial`` in the first to ``final`` in the last.
 
     ``exponential`` is FBNet's tau = 5 exp(-0.045 epoch), written by its ends so that shorter searches
@@ -36,7 +32,7 @@ class TemperatureSchedule(_Model):
         return float(self.initial * (self.final / self.initial) ** progress)
 
 
-class SearchSettings(_Model):
+class DnasSettings(MethodSettings):
     """How a supernet is searched. The defaults are FBNet's published schedule, but for the objective.
 
     Args:
@@ -61,16 +57,15 @@ class SearchSettings(_Model):
         architecture_weight_decay: of theta.
         temperature: tau over the epochs.
         budget_use: least share of the budget that a finalist uses, where the space holds such; 0 for any.
-        num_finalists: architectures within the budget compared at the end; the first is the most probable.
         calibration_batches: batches that a finalist's norms are recalibrated with.
-        precision: fp32 or bf16 autocast.
         compile: run the supernet through ``torch.compile``.
     """
 
+    method: Literal["dnas"] = "dnas"
     objective: Literal["budget", "fbnet"] = "budget"
     alpha: Positive = 0.2
     beta: NonNegative = 0.6
-    penalties: dict[Literal["num_params", "num_macs", "memory_access"], NonNegative] = {}
+    penalties: dict[Penalty, NonNegative] = Field(default_factory=dict)
     mode: SamplingMode = "soft"
     architecture_mode: SamplingMode | None = None
     epochs: Annotated[int, Field(ge=1)] = 90
@@ -85,7 +80,10 @@ class SearchSettings(_Model):
     architecture_weight_decay: NonNegative = 5e-4
     temperature: TemperatureSchedule = TemperatureSchedule()
     budget_use: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    num_finalists: Annotated[int, Field(ge=1)] = 7
     calibration_batches: Annotated[int, Field(ge=1)] = 8
-    precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
+
+    @property
+    def effort(self) -> str:
+        """How much is done."""
+        return f"{self.epochs} epochs"

@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from fbsearch.costs import AdditiveCost
 from fbsearch.errors import InvalidInputError
 from fbsearch.nn import ArchitectureDistribution
-from fbsearch.search import BudgetObjective, FbnetObjective, TemperatureSchedule
+from fbsearch.search.relaxed import BudgetObjective, FbnetObjective, TemperatureSchedule
 
 
 def test_fbnet_loss_is_ce_times_alpha_times_log_to_the_beta():

@@ -1,28 +1,35 @@
-"""The whole differentiable search of a layer-wise space: split, supernet, epochs, finalists."""
+"""The differentiable search as a method: split, supernet, epochs, finalists."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
 
+from fbsearch.architecture import Architecture
 from fbsearch.costs import Cost, FloatArray, mac_cost, memory_access_cost, parameter_cost
 from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
 from fbsearch.errors import DataError
-from fbsearch.search.dnas import DnasTask
-from fbsearch.search.finalists import most_accurate, propose_finalists, rank_finalists
-from fbsearch.search.objective import BudgetObjective, FbnetObjective, Objective, most_used
-from fbsearch.search.problem import Problem
-from fbsearch.search.result import Finalist, SearchResult, describe_collapse
-from fbsearch.search.selection import Limit, check_feasible
-from fbsearch.search.settings import SearchSettings
-from fbsearch.spaces import FactoredSpace
+from fbsearch.nn import Network
+from fbsearch.records.paths import numbered
+from fbsearch.search.finalist import Finalist
+from fbsearch.search.limit import Limit
+from fbsearch.search.method import Method, Session, register_method
+from fbsearch.search.problem import Problem, limit_identity
+from fbsearch.search.relaxed.collapse import describe_collapse
+from fbsearch.search.relaxed.dnas import DnasTask
+from fbsearch.search.relaxed.objective import BudgetObjective, FbnetObjective, Objective, most_used
+from fbsearch.search.relaxed.proposals import most_accurate, propose_finalists, rank_finalists
+from fbsearch.search.relaxed.settings import DnasSettings
+from fbsearch.search.result import SearchResult
+from fbsearch.search.selection import check_feasible
+from fbsearch.spaces import FactoredSpace, require_factored
 from fbsearch.train import run_epochs
 
 _PENALTIES = {"num_params": parameter_cost, "num_macs": mac_cost, "memory_access": memory_access_cost}
@@ -47,13 +54,18 @@ class SearchedSupernet:
     seconds: float
 
     @property
+    def space(self) -> FactoredSpace:
+        """What was searched."""
+        return self.task.space
+
+    @property
     def log_probabilities(self) -> FloatArray:
         """``S x C``: log P, -inf where a slot has no such candidate."""
         log_p: FloatArray = self.task.distribution.log_probabilities().detach().cpu().double().numpy()
         return log_p
 
     def finalists(
-        self, limits: Sequence[Limit], *, excluded: Iterable[tuple[int, ...]] = ()
+        self, limits: Sequence[Limit], *, excluded: Collection[Architecture] = ()
     ) -> list[Finalist]:
         """The most probable architecture within the budgets and sampled ones, the most accurate first.
 
@@ -65,16 +77,15 @@ class SearchedSupernet:
             BudgetError: if no architecture keeps the budgets.
         """
         settings = self.task.settings
-        rng = np.random.default_rng([self.seed, 1])
         return rank_finalists(
             self.task.supernet,
             propose_finalists(
                 self.log_probabilities,
                 limits,
                 count=settings.num_finalists,
-                rng=rng,
+                rng=np.random.default_rng([self.seed, 1]),
                 use=settings.budget_use,
-                excluded=excluded,
+                excluded=map(self.space.encode, excluded),
             ),
             log_probabilities=self.log_probabilities,
             limits=limits,
@@ -98,43 +109,43 @@ class SearchedSupernet:
         """
         probabilities = np.exp(self.log_probabilities)
         return SearchResult(
-            space=self.task.space,
+            space=self.space,
+            method=self.task.settings.method,
             limits=tuple(limits),
-            probabilities=probabilities,
             finalists=tuple(finalists),
             chosen=chosen,
-            collapse=describe_collapse(self.task.space, probabilities),
             seconds=self.seconds,
+            probabilities=probabilities,
+            collapse=describe_collapse(self.space, probabilities),
         )
 
+    def trained(self, architecture: Architecture) -> Network:
+        """The child with the supernet's weights."""
+        return self.task.supernet.child(self.space.encode(architecture))
 
-def search_layerwise(
-    problem: Problem, *, folder: Path, resume: bool, accelerator: Accelerator, progress: bool = True
-) -> SearchedSupernet:
-    """Search a layer-wise space for architectures that keep all budgets.
 
-    Args:
-        problem: what to search.
-        folder: checkpoints, metrics and TensorBoard logs.
-        resume: go on from the folder's checkpoint.
-        accelerator: device, precision, processes.
-        progress: show progress.
+def search_supernet(problem: Problem, session: Session) -> SearchedSupernet:
+    """Search a space of independent decisions for architectures that keep all budgets (FBNet's DNAS).
 
     Raises:
+        SpaceError: if the decisions are not independent.
         BudgetError: if no architecture keeps the budgets, before anything runs.
         DataError: if the training set is too small to be divided.
         TrainingError: if the loss stops being finite.
     """
+    settings, space, accelerator = problem.settings, problem.space, session.accelerator
+    assert isinstance(settings, DnasSettings)  # as the method is registered
+    space = require_factored(space, f"method {settings.method!r}")
     check_feasible(problem.limits)
     started = time.monotonic()
-    data, settings, seed = problem.data, problem.settings, problem.seed
+    data, seed = problem.data, problem.seed
     weight_images, architecture_images = divide(data.train, settings.architecture_fraction, seed)
     make_loader = partial(_make_loader, data=data, settings=settings, seed=seed, accelerator=accelerator)
     task = DnasTask(
-        problem.space,
-        watched=problem.watched,
+        space,
+        watched=_watched(problem.limits),
         charge=most_used(problem.limits),
-        penalties=_penalty_costs(problem.space, settings),
+        penalties=_penalty_costs(space, settings),
         objective=make_objective(settings, problem.limits[0].bound),
         settings=settings,
         weight_loader=make_loader(weight_images, augmentation=problem.augmentation),
@@ -144,12 +155,12 @@ def search_layerwise(
     )
     run_epochs(
         task,
-        folder=folder,
+        folder=session.folder,
         title="search",
-        resume=resume,
+        resume=session.resume,
         identity=_identity(problem, accelerator.num_processes),
         accelerator=accelerator,
-        progress=progress,
+        progress=session.progress,
     )
     return SearchedSupernet(
         task=task,
@@ -158,6 +169,36 @@ def search_layerwise(
         seed=seed,
         seconds=time.monotonic() - started,
     )
+
+
+def middle_limits(swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
+    """What the supernet of a sweep is driven to: of each limit, the middle of its bounds.
+
+    Args:
+        swept: the limits of each budget, alike but for their bounds.
+    """
+    return tuple(
+        replace(limits[0], bound=middle([limit.bound for limit in limits]))
+        for limits in zip(*swept, strict=True)
+    )
+
+
+def middle(bounds: Sequence[float]) -> float:
+    """The geometric mean of the least and the greatest.
+
+    The objective sees a latency as log(E[LAT] / B), by which both ends are equally far from it.
+    """
+    least, greatest = min(bounds), max(bounds)
+    return least if least == greatest else math.sqrt(least * greatest)
+
+
+def _watched(limits: Sequence[Limit]) -> dict[str, Cost]:
+    """Names of metrics, and the costs whose expectations they tell: the latency on every target."""
+    costs = [limit.cost for limit in limits if limit.target is not None]
+    return {
+        numbered(f"expected_{cost.name}", number, separator=" "): cost
+        for number, cost in enumerate(costs, start=1)
+    }
 
 
 def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
@@ -170,24 +211,19 @@ def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
             getattr(unit.cost, "fixed", 0.0),
             *np.nan_to_num(unit.cost.coefficients).ravel().tolist(),
         ],
-        "settings": problem.settings.model_dump(mode="json"),
+        "settings": problem.settings.model_dump(mode="json", exclude={"method"}),
         "data": problem.data.fingerprint,
         "num_processes": num_processes,
         "seed": problem.seed,
-        "budgets": [_limit_identity(limit) for limit in others],
+        "budgets": [limit_identity(limit) for limit in others],
     }
-
-
-def _limit_identity(limit: Limit) -> list[str | float]:
-    coefficients = np.nan_to_num(limit.cost.coefficients).ravel().tolist()
-    return [limit.name, limit.bound, *limit.cost.range(), *coefficients]
 
 
 def _make_loader(
     images: ImageSet,
     *,
     data: DataSplits,
-    settings: SearchSettings,
+    settings: DnasSettings,
     seed: int,
     accelerator: Accelerator,
     augmentation: Augmentation | None = None,
@@ -208,7 +244,7 @@ def _make_loader(
     )
 
 
-def make_objective(settings: SearchSettings, budget_us: float) -> Objective:
+def make_objective(settings: DnasSettings, budget_us: float) -> Objective:
     """The objective that the settings name."""
     if settings.objective == "fbnet":
         return FbnetObjective(alpha=settings.alpha, beta=settings.beta)
@@ -236,5 +272,8 @@ def divide(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Imag
     return images.subset(first), images.subset(np.sort(second))
 
 
-def _penalty_costs(space: FactoredSpace, settings: SearchSettings) -> Mapping[Cost, float]:
+def _penalty_costs(space: FactoredSpace, settings: DnasSettings) -> Mapping[Cost, float]:
     return {_PENALTIES[name](space): eta for name, eta in settings.penalties.items() if eta}
+
+
+register_method(Method("dnas", DnasSettings, search_supernet, middle_limits))

@@ -1,0 +1,32 @@
+"""An architecture that a search ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fbsearch.architecture import Architecture
+from fbsearch.spaces import Code
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """An architecture within the budgets that the search ends with.
+
+    Args:
+        code: of the architecture in its space.
+        architecture: that ``code`` stands for.
+        predicted_us: by the tables, by target.
+        val_accuracy: on the validation images, as the search knows it.
+        source: how it was found, in a few words.
+        log_probability: log P where the search has a distribution; None elsewhere.
+        measured_us: on targets as a whole network, where that was done.
+    """
+
+    code: Code
+    architecture: Architecture
+    predicted_us: Mapping[str, float]
+    val_accuracy: float
+    source: str
+    log_probability: float | None = None
+    measured_us: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,36 @@
+"""The settings of a search by trials."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fbsearch.search.method_settings import MethodSettings, NonNegative
+from fbsearch.train import TrainSettings
+
+
+class ShortTrainingSettings(TrainSettings):
+    """The training by which an architecture is judged: as a recipe's, but shorter."""
+
+    epochs: Annotated[int, Field(ge=1)] = 6
+    warmup_epochs: NonNegative = 1.0
+
+
+class TrialSettings(MethodSettings):
+    """How many architectures are tried, and how each is judged.
+
+    Args:
+        trials: how many.
+        attempts: proposals for one trial; those that break a budget, or were tried before, are left aside.
+        training: of every architecture, from random weights; the validation accuracy after it is the score.
+    """
+
+    trials: Annotated[int, Field(ge=1)] = 32
+    attempts: Annotated[int, Field(ge=1)] = 1000
+    training: ShortTrainingSettings = ShortTrainingSettings()
+
+    @property
+    def effort(self) -> str:
+        """How much is done."""
+        return f"{self.trials} trials of {self.training.epochs} epochs"
