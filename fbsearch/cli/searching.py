@@ -43,7 +43,7 @@ def search_space(
     as_json: bool,
 ) -> None:
     """Search a space by tables alone: within a latency budget per table, or for each budget of a sweep."""
-    settings = settings_from(find_method(method).settings, overrides, source="search")
+    settings = settings_from(find_method(method).settings, overrides, source="search", method=method)
     budget_settings = validate_settings(BudgetSettings, budgets, source="budgets")
     swept = () if sweep is None else parse_budgets(sweep)
     given = _given_budgets(swept, len(table_paths), budgets_ms)

@@ -281,13 +281,15 @@ def parse_recipe(data: Mapping[str, Any], *, source: str) -> Recipe:
     return validate_settings(Recipe, data, source=source)
 
 
-def settings_from(model: type[_Model_co], overrides: Sequence[str], *, source: str) -> _Model_co:
-    """Settings of a single stage from ``name=value`` overrides of their defaults.
+def settings_from(
+    model: type[_Model_co], overrides: Sequence[str], *, source: str, **given: str
+) -> _Model_co:
+    """Settings of a single stage from ``name=value`` overrides of their defaults and what is given.
 
     Raises:
         RecipeError: naming the first wrong field.
     """
-    return validate_settings(model, apply_overrides({}, overrides), source=source)
+    return validate_settings(model, apply_overrides(given, overrides), source=source)
 
 
 def validate_settings(model: type[_Model_co], data: Mapping[str, Any], *, source: str) -> _Model_co:
@@ -302,7 +304,8 @@ def validate_settings(model: type[_Model_co], data: Mapping[str, Any], *, source
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         given = f", given {first['input']!r}" if not isinstance(first["input"], dict) else ""
-        raise RecipeError(f"{source}: {place}: {first['msg'].removeprefix('Value error, ')}{given}") from None
+        where = f"{source}: {place}" if place else source
+        raise RecipeError(f"{where}: {first['msg'].removeprefix('Value error, ')}{given}") from None
 
 
 def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from fbsearch.reports.charts.units import ACCURACY, LATENCY, NUMBER, Unit
 
 _Columns = Sequence[tuple[str, str, Role]]
 _LOSS: _Columns = (("train_loss", "training", "second"), ("val_loss", "validation", "main"))
+_SCORE: _Columns = (("score", "tried", "second"), ("best_score", "best so far", "main"))
 _ACCURACY: _Columns = (("train_accuracy", "training", "second"), ("val_accuracy", "validation", "main"))
 
 
@@ -27,6 +28,7 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
         ),
         _chart(rows, "Temperature", NUMBER, (("temperature", "temperature", "main"),), from_zero=True),
         _chart(rows, "Entropy", NUMBER, (("entropy", "entropy", "main"),), from_zero=True),
+        _chart(rows, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),
         _chart(rows, "Multiplier of the budget", NUMBER, (("multiplier", "multiplier", "main"),)),
     )  # fmt: skip
     return tuple(replace(chart, warm_up=warm_up) for chart in charts if chart)
@@ -50,6 +52,7 @@ def _chart(
     *,
     reference: Reference | None = None,
     from_zero: bool = False,
+    x_name: str = "epoch",
 ) -> LineChart | None:
     lines = [
         Series(name, role, points)
@@ -60,7 +63,7 @@ def _chart(
         return None
     if len(lines) == 1:
         lines = [Series(lines[0].name, "main", lines[0].points)]
-    return LineChart(title, unit, tuple(lines), reference, from_zero)
+    return LineChart(title, unit, tuple(lines), reference, from_zero, x_name=x_name)
 
 
 def _warm_up(rows: Sequence[MetricsRow]) -> int | None:

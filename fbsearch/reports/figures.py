@@ -43,9 +43,10 @@ def draw_figures(run: RunFolder) -> dict[str, Markup]:
     if run.search is not None:
         for number in range(1, len(run.search.targets) + 1):
             figures |= _draw_target(run.search, number)
-        figures["probabilities.svg"] = draw_heat_map(
-            probability_map(run.search), title="Probability of each candidate, per cent", colour="blue"
-        )
+        probabilities = probability_map(run.search)
+        if probabilities is not None:
+            title = "Probability of each candidate, per cent"
+            figures["probabilities.svg"] = draw_heat_map(probabilities, title=title, colour="blue")
     for number, predictions in enumerate(run_predictions(run), start=1):
         if predictions:
             figures[_file("predictions", number)] = draw_predictions(predictions)

@@ -39,9 +39,12 @@ def finalist_rows(search: SearchRecord) -> tuple[FinalistRow, ...]:
 
 
 def _difference(search: SearchRecord, finalist: FinalistRecord) -> tuple[tuple[int, str], ...]:
-    pairs = zip(search.slots, finalist.choices, search.winner.choices, strict=True)
-    return tuple(
-        (number, slot.names[choice])
-        for number, (slot, choice, chosen) in enumerate(pairs, start=1)
-        if choice != chosen
-    )
+    pairs = zip(_names(search, finalist), _names(search, search.winner), strict=True)
+    return tuple((number, name) for number, (name, chosen) in enumerate(pairs, start=1) if name != chosen)
+
+
+def _names(search: SearchRecord, finalist: FinalistRecord) -> tuple[str, ...]:
+    """What it chose; files of old versions tell the names with the slots alone."""
+    if not search.slots:
+        return finalist.names
+    return tuple(slot.names[choice] for slot, choice in zip(search.slots, finalist.choices, strict=True))

@@ -16,8 +16,10 @@ from fbsearch.reports.finalist_rows import finalist_rows
 from fbsearch.reports.run_folder import RunFolder
 
 
-def probability_map(search: SearchRecord) -> HeatMap:
-    """The final probability of every candidate."""
+def probability_map(search: SearchRecord) -> HeatMap | None:
+    """The final probability of every candidate; None where the method has no distribution."""
+    if not search.slots:
+        return None
     return probability_grid(
         [(slot.names, slot.probabilities) for slot in search.slots], search.winner.choices
     )

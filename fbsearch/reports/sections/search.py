@@ -48,13 +48,13 @@ class SettledSearch:
     Args:
         finalists: by accuracy.
         chosen_rank: of the one that went on to training.
-        probabilities: of the candidates.
+        probabilities: of the candidates; None where the method has no distribution.
         targets: the devices.
     """
 
     finalists: tuple[FinalistRow, ...]
     chosen_rank: int
-    probabilities: HeatMap
+    probabilities: HeatMap | None
     targets: tuple[SearchedTarget, ...]
 
 

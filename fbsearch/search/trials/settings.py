@@ -13,7 +13,8 @@ from fbsearch.train import TrainSettings
 class ShortTrainingSettings(TrainSettings):
     """The training by which an architecture is judged: as a recipe's, but shorter."""
 
-    epochs: Annotated[int, Field(ge=1)] = 6
+    epochs: Annotated[int, Field(ge=1)] = 8
+    batch_size: Annotated[int, Field(ge=1)] = 64
     warmup_epochs: NonNegative = 1.0
 
 
