@@ -1,4 +1,4 @@
-"""Files that survive a kill: every write is whole or did not happen."""
+"""Files that survive a kill: every write is whole or did not happen, and folders are tried beforehand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import yaml
+
+from fbsearch.errors import CheckpointError
 
 
 @contextmanager
@@ -116,3 +118,20 @@ def _dump(data: Any, depth: int, indent: int) -> str:
     if isinstance(data, (list, tuple)) and any(isinstance(item, (dict, list, tuple, str)) for item in data):
         return "[" + pad + ("," + pad).join(_dump(item, depth + 1, indent) for item in data) + end + "]"
     return json.dumps(data, allow_nan=False)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure, before hours of work, that a folder takes files.
+
+    Raises:
+        CheckpointError: if it does not.
+    """
+    probe = folder / f".writable.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"fbsearch")
+        probe.unlink()
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder} cannot be written ({error.strerror or error}); choose another folder with --out"
+        ) from None

@@ -7,3 +7,6 @@ from typing import Literal, get_args
 Precision = Literal["fp32", "fp16", "dynamic_int8", "int8"]
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+INTEGER_PRECISIONS: tuple[Precision, ...] = ("int8", "dynamic_int8")
+"""Those whose weights are whole numbers, which fine-tuning knows."""

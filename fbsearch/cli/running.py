@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
+from fbsearch.files import check_writable
 from fbsearch.pipeline import PlannedStage, Run, SweepRun, load_recipe
-from fbsearch.pipeline.folder import check_writable
-from fbsearch.pipeline.judging import Verifications
-from fbsearch.pipeline.sweeping import parse_budgets
+from fbsearch.pipeline.choice.judging import Verifications
+from fbsearch.pipeline.sweeps.budgets import parse_budgets
 from fbsearch.reports import write_figures, write_report
 
 

@@ -10,14 +10,15 @@ from typing import Any
 from fbsearch.cli.printing import notify, print_json, show_progress
 from fbsearch.devices import RUNTIME_FORMATS
 from fbsearch.errors import InvalidInputError
+from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
-from fbsearch.pipeline.budgets import BudgetSettings
-from fbsearch.pipeline.folder import RunLog, check_writable
-from fbsearch.pipeline.inputs import augmentation_of, load_splits, space_for
-from fbsearch.pipeline.limits import check_budgets_ms, describe_sources, load_tables, table_limits
-from fbsearch.pipeline.recipe import settings_from, validate_settings
-from fbsearch.pipeline.searching import run_search
-from fbsearch.pipeline.sweeping import SweepBudget, parse_budgets, run_sweep, swept_limits
+from fbsearch.pipeline.choice.limits import check_budgets_ms, describe_sources, load_tables, table_limits
+from fbsearch.pipeline.choice.searching import run_search
+from fbsearch.pipeline.recipe import BudgetSettings, settings_from, validate_settings
+from fbsearch.pipeline.stages.inputs import augmentation_of, load_splits, space_for
+from fbsearch.pipeline.stages.run_log import RunLog
+from fbsearch.pipeline.sweeps.budgets import SweepBudget, parse_budgets, swept_limits
+from fbsearch.pipeline.sweeps.search import run_sweep
 from fbsearch.records import DataSettings, RunPaths
 from fbsearch.search import MethodSettings, Problem, SearchResult, check_feasible, find_method
 from fbsearch.spaces import code_names, load_definition

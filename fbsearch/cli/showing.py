@@ -9,9 +9,8 @@ from typing import Any
 from fbsearch.cli.printing import notify, print_fields, print_json
 from fbsearch.cli.tables import space_of
 from fbsearch.costs import AdditiveCost, latency_cost
-from fbsearch.files import write_text
+from fbsearch.files import check_writable, write_text
 from fbsearch.latency import LatencyTable
-from fbsearch.pipeline.folder import check_writable
 from fbsearch.reports.charts import Row, draw_heat_map, latency_grid, standalone
 from fbsearch.reports.formatting import format_ms
 from fbsearch.spaces import FactoredSpace

@@ -12,22 +12,25 @@ from fbsearch.cli.tables import calibration_figures, describe_calibration, netwo
 from fbsearch.devices import find_device
 from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
+from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
-from fbsearch.pipeline.budgets import describe_broken
-from fbsearch.pipeline.device_settings import checked_precision, given_settings, on_device
-from fbsearch.pipeline.exporting import run_export
-from fbsearch.pipeline.folder import RunLog, check_writable
-from fbsearch.pipeline.inputs import augmentation_of, check_classes, load_splits
-from fbsearch.pipeline.profiling import PlannedProfile, plan_profiles, run_profiles
 from fbsearch.pipeline.recipe import (
     FinetuneSettings,
     VerifySettings,
+    checked_precision,
+    describe_broken,
+    given_settings,
+    on_device,
     settings_from,
     validate_settings,
 )
-from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import run_verification, save_verification_of, target_number
+from fbsearch.pipeline.stages.exporting import run_export
+from fbsearch.pipeline.stages.inputs import augmentation_of, check_classes, load_splits
+from fbsearch.pipeline.stages.profiling import PlannedProfile, plan_profiles, run_profiles
+from fbsearch.pipeline.stages.run_log import RunLog
+from fbsearch.pipeline.stages.training import run_training
+from fbsearch.pipeline.stages.verifying import run_verification, save_verification_of, target_number
 from fbsearch.records import DataSettings, InputRecord, RunPaths, read_record
 from fbsearch.spaces import FactoredSpace, load_architecture, load_space, require_factored
 from fbsearch.train import TrainSettings

@@ -10,11 +10,11 @@ from typing import Any
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
 from fbsearch.devices import Device, DeviceDefinition, MeasurementProtocol, RuntimeName, find_device
 from fbsearch.errors import SpaceError, TableMismatchError
+from fbsearch.files import check_writable
 from fbsearch.latency import Calibration, LatencyTable
 from fbsearch.latency.calibrating import calibrate_table, check_count
 from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predictions, fresh_measurements
 from fbsearch.latency.estimate import estimate_networks_seconds
-from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
 from fbsearch.reports.charts import Predictions, write_predictions
 from fbsearch.spaces import FactoredSpace, load_space, require_factored

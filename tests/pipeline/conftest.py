@@ -13,9 +13,9 @@ from fbsearch.cli import main
 from fbsearch.costs import latency_cost
 from fbsearch.devices import Measurement
 from fbsearch.latency import LatencyTable, TableEntry
-from fbsearch.pipeline.attempts import load_attempts
-from fbsearch.pipeline.budgets import check_budgets
-from fbsearch.pipeline.verifying import searched_for
+from fbsearch.pipeline.choice.attempts import load_attempts
+from fbsearch.pipeline.recipe import check_budgets
+from fbsearch.pipeline.stages.verifying import searched_for
 from fbsearch.records import SearchRecord, Verification, read_record
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table
@@ -110,12 +110,12 @@ def untrained(monkeypatch) -> FakeVerifications:
         return measure
 
     fake = FakeVerifications()
-    monkeypatch.setattr("fbsearch.pipeline.target_search.whole_network_meter", measuring)
+    monkeypatch.setattr("fbsearch.pipeline.targets.search.whole_network_meter", measuring)
     monkeypatch.setattr("fbsearch.latency.LatencyTable.check_device", lambda *args: ())
-    monkeypatch.setattr("fbsearch.pipeline.run_stages.train_stage", lambda context: None)
-    monkeypatch.setattr("fbsearch.pipeline.run_stages.export_stage", lambda context: None)
-    monkeypatch.setattr("fbsearch.pipeline.target_checks.run_verification", fake)
-    monkeypatch.setattr("fbsearch.pipeline.run.write_report", lambda folder: folder / "report.html")
+    monkeypatch.setattr("fbsearch.pipeline.run.stages.train_stage", lambda context: None)
+    monkeypatch.setattr("fbsearch.pipeline.run.stages.export_stage", lambda context: None)
+    monkeypatch.setattr("fbsearch.pipeline.targets.checks.run_verification", fake)
+    monkeypatch.setattr("fbsearch.pipeline.run.run.write_report", lambda folder: folder / "report.html")
     return fake
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fbsearch.pipeline.attempts import load_attempts
-from fbsearch.pipeline.folder import RunLog
-from fbsearch.pipeline.judging import describe_excess, is_kept
-from fbsearch.pipeline.stored_recipe import read_recipe
-from fbsearch.pipeline.verifying import load_verifications
+from fbsearch.pipeline.choice.attempts import load_attempts
+from fbsearch.pipeline.choice.judging import describe_excess, is_kept
+from fbsearch.pipeline.recipe import read_recipe
+from fbsearch.pipeline.stages.run_log import RunLog
+from fbsearch.pipeline.stages.verifying import load_verifications
 from fbsearch.records import InputRecord, RunPaths, SearchRecord, read_metrics, read_record, write_record
 from fbsearch.reports import read_run, write_figures, write_report
 

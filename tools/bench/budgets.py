@@ -25,11 +25,11 @@ from fbsearch.errors import BudgetError, CheckpointError
 from fbsearch.files import read_json, write_json
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
-from fbsearch.pipeline.exporting import run_export
-from fbsearch.pipeline.inputs import augmentation_of
 from fbsearch.pipeline.recipe import Recipe
-from fbsearch.pipeline.training import run_training
-from fbsearch.pipeline.verifying import run_verification
+from fbsearch.pipeline.stages.exporting import run_export
+from fbsearch.pipeline.stages.inputs import augmentation_of
+from fbsearch.pipeline.stages.training import run_training
+from fbsearch.pipeline.stages.verifying import run_verification
 from fbsearch.records import InputRecord, RunPaths, Verification, read_record, write_record
 
 

@@ -24,7 +24,7 @@ from fbsearch.errors import BudgetError
 from fbsearch.files import read_json, write_json
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline import Run, load_recipe
-from fbsearch.pipeline.attempts import load_attempts
+from fbsearch.pipeline.choice.attempts import load_attempts
 from fbsearch.pipeline.recipe import Recipe
 from fbsearch.records import RunPaths, Verification, read_record
 

@@ -21,10 +21,10 @@ from fbsearch.export import ConversionCache, convert_operators, precision_path
 from fbsearch.files import write_json
 from fbsearch.latency.networks import measure_models
 from fbsearch.latency.sentinel import SENTINEL
-from fbsearch.pipeline.exporting import run_export
-from fbsearch.pipeline.inputs import load_recorded
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
-from fbsearch.pipeline.verifying import run_verification
+from fbsearch.pipeline.stages.exporting import run_export
+from fbsearch.pipeline.stages.inputs import load_recorded
+from fbsearch.pipeline.stages.verifying import run_verification
 from fbsearch.precision import PRECISIONS
 from fbsearch.records import InputRecord, RunPaths, read_record
 

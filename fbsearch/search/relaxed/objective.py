@@ -16,6 +16,7 @@ from torch import Tensor
 from fbsearch.errors import InvalidInputError
 from fbsearch.nn import ArchitectureDistribution
 from fbsearch.search.limit import Limit
+from fbsearch.search.relaxed.settings import DnasSettings
 from fbsearch.search.relaxed.tilt import Expectation, Tilt
 
 
@@ -196,3 +197,10 @@ class BudgetObjective:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over the multiplier."""
         self.multiplier = float(state["multiplier"])
+
+
+def make_objective(settings: DnasSettings, budget_us: float) -> Objective:
+    """The objective that the settings name."""
+    if settings.objective == "fbnet":
+        return FbnetObjective(alpha=settings.alpha, beta=settings.beta)
+    return BudgetObjective(budget_us)

@@ -1,0 +1,1 @@
+"""A whole run: the stages, composed over all targets."""

@@ -1,0 +1,1 @@
+"""The stages that stand alone: each reads files and writes files."""

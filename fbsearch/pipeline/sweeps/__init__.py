@@ -1,0 +1,1 @@
+"""Several latency budgets, one search."""

@@ -1,0 +1,89 @@
+"""The latency table of a target: measured or taken over, and tied to whole networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fbsearch.errors import CalibrationError
+from fbsearch.latency import LatencyTable
+from fbsearch.latency.calibrating import calibrate_table
+from fbsearch.latency.profiling import profile
+from fbsearch.pipeline.targets.target import Target
+from fbsearch.spaces import FactoredSpace
+
+
+def profile_target(target: Target, space: FactoredSpace) -> None:
+    """Measure the table, or take over the one that the recipe names."""
+    source = target.settings.profile.table
+    if source is not None:
+        _take_over(target, space, Path(source))
+        return
+    table = profile_into(target, space, target.table_path)
+    target.tell(
+        "profile",
+        f"{len(table.entries)} operators; converting {table.seconds.converting:.0f} s, "
+        f"measuring {table.seconds.measuring:.0f} s",
+    )
+
+
+def _take_over(target: Target, space: FactoredSpace, source: Path) -> None:
+    table = LatencyTable.load(source)
+    table.check_space(space)
+    how = target.settings.device
+    runner = target.device.runner(how.runtime, threads=how.threads, precision=how.precision)
+    for difference in table.check_device(target.device.describe(), runner.description):
+        target.notify(f"warning: {difference}")
+    table.save(target.table_path)
+
+
+def profile_into(target: Target, space: FactoredSpace, path: Path) -> LatencyTable:
+    """Measure the space into a table at ``path``."""
+    how, measuring = target.settings.device, target.settings.profile
+    return profile(
+        space,
+        target.device,
+        out=path,
+        runtime=how.runtime,
+        threads=how.threads,
+        precision=how.precision,
+        protocol=measuring.protocol,
+        jobs=measuring.jobs,
+        seed=target.recipe.seed,
+        progress=target.progress,
+    )
+
+
+def calibrate_target(target: Target, space: FactoredSpace) -> None:
+    """Tie the table to whole networks, unless it comes with as many as are asked for.
+
+    A poor calibration is worse than none, and no reason to end a run of hours: the finalists and the
+    exported model are measured in any case.
+    """
+    wanted = min(target.recipe.confirm.num_networks, space.size)
+    if wanted == 0:
+        return
+    table = target.load_table()
+    known = table.calibration_for(space, least=wanted)
+    if known is None:
+        try:
+            known = _calibrated(target, table, space).calibration
+        except CalibrationError as error:
+            target.notify(f"warning: {target.stage('calibrate')}: the table stays as it was: {error}")
+            table.with_warning(f"not calibrated: {error}").save(target.table_path)
+            return
+    assert known is not None
+    target.tell("calibrate", known.summary)
+
+
+def _calibrated(target: Target, table: LatencyTable, space: FactoredSpace) -> LatencyTable:
+    return calibrate_table(
+        table,
+        space,
+        target.device,
+        out=target.table_path,
+        num_networks=target.recipe.confirm.num_networks,
+        protocol=target.settings.profile.protocol,
+        jobs=target.settings.profile.jobs,
+        seed=target.recipe.seed,
+        progress=target.progress,
+    )
