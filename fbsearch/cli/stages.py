@@ -92,7 +92,7 @@ def profile_space(
 def _show_estimate(space: FactoredSpace, plan: PlannedProfile, jobs: int | None) -> None:
     name, definition = plan.settings.runtime, plan.device.definition
     estimate = estimate_profile_seconds(
-        space,
+        space.operators(),
         ConversionCache(),
         runtime=name,
         precision=plan.settings.precision,

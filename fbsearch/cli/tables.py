@@ -14,6 +14,7 @@ from fbsearch.latency import Calibration, LatencyTable
 from fbsearch.latency.calibrating import calibrate_table, check_count
 from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predictions, fresh_measurements
 from fbsearch.latency.estimate import estimate_networks_seconds
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
 from fbsearch.reports.charts import Predictions, write_predictions
@@ -53,9 +54,9 @@ def calibrate_file(
         out=path,
         num_networks=num_networks,
         protocol=opened.protocol,
-        jobs=jobs,
+        models=ModelSource(jobs=jobs),
         seed=seed,
-        progress=show_progress(quiet),
+        watch=Watch(show_progress(quiet)),
     )
     assert calibrated.calibration is not None
     if as_json:
@@ -88,9 +89,9 @@ def check_file(
         path=path,
         num_networks=num_networks,
         protocol=opened.protocol,
-        jobs=jobs,
+        models=ModelSource(jobs=jobs),
         seed=seed,
-        progress=show_progress(quiet),
+        watch=Watch(show_progress(quiet)),
     ) as fresh:
         checked = check_predictions(opened.space, opened.table, fresh.choices, fresh.measurements)
         if plot is not None:

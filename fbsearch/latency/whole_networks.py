@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
@@ -17,19 +16,16 @@ from fbsearch.devices.runner import Device
 from fbsearch.errors import CalibrationError
 from fbsearch.latency.batches import Bench, measure_in_batches
 from fbsearch.latency.calibration import Calibration, calibrate, check_quality
-from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
+from fbsearch.latency.conversion import NetworkConverter
 from fbsearch.latency.design import Choices
 from fbsearch.latency.header import TableSeconds
 from fbsearch.latency.journal import Journal
-from fbsearch.latency.naming import launches_path
-from fbsearch.latency.places import Places
-from fbsearch.latency.progress import Display, ProfileProgress
-from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.opening import bench_of, table_identity
+from fbsearch.latency.progress import Display
+from fbsearch.latency.settings import ModelSource, RuntimeChoice, Watch
 from fbsearch.latency.table import LatencyTable
-from fbsearch.spaces import FactoredSpace
-
-if TYPE_CHECKING:
-    from fbsearch.export import ConversionCache
+from fbsearch.latency.terms import terms_of
+from fbsearch.spaces import Space
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +50,7 @@ class NetworkMeasurements:
     seconds: TableSeconds
 
     def calibration(
-        self, table: LatencyTable, space: FactoredSpace, *, protocol: MeasurementProtocol, seed: int
+        self, table: LatencyTable, space: Space, *, protocol: MeasurementProtocol, seed: int
     ) -> Calibration:
         """The calibration of ``table`` that they make, if it is better than none.
 
@@ -67,12 +63,17 @@ class NetworkMeasurements:
         Raises:
             CalibrationError: if they make none, or a poor one.
         """
-        places = Places.of(space)
-        measured = zip(map(places.choices, self.choices), self.measurements, strict=True)
+        architectures = [space.decode(code) for code in self.choices]
+        terms = terms_of(space, architectures)
+        told = [terms.choices(architecture) for architecture in architectures]
         calibration = calibrate(
-            space,
+            terms,
             table.latency_us,
-            [(choices, "design", measurement) for choices, measurement in measured],
+            [
+                (choices, "design", measurement)
+                for choices, measurement in zip(told, self.measurements, strict=True)
+                if choices is not None  # a space's terms are those of all its networks
+            ],
             protocol=protocol,
             seed=seed,
             seconds=self.seconds,
@@ -93,7 +94,7 @@ class TableBench:
     """
 
     table: LatencyTable
-    space: FactoredSpace
+    space: Space
     bench: Bench
     convert: NetworkConverter
 
@@ -104,7 +105,7 @@ class TableBench:
         *,
         journal: Path,
         identity: dict[str, Any],
-        progress: bool | None,
+        watch: Watch,
     ) -> Iterator[NetworkMeasurements]:
         """The networks as measured, against each other, watched by the sentinel whose pace the table tells.
 
@@ -116,11 +117,11 @@ class TableBench:
             plan: which networks.
             journal: the file.
             identity: what makes two runs one, besides the table, the space and the bench.
-            progress: bars on screen; None shows them where standard error is a terminal.
+            watch: who watches.
         """
         with Journal(journal, self._identity() | identity, remedy="copy the table elsewhere") as file:
             reference_us = self.table.sentinel.baseline_us
-            log = MeasurementLog(file.events, on_append=file.append, reference_us=reference_us)
+            log = MeasurementLog(file.events, on_append=watch.keeping(file.append), reference_us=reference_us)
             networks = measure_networks(
                 self.space,
                 plan,
@@ -128,7 +129,7 @@ class TableBench:
                 self.bench,
                 journal=file,
                 log=log,
-                display=partial(ProfileProgress, show=progress),
+                display=watch.shows,
             )
             try:
                 yield networks
@@ -139,29 +140,18 @@ class TableBench:
 
     def _identity(self) -> dict[str, Any]:
         """What two runs must share for their rounds to belong together."""
-        table, space, bench = self.table, self.space, self.bench
-        return {
-            "table": {"space": table.space_fingerprint, "created": table.header.created},
-            "space": {"name": space.name, "fingerprint": space.fingerprint},
-            "device": table.device.identity,
-            "runtime": bench.runner.description.model_dump(mode="json"),
-            "protocol": bench.protocol.model_dump(mode="json"),
-            "seed": bench.seed,
-            "sentinel": SENTINEL.key,
-        }
+        space = {"name": self.space.name, "fingerprint": self.space.fingerprint}
+        return table_identity(self.table, self.bench) | {"space": space}
 
 
 def table_bench(
     table: LatencyTable,
-    space: FactoredSpace,
+    space: Space,
     device: Device,
     *,
     path: Path,
     protocol: MeasurementProtocol | None,
-    cache: ConversionCache | None,
-    jobs: int | None,
-    converter: Converter | None,
-    network_converter: NetworkConverter | None,
+    models: ModelSource,
     seed: int,
 ) -> TableBench:
     """Make sure that table, space and device belong together, and get ready to measure.
@@ -172,10 +162,7 @@ def table_bench(
         device: the table's.
         path: the table's file, beside which launches are recorded.
         protocol: how to measure; None as the table's operators were.
-        cache: of converted models; None for the user's.
-        jobs: processes that convert in parallel; None for one per core.
-        converter: where the sentinel's model comes from, in place of ``cache``.
-        network_converter: where the networks' models come from, in place of ``cache`` and ``jobs``.
+        models: where model files come from.
         seed: of the choice of networks and the order of measuring.
 
     Raises:
@@ -183,26 +170,12 @@ def table_bench(
         DeviceError: if the device or its runtime cannot be used.
     """
     table.check_space(space)
-    runtime, description = table.runtime, device.describe()
-    runner = device.runner(runtime.name, threads=runtime.threads, precision=runtime.precision)
-    for difference in table.check_device(description, runner.description):
-        _log.warning("%s", difference)
-    bench = Bench(
-        runner=runner,
-        protocol=protocol if protocol is not None else table.protocol,
-        seed=seed,
-        launches=launches_path(path),
-        sentinel=converter or converting(runtime.name, precision=runtime.precision, cache=cache, jobs=1),
-        memory_bytes=description.memory_bytes,
-    )
-    convert = network_converter or converting_networks(
-        runtime.name, precision=runtime.precision, cache=cache, jobs=jobs
-    )
-    return TableBench(table, space, bench, convert)
+    bench = bench_of(table, device, path=path, models=models, protocol=protocol, seed=seed)
+    return TableBench(table, space, bench, models.of_networks(RuntimeChoice.of(table.runtime)))
 
 
 def measure_networks(
-    space: FactoredSpace,
+    space: Space,
     plan: Plan,
     convert: NetworkConverter,
     bench: Bench,

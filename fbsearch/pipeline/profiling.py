@@ -26,6 +26,7 @@ from fbsearch.latency.naming import default_table_path
 from fbsearch.latency.profiling import profile
 from fbsearch.latency.progress import Display, ProfileLines
 from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.settings import ModelSource, RuntimeChoice, Watch
 from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import DeviceSettings, apply_overrides, validate_settings
@@ -157,16 +158,12 @@ def _profile(
         space,
         plan.device,
         out=plan.path,
-        runtime=plan.settings.runtime,
-        threads=plan.settings.threads,
-        precision=plan.settings.precision,
+        how=RuntimeChoice(plan.settings.runtime, plan.settings.threads, plan.settings.precision),
         protocol=plan.protocol,
         num_networks=plan.num_networks,
-        jobs=jobs,
+        models=ModelSource(jobs=jobs),
         seed=seed,
-        progress=progress,
-        display=display,
-        stop=stop,
+        watch=Watch(progress, display, stop),
     )
 
 

@@ -16,6 +16,7 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.design import Choices
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.settings import ModelSource, RuntimeChoice, Watch
 from fbsearch.pipeline.attempts import Attempt
 from fbsearch.pipeline.choosing import FinalistMeter
 from fbsearch.pipeline.device_settings import measured_on, on_device
@@ -97,13 +98,11 @@ class RunDevice:
             space,
             self.device,
             out=path,
-            runtime=how.runtime,
-            threads=how.threads,
-            precision=how.precision,
+            how=RuntimeChoice(how.runtime, how.threads, how.precision),
             protocol=measuring.protocol,
-            jobs=measuring.jobs,
+            models=ModelSource(jobs=measuring.jobs),
             seed=self.recipe.seed,
-            progress=self.progress,
+            watch=Watch(self.progress),
         )
 
     def calibrate(self, space: FactoredSpace) -> None:
@@ -190,9 +189,9 @@ class RunDevice:
             out=self.table,
             num_networks=self.recipe.confirm.num_networks,
             protocol=self.settings.profile.protocol,
-            jobs=self.settings.profile.jobs,
+            models=ModelSource(jobs=self.settings.profile.jobs),
             seed=self.recipe.seed,
-            progress=self.progress,
+            watch=Watch(self.progress),
         )
 
     def _verification(self, data: DataSplits, seed: int) -> Verification:

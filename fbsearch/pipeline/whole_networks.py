@@ -93,7 +93,7 @@ class Recalibration:
         with suppress(CalibrationError):
             table = table.with_calibration(
                 calibrate(
-                    self.space,
+                    before.terms,
                     table.latency_us,
                     [*before.measured(), *added],
                     protocol=before.header.protocol,
@@ -116,7 +116,7 @@ def designed_table(table: LatencyTable, space: FactoredSpace) -> LatencyTable:
         return table
     return table.with_calibration(
         calibrate(
-            space,
+            calibration.terms,
             table.latency_us,
             calibration.measured("design"),
             protocol=calibration.header.protocol,
