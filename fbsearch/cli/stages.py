@@ -14,6 +14,7 @@ from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.latency.profiling import first_operators
 from fbsearch.pipeline.budgets import describe_broken
 from fbsearch.pipeline.device_settings import checked_precision, given_settings, on_device
 from fbsearch.pipeline.exporting import run_export
@@ -29,7 +30,7 @@ from fbsearch.pipeline.recipe import (
 )
 from fbsearch.pipeline.training import run_training
 from fbsearch.pipeline.verifying import run_verification, save_verification_of
-from fbsearch.spaces import FactoredSpace, load_architecture, load_space, require_factored
+from fbsearch.spaces import Space, load_architecture, load_space
 from fbsearch.train import TrainSettings
 
 Fields = Mapping[str, Any]
@@ -54,7 +55,7 @@ def profile_space(
     as_json: bool,
 ) -> None:
     """Measure a space into a table per device."""
-    space = require_factored(load_space(source, **fields), "profiling")
+    space = load_space(source, **fields)
     plans = plan_profiles(
         space,
         device_names,
@@ -69,7 +70,7 @@ def profile_space(
     )
     if dry_run:
         for plan in plans:
-            _show_estimate(space, plan, jobs)
+            _show_estimate(space, plan, jobs, seed)
         return
     progress = not quiet if len(plans) > 1 else show_progress(quiet)
     tables = run_profiles(space, plans, jobs=jobs, seed=seed, progress=progress, notify=notify)
@@ -89,10 +90,10 @@ def profile_space(
             notify(f"{prefix}{describe_calibration(table.calibration)}")
 
 
-def _show_estimate(space: FactoredSpace, plan: PlannedProfile, jobs: int | None) -> None:
+def _show_estimate(space: Space, plan: PlannedProfile, jobs: int | None, seed: int) -> None:
     name, definition = plan.settings.runtime, plan.device.definition
     estimate = estimate_profile_seconds(
-        space.operators(),
+        first_operators(space, num_networks=plan.num_networks, seed=seed),
         ConversionCache(),
         runtime=name,
         precision=plan.settings.precision,

@@ -19,9 +19,10 @@ from fbsearch.latency.calibration import WITHIN
 from fbsearch.latency.calibration_records import repeatability
 from fbsearch.latency.fitting import FloatArray
 from fbsearch.latency.naming import check_journal_path
+from fbsearch.latency.opening import table_bench
 from fbsearch.latency.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
 from fbsearch.latency.table import LatencyTable
-from fbsearch.latency.whole_networks import NetworkMeasurements, table_bench
+from fbsearch.latency.whole_networks import NetworkMeasurements
 from fbsearch.spaces import Code, Space
 
 

@@ -9,9 +9,9 @@ from fbsearch.architecture import Operator
 from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
-from fbsearch.errors import SpaceError
 from fbsearch.latency.batches import Bench, measure_in_batches
-from fbsearch.latency.calibrating import check_count, designed
+from fbsearch.latency.calibrating import check_count
+from fbsearch.latency.designing import designed
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import journal_path, launches_path
 from fbsearch.latency.settings import CONVERTED, ON_SCREEN, TFLITE, ModelSource, RuntimeChoice, Watch
@@ -19,6 +19,9 @@ from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.tabulating import ProfileJob, announce, finish
 from fbsearch.latency.whole_networks import NetworkMeasurements, measure_networks
 from fbsearch.spaces import Space
+
+_FIRST_NETWORKS = 8
+"""An open space's table begins with their operators, where no more are needed to calibrate it."""
 
 
 def profile(
@@ -48,7 +51,7 @@ def profile(
         space: whose operators to measure; the table's header names it.
         device: where.
         out: the table's file; replaced at the end, in one step.
-        operators: which; None for all of them. An open space must be given some to begin with.
+        operators: which; None for :func:`first_operators`.
         how: with what runtime.
         protocol: how; by default the device's own.
         models: where model files come from.
@@ -60,7 +63,6 @@ def profile(
         The table; operators that never converged are named in its ``warnings``, and logged.
 
     Raises:
-        SpaceError: if the space is open and no operators are given.
         TableError: if the journal or the table cannot be written, or the journal is of another profile.
         ExportError: if an operator cannot be converted.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
@@ -82,7 +84,7 @@ def profile(
         sentinel=models.of_operators(how),
         memory_bytes=description.memory_bytes,
     )
-    job = ProfileJob(space, _listed(space, operators), description, bench, num_networks)
+    job = ProfileJob(space, _charged(operators, space, num_networks, seed), description, bench, num_networks)
     with Journal(journal_path(out), job.identity()) as journal:
         log = MeasurementLog(journal.events, on_append=watch.keeping(journal.append))
         with watch.shows(len(job.operators)) as shown:
@@ -108,12 +110,34 @@ def profile(
     return table
 
 
-def _listed(space: Space, operators: Sequence[Operator] | None) -> tuple[Operator, ...]:
+def first_operators(space: Space, *, num_networks: int, seed: int) -> tuple[Operator, ...]:
+    """Every operator of a space; of an open one, those of the networks that calibrate its table.
+
+    Others are added when they are asked for, see :func:`fbsearch.latency.growing.grow_table`.
+
+    Args:
+        space: to be profiled.
+        num_networks: whole networks to calibrate with; an open space takes the operators of a few random
+            ones where there are none.
+        seed: of their design.
+    """
+    listed = space.operators()
+    if listed is not None:
+        return listed
+    codes = designed(space, _unknown_us, num_networks or _FIRST_NETWORKS, seed)
+    return tuple(dict.fromkeys(operator for code in codes for operator in space.decode(code).operators()))
+
+
+def _charged(
+    operators: Sequence[Operator] | None, space: Space, num_networks: int, seed: int
+) -> tuple[Operator, ...]:
     """What to measure: each operator once, but for those that are free."""
-    wanted = operators if operators is not None else space.operators()
-    if wanted is None:
-        raise SpaceError(
-            f"space {space.name!r} is open, its operators cannot be listed: give those to begin with "
-            "(--samples N takes those of N random networks); 'fbsearch table grow' adds others"
-        )
-    return tuple(dict.fromkeys(operator for operator in wanted if not operator.is_free))
+    given = (
+        operators if operators is not None else first_operators(space, num_networks=num_networks, seed=seed)
+    )
+    return tuple(dict.fromkeys(operator for operator in given if not operator.is_free))
+
+
+def _unknown_us(operator: Operator) -> float:
+    """Nothing is measured yet: the networks of an open space are chosen without."""
+    raise AssertionError(f"{operator} is not measured yet")

@@ -7,9 +7,9 @@ import numpy as np
 from fbsearch.devices import DeviceDescription, Measurement, MeasurementProtocol, RuntimeDescription
 from fbsearch.devices.measurement import round_us
 from fbsearch.latency import Calibration, LatencyTable, TableEntry
-from fbsearch.latency.calibrating import latencies_by_candidate
 from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.design import design_networks
+from fbsearch.latency.designing import latencies_by_candidate
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.latency.terms import terms_of
