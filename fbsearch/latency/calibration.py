@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import Any, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from fbsearch.architecture import Architecture, Operator
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
-from fbsearch.errors import ArchitectureError, CalibrationError, TableFormatError, TableValueError
-from fbsearch.latency.calibration_records import CalibrationHeader, Diagnostics, Fit, MeasuredNetwork, Origin
+from fbsearch.errors import CalibrationError, TableFormatError
+from fbsearch.latency.calibration_checks import check_fit, check_lengths, parse_network
+from fbsearch.latency.calibration_records import CalibrationHeader, Diagnostics, MeasuredNetwork, Origin
 from fbsearch.latency.design import Choices
-from fbsearch.latency.entry import TableEntry, parse_number
+from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.fitting import (
-    ContextFit,
     FloatArray,
-    IsolatedLatencies,
     Shrinkage,
-    fit_in_context,
 )
 from fbsearch.latency.header import TableSeconds, validate_record
 from fbsearch.latency.places import Places
+from fbsearch.latency.term_fit import DECIMALS, WITHIN, diagnose, fit_terms, isolated_latencies, record_fit
 from fbsearch.latency.terms import Terms, terms_of
 from fbsearch.spaces import FactoredSpace, Space
-
-WITHIN = 0.05
-"""How far a prediction may be off to count as good."""
-
-_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -157,15 +147,16 @@ class Calibration:
             raise TableFormatError(f"{source}: must be an object")
         fields = {name: value for name, value in data.items() if name != "networks"}
         header = validate_record(CalibrationHeader, fields, source=source)
-        _check_lengths(header, source)
+        check_lengths(header, source)
         isolated = isolated_latencies(header.terms, latency_us, source)
         rows = data.get("networks")
         if not isinstance(rows, list):
             raise TableFormatError(f"{source}: networks must be a list")
         networks = tuple(
-            _network(row, isolated, header, f"{source}: networks[{index}]") for index, row in enumerate(rows)
+            parse_network(row, isolated, header, f"{source}: networks[{index}]")
+            for index, row in enumerate(rows)
         )
-        _check_fit(header, isolated, networks, source)
+        check_fit(header, isolated, networks, source)
         return Calibration(header, networks)
 
 
@@ -198,41 +189,22 @@ def calibrate(
         MeasuredNetwork(
             choices,
             origin,
-            round(float(isolated.sums_us(terms.counts([choices]))[0]), _DECIMALS),
+            round(float(isolated.sums_us(terms.counts([choices]))[0]), DECIMALS),
             one if isinstance(one, TableEntry) else TableEntry.of(one),
         )
         for choices, origin, one in measured
     )
-    fit = _fitted(terms, isolated, networks, shrinkage)
+    fit = fit_terms(terms, isolated, networks, shrinkage)
     header = CalibrationHeader(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         protocol=protocol,
         seed=seed,
         seconds=seconds,
         **terms.record(),
-        fit=_record(fit, terms, isolated),
-        diagnostics=_diagnose(terms, isolated, networks, fit),
+        fit=record_fit(fit, terms, isolated),
+        diagnostics=diagnose(terms, isolated, networks, fit),
     )
     return Calibration(header, networks)
-
-
-def _record(fit: ContextFit, terms: Terms, isolated: IsolatedLatencies) -> Fit:
-    fixed_us, terms_us = fit.coefficients(isolated)
-    return Fit(
-        intercept_us=round(fit.intercept_us, _DECIMALS),
-        slope=round(fit.slope, 6),
-        spread=fit.shrinkage.spread,
-        shared=fit.shrinkage.shared,
-        alike=fit.shrinkage.alike,
-        fixed_us=round(fixed_us, _DECIMALS),
-        candidates_us=terms.rows([round(value, _DECIMALS) for value in terms_us.tolist()]),
-        block_shares=_block_shares(fit, terms),
-    )
-
-
-def _block_shares(fit: ContextFit, terms: Terms) -> tuple[float, ...]:
-    """Of use where an operator may come that is no term; elsewhere none."""
-    return tuple(round(share, 6) for share in fit.blocks.tolist()) if terms.places is None else ()
 
 
 def check_quality(calibration: Calibration) -> None:
@@ -259,139 +231,3 @@ def check_quality(calibration: Calibration) -> None:
             f"sums by {figures.sum_mean_abs_error:.1%}, and at most {allowed:.1%} is allowed: {remedy}, "
             "measure more networks, or raise the protocol's max_error_ratio"
         )
-
-
-def isolated_latencies(
-    terms: Terms, latency_us: Callable[[Operator], float], source: str = "this table"
-) -> IsolatedLatencies:
-    """The operators of terms as measured alone; ``source`` is named in errors."""
-
-    def latency_of(key: str) -> float:
-        try:
-            return latency_us(Operator.from_key(key))
-        except ArchitectureError as error:
-            raise TableFormatError(f"{source}: {error}") from None
-
-    return IsolatedLatencies(
-        fixed_us=sum(map(latency_of, terms.fixed)),
-        terms_us=np.array(list(map(latency_of, terms.keys))),
-        operators=_numbered(terms.keys),
-        blocks=_numbered([Operator.from_key(key).block for key in terms.keys]),
-        places=terms.places,
-    )
-
-
-def _numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
-    """A number for each distinct value."""
-    numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
-    return np.array([numbers[value] for value in values])
-
-
-def _fitted(
-    terms: Terms,
-    isolated: IsolatedLatencies,
-    networks: Sequence[MeasuredNetwork],
-    shrinkage: Shrinkage | None = None,
-) -> ContextFit:
-    counts = terms.counts(network.choices for network in networks)
-    return fit_in_context(isolated, counts, [n.latency_us for n in networks], shrinkage=shrinkage)
-
-
-def _diagnose(
-    terms: Terms, isolated: IsolatedLatencies, networks: Sequence[MeasuredNetwork], fit: ContextFit
-) -> Diagnostics:
-    seen = terms.counts(network.choices for network in networks).sum(axis=0)
-    errors = np.abs(fit.errors)
-    line = np.abs(_fitted(terms, isolated, networks, Shrinkage()).errors)
-    sums = [abs(network.sum_us / network.latency_us - 1) for network in networks]
-    return Diagnostics(
-        num_networks=len(networks),
-        num_unseen=int((seen == 0).sum()),
-        mean_abs_error=round(float(errors.mean()), 6),
-        max_abs_error=round(float(errors.max()), 6),
-        share_within_5_percent=round(float((errors <= WITHIN).mean()), 6),
-        line_mean_abs_error=round(float(line.mean()), 6),
-        sum_mean_abs_error=round(float(np.mean(sums)), 6),
-        repeatability=round(float(np.mean([network.repeatability for network in networks])), 6),
-    )
-
-
-def _check_lengths(header: CalibrationHeader, source: str) -> None:
-    if [len(row) for row in header.fit.candidates_us] != [len(keys) for keys in header.slots]:
-        raise TableFormatError(f"{source}: fit.candidates_us must hold a number per key of slots")
-    for index, keys in enumerate(header.slots):
-        if len(set(keys)) != len(keys):
-            raise TableFormatError(f"{source}: slots[{index}] holds an operator twice")
-    if header.space and (len(header.slots) != 1 or header.fixed or header.places):
-        raise TableFormatError(f"{source}: with space there must be one row of slots, no fixed and no places")
-    if len(header.fit.block_shares) != (len(header.slots[0]) if header.space else 0):
-        raise TableFormatError(
-            f"{source}: fit.block_shares must hold a number per key where space is given, else none"
-        )
-
-
-def _network(row: Any, isolated: IsolatedLatencies, header: CalibrationHeader, place: str) -> MeasuredNetwork:
-    if not isinstance(row, Mapping):
-        raise TableFormatError(f"{place}: must be an object")
-    fields = dict(row)
-    choices, origin, sum_us = (fields.pop(name, None) for name in ("choices", "origin", "sum_us"))
-    if (
-        not isinstance(choices, list)
-        or any(isinstance(i, bool) or not isinstance(i, int) for i in choices)
-        or not header.terms.allows(tuple(choices))
-    ):
-        raise TableFormatError(f"{place}: choices must hold a candidate's index for each of the slots")
-    if origin not in get_args(Origin):
-        raise TableFormatError(f"{place}: origin must be one of {', '.join(get_args(Origin))}")
-    sum_us = parse_number(sum_us, f"{place}: sum_us", positive=True)
-    expected = float(isolated.sums_us(header.terms.counts([tuple(choices)]))[0])
-    if not math.isclose(sum_us, expected, rel_tol=1e-6, abs_tol=1e-3):
-        raise TableValueError(
-            f"{place}: sum_us is {sum_us:g}, but the table's entries add up to {expected:.{_DECIMALS}f}; "
-            "the file was changed after measuring: calibrate it again"
-        )
-    entry = TableEntry.from_dict(fields, header.protocol, place=place)
-    return MeasuredNetwork(tuple(choices), origin, sum_us, entry)
-
-
-def _check_fit(
-    header: CalibrationHeader,
-    isolated: IsolatedLatencies,
-    networks: Sequence[MeasuredNetwork],
-    source: str,
-) -> None:
-    """Fit again with the stored shrinkage: an edited number does not pass for a fitted one."""
-    stored = header.fit
-    try:
-        fit = _fitted(header.terms, isolated, networks, stored.shrinkage)
-    except CalibrationError as error:
-        raise TableValueError(f"{source}: {error}") from None
-    fixed_us, terms_us = fit.coefficients(isolated)
-    # Other processors round otherwise; what matters to a network's latency is seen all the same.
-    tolerance = 1e-3 + 1e-5 * float(np.mean([network.latency_us for network in networks]))
-    pairs: dict[str, tuple[Sequence[float], Sequence[float], float]] = {
-        "fixed_us": ([stored.fixed_us], [fixed_us], tolerance),
-        "candidates_us": (list(itertools.chain(*stored.candidates_us)), terms_us.tolist(), tolerance),
-        "block_shares": (stored.block_shares, _block_shares(fit, header.terms), 1e-4),
-        "intercept_us": ([stored.intercept_us], [fit.intercept_us], tolerance),
-        "slope": ([stored.slope], [fit.slope], 1e-4),
-    }
-    for name, (given, computed, allowed) in pairs.items():
-        if not np.allclose(given, computed, rtol=0, atol=allowed):
-            raise TableValueError(
-                f"{source}: fit.{name} is not what its networks give; "
-                "the file was changed after measuring: calibrate it again"
-            )
-    if _differs(header.diagnostics, _diagnose(header.terms, isolated, networks, fit)):
-        raise TableValueError(
-            f"{source}: diagnostics are not what its networks give; "
-            "the file was changed after measuring: calibrate it again"
-        )
-
-
-def _differs(stored: Diagnostics, computed: Diagnostics) -> bool:
-    pairs = zip(stored.model_dump().values(), computed.model_dump().values(), strict=True)
-    return any(
-        one != other if isinstance(one, int) else not math.isclose(one, other, rel_tol=1e-3, abs_tol=1e-4)
-        for one, other in pairs
-    )

@@ -15,13 +15,13 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
 from fbsearch.errors import InvalidInputError
-from fbsearch.latency.calibration import WITHIN
 from fbsearch.latency.calibration_records import repeatability
 from fbsearch.latency.fitting import FloatArray
 from fbsearch.latency.naming import check_journal_path
 from fbsearch.latency.opening import table_bench
 from fbsearch.latency.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
 from fbsearch.latency.table import LatencyTable
+from fbsearch.latency.term_fit import WITHIN
 from fbsearch.latency.whole_networks import NetworkMeasurements
 from fbsearch.spaces import Code, Space
 

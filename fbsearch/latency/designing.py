@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from fbsearch.architecture import Operator
-from fbsearch.latency.calibration import isolated_latencies
 from fbsearch.latency.covering import choose_covering
 from fbsearch.latency.design import design_networks
 from fbsearch.latency.fitting import FloatArray
 from fbsearch.latency.places import Places
+from fbsearch.latency.term_fit import isolated_latencies
 from fbsearch.latency.terms import OperatorTerms
 from fbsearch.spaces import Code, FactoredSpace, Space
 
