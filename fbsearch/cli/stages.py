@@ -13,8 +13,8 @@ from fbsearch.devices import find_device
 from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.designing import first_operators
 from fbsearch.latency.estimate import estimate_profile_seconds
-from fbsearch.latency.profiling import first_operators
 from fbsearch.pipeline.budgets import describe_broken
 from fbsearch.pipeline.device_settings import checked_precision, given_settings, on_device
 from fbsearch.pipeline.exporting import run_export

@@ -11,7 +11,7 @@ from fbsearch.cli.printing import notify, print_json, print_table, show_progress
 from fbsearch.devices import Device, DeviceDefinition, MeasurementProtocol, RuntimeName, find_device
 from fbsearch.errors import SpaceError, TableMismatchError
 from fbsearch.latency import Calibration, LatencyTable
-from fbsearch.latency.calibrating import calibrate_table, check_count
+from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.checking import (
     PredictionErrors,
     TableCheck,
@@ -19,7 +19,7 @@ from fbsearch.latency.checking import (
     fresh_measurements,
     fresh_networks,
 )
-from fbsearch.latency.designing import designed
+from fbsearch.latency.designing import check_count, designed
 from fbsearch.latency.estimate import estimate_networks_seconds
 from fbsearch.latency.growing import grow_for_networks
 from fbsearch.latency.settings import ModelSource, Watch

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
-from fbsearch.errors import InvalidInputError
-from fbsearch.latency.design import MIN_NETWORKS
-from fbsearch.latency.designing import designed
+from fbsearch.latency.designing import check_count, designed
 from fbsearch.latency.naming import calibration_journal_path
 from fbsearch.latency.opening import table_bench
 from fbsearch.latency.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
@@ -78,16 +76,3 @@ def priced(table: LatencyTable, space: Space, codes: tuple[Code, ...]) -> tuple[
     for code in codes:
         table.architecture_us(space.decode(code))
     return codes
-
-
-def check_count(num_networks: int) -> None:
-    """Refuse a number of networks that makes no calibration.
-
-    Raises:
-        InvalidInputError: naming the least.
-    """
-    if num_networks < MIN_NETWORKS:
-        raise InvalidInputError(
-            f"{num_networks} whole networks make no calibration: it takes at least {MIN_NETWORKS}, and about "
-            "four times as many as a layer has candidates for a good one"
-        )

@@ -17,8 +17,9 @@ from fbsearch.latency.batches import Bench
 from fbsearch.latency.conversion import NetworkConverter
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import launches_path
+from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.latency.sentinel import SENTINEL
-from fbsearch.latency.settings import ModelSource, RuntimeChoice, Watch
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.whole_networks import NetworkMeasurements, Plan, measure_networks
 from fbsearch.spaces import Space
@@ -50,7 +51,7 @@ def bench_of(
         DeviceError: if the device or its runtime cannot be used.
     """
     how, description = RuntimeChoice.of(table.runtime), device.describe()
-    runner = device.runner(how.runtime, threads=how.threads, precision=how.precision)
+    runner = how.on(device)
     for difference in table.check_device(description, runner.description):
         _log.warning("%s", difference)
     return Bench(

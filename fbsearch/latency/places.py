@@ -19,11 +19,13 @@ class Places:
 
     Args:
         terms: an operator at each place.
+        space: whose places they are.
         decisions: index of the decision that fills each place.
         indices: of each place, which of its keys each candidate of the decision puts there.
     """
 
     terms: PlaceTerms
+    space: FactoredSpace
     decisions: tuple[int, ...]
     indices: tuple[tuple[int, ...], ...]
 
@@ -35,6 +37,7 @@ class Places:
         keys = [[node.operator.key for node in decision.at(place)] for _, decision, place in pairs]
         return Places(
             terms=terms,
+            space=space,
             decisions=tuple(number for number, _, _ in pairs),
             indices=tuple(
                 tuple(slot.index(key) for key in row) for row, slot in zip(keys, terms.slots, strict=True)
@@ -43,8 +46,9 @@ class Places:
 
     def choices(self, code: Sequence[int]) -> Choices:
         """What stands at each place in the network of ``code``, as an index among the place's keys."""
-        pairs = zip(self.decisions, self.indices, strict=True)
-        return tuple(indices[code[decision]] for decision, indices in pairs)
+        found = self.terms.choices(self.space.decode(code))
+        assert found is not None, "a space's own networks have its operators"
+        return found
 
     def by_candidate(self, rows: Sequence[Sequence[float]]) -> FloatArray:
         """A value per place and key, added up to ``S x C``: per decision and candidate, padded with NaN."""

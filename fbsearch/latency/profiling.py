@@ -10,18 +10,15 @@ from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
 from fbsearch.latency.batches import Bench, measure_in_batches
-from fbsearch.latency.calibrating import check_count
-from fbsearch.latency.designing import designed
+from fbsearch.latency.designing import check_count, designed, first_operators
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import journal_path, launches_path
-from fbsearch.latency.settings import CONVERTED, ON_SCREEN, TFLITE, ModelSource, RuntimeChoice, Watch
+from fbsearch.latency.runtime import TFLITE, RuntimeChoice
+from fbsearch.latency.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
 from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.tabulating import ProfileJob, announce, finish
 from fbsearch.latency.whole_networks import NetworkMeasurements, measure_networks
 from fbsearch.spaces import Space
-
-_FIRST_NETWORKS = 8
-"""An open space's table begins with their operators, where no more are needed to calibrate it."""
 
 
 def profile(
@@ -72,10 +69,7 @@ def profile(
     """
     if num_networks:
         check_count(num_networks)
-    runner, description = (
-        device.runner(how.runtime, threads=how.threads, precision=how.precision),
-        device.describe(),
-    )
+    runner, description = how.on(device), device.describe()
     bench = Bench(
         runner=runner,
         protocol=protocol if protocol is not None else device.definition.protocol,
@@ -91,14 +85,14 @@ def profile(
             keys = {operator: operator.key for operator in job.operators}
             measured = measure_in_batches(keys, bench.sentinel, bench, journal=journal, log=log, shown=shown)
 
-        def measured_us(operator: Operator) -> float:
+        def alone_us(operator: Operator) -> float:
             return 0.0 if operator.is_free else measured[operator].latency_us
 
         networks: NetworkMeasurements | None = None
         if num_networks:
             networks = measure_networks(
                 space,
-                lambda: designed(space, measured_us, num_networks, seed),
+                lambda: designed(space, alone_us, num_networks, seed),
                 models.of_networks(how),
                 bench,
                 journal=journal,
@@ -110,24 +104,6 @@ def profile(
     return table
 
 
-def first_operators(space: Space, *, num_networks: int, seed: int) -> tuple[Operator, ...]:
-    """Every operator of a space; of an open one, those of the networks that calibrate its table.
-
-    Others are added when they are asked for, see :func:`fbsearch.latency.growing.grow_table`.
-
-    Args:
-        space: to be profiled.
-        num_networks: whole networks to calibrate with; an open space takes the operators of a few random
-            ones where there are none.
-        seed: of their design.
-    """
-    listed = space.operators()
-    if listed is not None:
-        return listed
-    codes = designed(space, _unknown_us, num_networks or _FIRST_NETWORKS, seed)
-    return tuple(dict.fromkeys(operator for code in codes for operator in space.decode(code).operators()))
-
-
 def _charged(
     operators: Sequence[Operator] | None, space: Space, num_networks: int, seed: int
 ) -> tuple[Operator, ...]:
@@ -136,8 +112,3 @@ def _charged(
         operators if operators is not None else first_operators(space, num_networks=num_networks, seed=seed)
     )
     return tuple(dict.fromkeys(operator for operator in given if not operator.is_free))
-
-
-def _unknown_us(operator: Operator) -> float:
-    """Nothing is measured yet: the networks of an open space are chosen without."""
-    raise AssertionError(f"{operator} is not measured yet")

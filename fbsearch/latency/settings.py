@@ -1,4 +1,4 @@
-"""What measuring is told: with which runtime, where model files come from, who watches."""
+"""What measuring is told besides what and where: where model files come from, and who watches."""
 
 from __future__ import annotations
 
@@ -8,34 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fbsearch.devices.description import RuntimeDescription, RuntimeName
 from fbsearch.devices.log import Event
 from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
 from fbsearch.latency.progress import Display, ProfileProgress
-from fbsearch.precision import Precision
+from fbsearch.latency.runtime import RuntimeChoice
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
-
-
-@dataclass(frozen=True)
-class RuntimeChoice:
-    """What runs the models, and how.
-
-    Args:
-        runtime: its name.
-        threads: within one operator.
-        precision: of weights and activations.
-    """
-
-    runtime: RuntimeName = "tflite"
-    threads: int = 1
-    precision: Precision = "fp32"
-
-    @staticmethod
-    def of(description: RuntimeDescription) -> RuntimeChoice:
-        """What a table was measured with."""
-        return RuntimeChoice(description.name, description.threads, description.precision)
 
 
 @dataclass(frozen=True)
@@ -99,7 +78,5 @@ class Watch:
 
 CONVERTED = ModelSource()
 """The user's cache, and conversions where it lacks a model."""
-TFLITE = RuntimeChoice()
-"""TFLite with one thread in fp32."""
 ON_SCREEN = Watch()
 """Bars where there is a terminal."""

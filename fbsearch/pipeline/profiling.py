@@ -22,11 +22,13 @@ from fbsearch.devices import (
 from fbsearch.errors import DeviceError, FbsearchError, InvalidInputError
 from fbsearch.export import ConversionCache, convert_operators
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.designing import first_operators
 from fbsearch.latency.naming import default_table_path
-from fbsearch.latency.profiling import first_operators, profile
+from fbsearch.latency.profiling import profile
 from fbsearch.latency.progress import Display, ProfileLines
+from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.latency.sentinel import SENTINEL
-from fbsearch.latency.settings import ModelSource, RuntimeChoice, Watch
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.pipeline.device_settings import given_settings, on_device
 from fbsearch.pipeline.folder import check_writable
 from fbsearch.pipeline.recipe import DeviceSettings, apply_overrides, validate_settings

@@ -16,7 +16,8 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.design import Choices
 from fbsearch.latency.profiling import profile
-from fbsearch.latency.settings import ModelSource, RuntimeChoice, Watch
+from fbsearch.latency.runtime import RuntimeChoice
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.pipeline.attempts import Attempt
 from fbsearch.pipeline.choosing import FinalistMeter
 from fbsearch.pipeline.device_settings import measured_on, on_device

@@ -11,7 +11,8 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.growing import grow_for_networks, grow_table
 from fbsearch.latency.naming import growth_journal_path
 from fbsearch.latency.profiling import profile
-from fbsearch.latency.settings import ModelSource, RuntimeChoice
+from fbsearch.latency.runtime import RuntimeChoice
+from fbsearch.latency.settings import ModelSource
 from fbsearch.spaces import load_space
 from tests.devices.simulated import SimulatedDevice, simulated_latency_us, simulated_models
 from tests.latency.simulated_networks import SPACE as DIGITS

@@ -17,8 +17,9 @@ from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profil
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import default_table_path, journal_path
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.latency.sentinel import SENTINEL
-from fbsearch.latency.settings import ModelSource, RuntimeChoice
+from fbsearch.latency.settings import ModelSource
 from fbsearch.spaces import load_space
 from tests.devices.simulated import Machine, SimulatedDevice, simulated_latency_us, simulated_models
 
