@@ -14,6 +14,7 @@ from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
 from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.designing import first_operators
 from fbsearch.latency.estimate import estimate_profile_seconds
 from fbsearch.pipeline.recipe import (
     FinetuneSettings,
@@ -32,7 +33,7 @@ from fbsearch.pipeline.stages.run_log import RunLog
 from fbsearch.pipeline.stages.training import run_training
 from fbsearch.pipeline.stages.verifying import run_verification, save_verification_of, target_number
 from fbsearch.records import DataSettings, InputRecord, RunPaths, read_record
-from fbsearch.spaces import FactoredSpace, load_architecture, load_space, require_factored
+from fbsearch.spaces import Space, load_architecture, load_space
 from fbsearch.train import TrainSettings
 
 Fields = Mapping[str, Any]
@@ -57,7 +58,7 @@ def profile_space(
     as_json: bool,
 ) -> None:
     """Measure a space into a table per device."""
-    space = require_factored(load_space(source, **fields), "profiling")
+    space = load_space(source, **fields)
     plans = plan_profiles(
         space,
         device_names,
@@ -72,7 +73,7 @@ def profile_space(
     )
     if dry_run:
         for plan in plans:
-            _show_estimate(space, plan, jobs)
+            _show_estimate(space, plan, jobs, seed)
         return
     progress = not quiet if len(plans) > 1 else show_progress(quiet)
     tables = run_profiles(space, plans, jobs=jobs, seed=seed, progress=progress, notify=notify)
@@ -92,10 +93,10 @@ def profile_space(
             notify(f"{prefix}{describe_calibration(table.calibration)}")
 
 
-def _show_estimate(space: FactoredSpace, plan: PlannedProfile, jobs: int | None) -> None:
+def _show_estimate(space: Space, plan: PlannedProfile, jobs: int | None, seed: int) -> None:
     name, definition = plan.settings.runtime, plan.device.definition
     estimate = estimate_profile_seconds(
-        space,
+        first_operators(space, num_networks=plan.num_networks, seed=seed),
         ConversionCache(),
         runtime=name,
         precision=plan.settings.precision,

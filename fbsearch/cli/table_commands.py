@@ -1,4 +1,4 @@
-"""``fbsearch table`` with its commands: check, show."""
+"""``fbsearch table`` with its commands: check, grow, show."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fbsearch.cli.grow_command import GROW_EXAMPLES, grow
 from fbsearch.cli.options import (
     HeadChannels,
     Jobs,
@@ -25,7 +26,7 @@ from fbsearch.cli.options import (
 )
 
 table_app = typer.Typer(
-    help="Look at a latency table.",
+    help="Look at a latency table, or add to it.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -65,6 +66,9 @@ def check(
         quiet=quiet,
         as_json=as_json,
     )
+
+
+table_app.command(epilog=GROW_EXAMPLES)(grow)
 
 
 @table_app.command(epilog="Example: fbsearch table show T.json --plot heatmap.svg")

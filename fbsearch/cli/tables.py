@@ -12,12 +12,21 @@ from fbsearch.devices import Device, DeviceDefinition, MeasurementProtocol, Runt
 from fbsearch.errors import SpaceError, TableMismatchError
 from fbsearch.files import check_writable
 from fbsearch.latency import Calibration, LatencyTable
-from fbsearch.latency.calibrating import calibrate_table, check_count
-from fbsearch.latency.checking import PredictionErrors, TableCheck, check_predictions, fresh_measurements
+from fbsearch.latency.calibrating import calibrate_table
+from fbsearch.latency.checking import (
+    PredictionErrors,
+    TableCheck,
+    check_predictions,
+    fresh_measurements,
+    fresh_networks,
+)
+from fbsearch.latency.designing import check_count, designed
 from fbsearch.latency.estimate import estimate_networks_seconds
+from fbsearch.latency.growing import grow_for_networks
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
 from fbsearch.reports.charts import Predictions, write_predictions
-from fbsearch.spaces import FactoredSpace, load_space, require_factored
+from fbsearch.spaces import Space, load_space
 
 
 def calibrate_file(
@@ -46,16 +55,25 @@ def calibrate_file(
         )
         notify(f"would measure {estimate}, and calibrate {path} with them")
         return
+    models, watch = ModelSource(jobs=jobs), Watch(show_progress(quiet))
+    check_count(num_networks)
     calibrated = calibrate_table(
-        opened.table,
+        grow_for_networks(
+            path,
+            opened.space,
+            lambda: designed(opened.space, opened.table.latency_us, num_networks, seed),
+            opened.device,
+            models=models,
+            watch=watch,
+        ),
         opened.space,
         opened.device,
         out=path,
         num_networks=num_networks,
         protocol=opened.protocol,
-        jobs=jobs,
+        models=models,
         seed=seed,
-        progress=show_progress(quiet),
+        watch=watch,
     )
     assert calibrated.calibration is not None
     if as_json:
@@ -81,18 +99,27 @@ def check_file(
     opened = _open(path, space_fields, device_name, overrides)
     if plot is not None:
         check_writable(plot.parent)
+    models, watch = ModelSource(jobs=jobs), Watch(show_progress(quiet))
+    table = grow_for_networks(
+        path,
+        opened.space,
+        lambda: fresh_networks(opened.space, opened.table, num_networks, seed),
+        opened.device,
+        models=models,
+        watch=watch,
+    )
     with fresh_measurements(
-        opened.table,
+        table,
         opened.space,
         opened.device,
         path=path,
         num_networks=num_networks,
         protocol=opened.protocol,
-        jobs=jobs,
+        models=models,
         seed=seed,
-        progress=show_progress(quiet),
+        watch=watch,
     ) as fresh:
-        checked = check_predictions(opened.space, opened.table, fresh.choices, fresh.measurements)
+        checked = check_predictions(opened.space, table, fresh.choices, fresh.measurements)
         if plot is not None:
             write_predictions(plot, _point_sets(checked))
         if as_json:
@@ -117,7 +144,7 @@ def calibration_figures(calibration: Calibration) -> dict[str, Any]:
 
 
 def networks_estimate(
-    space: FactoredSpace,
+    space: Space,
     num_networks: int,
     *,
     runtime: RuntimeName,
@@ -143,12 +170,12 @@ def describe_calibration(calibration: Calibration) -> str:
     )
 
 
-def space_of(table: LatencyTable, fields: Mapping[str, Any]) -> FactoredSpace:
+def space_of(table: LatencyTable, fields: Mapping[str, Any]) -> Space:
     """The space that the options name, or the table's own."""
     rest = dict(fields)
     source = rest.pop("source") or table.space_name
     try:
-        space = require_factored(load_space(source, **rest), "measuring whole networks")
+        space = load_space(source, **rest)
     except SpaceError as error:
         if fields["source"] is not None:
             raise
@@ -165,7 +192,7 @@ class _Opened:
     """A table's file with all that measuring whole networks for it takes."""
 
     table: LatencyTable
-    space: FactoredSpace
+    space: Space
     device: Device
     protocol: MeasurementProtocol
 

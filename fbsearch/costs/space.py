@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from fbsearch.architecture import Node, Operator
+from fbsearch.costs.architecture import latency_label
 from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
 from fbsearch.costs.counting import count_operator, waiting_bytes
 from fbsearch.latency import LatencyTable
@@ -37,8 +38,6 @@ _FILE_BYTES = {
     "int8": _FileBytes(1, 16, {"tflite": 8_000, "onnx": 11_000}),
 }
 
-PLAIN_LABEL = "plain sums of isolated operators"
-
 
 def latency_cost(
     space: FactoredSpace,
@@ -59,15 +58,11 @@ def latency_cost(
         TableError: if the table is of another space or lacks an operator.
     """
     table.check_space(space)
+    label = latency_label(space, table, plain=plain)
     calibration = None if plain else table.calibration_for(space)
     if calibration is not None:
-        label = f"calibrated with {len(calibration.networks)} whole networks"
         return AdditiveCost("latency_us", calibration.fixed_us, calibration.latencies_us(space), label)
-    alone = _additive("latency_us", space, table.latency_us)
-    label = PLAIN_LABEL
-    if table.calibration is not None and not plain:
-        label += ", since the table's calibration is of another space"
-    return replace(alone, label=label)
+    return replace(_additive("latency_us", space, table.latency_us), label=label)
 
 
 def parameter_cost(space: FactoredSpace) -> AdditiveCost:

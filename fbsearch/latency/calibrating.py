@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fbsearch.architecture import Operator
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
-from fbsearch.errors import InvalidInputError
-from fbsearch.latency.calibration import isolated_latencies
-from fbsearch.latency.conversion import Converter, NetworkConverter
-from fbsearch.latency.design import MIN_NETWORKS, Choices, design_networks
+from fbsearch.latency.designing import check_count, designed
 from fbsearch.latency.naming import calibration_journal_path
-from fbsearch.latency.places import Places
+from fbsearch.latency.opening import table_bench
+from fbsearch.latency.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
 from fbsearch.latency.table import LatencyTable
-from fbsearch.latency.whole_networks import table_bench
-from fbsearch.spaces import FactoredSpace
-
-if TYPE_CHECKING:
-    from fbsearch.export import ConversionCache
+from fbsearch.spaces import Code, Space
 
 
 def calibrate_table(
     table: LatencyTable,
-    space: FactoredSpace,
+    space: Space,
     device: Device,
     *,
     out: Path,
     num_networks: int,
     protocol: MeasurementProtocol | None = None,
-    cache: ConversionCache | None = None,
-    jobs: int | None = None,
-    converter: Converter | None = None,
-    network_converter: NetworkConverter | None = None,
+    models: ModelSource = CONVERTED,
     seed: int = 0,
-    progress: bool | None = None,
+    watch: Watch = ON_SCREEN,
 ) -> LatencyTable:
     """Measure whole networks of ``space`` and write the table, calibrated with them, to ``out``.
 
@@ -48,44 +34,31 @@ def calibrate_table(
     calibration that was there is replaced.
 
     Args:
-        table: that holds the operators of ``space``.
+        table: that holds the operators of ``space``; of an open one, those of the :func:`designed` networks.
         space: whose networks to measure.
         device: the table's.
         out: the calibrated table's file; replaced at the end, in one step.
         num_networks: how many; fewer are measured where the space holds fewer.
         protocol: how; by default as the table's operators.
-        cache: of converted models; by default the user's.
-        jobs: processes that convert in parallel; by default one per core.
-        converter: where the sentinel's model comes from, in place of ``cache``.
-        network_converter: where the networks' models come from, in place of ``cache`` and ``jobs``.
+        models: where model files come from.
         seed: of the design and the order of measuring.
-        progress: bars on screen; by default where standard error is a terminal.
+        watch: who watches.
 
     Raises:
         InvalidInputError: if fewer networks are asked for than make a calibration.
-        TableError: if the table is of another space, device or runtime, or cannot be written.
+        TableError: if the table is of another space, device or runtime, lacks an operator of a network, or
+            cannot be written.
         ExportError: if a network cannot be converted.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
         CalibrationError: if the networks make no calibration, or a poor one; the table stays as it was.
     """
     check_count(num_networks)
-    opened = table_bench(
-        table,
-        space,
-        device,
-        path=out,
-        protocol=protocol,
-        cache=cache,
-        jobs=jobs,
-        converter=converter,
-        network_converter=network_converter,
-        seed=seed,
-    )
+    opened = table_bench(table, space, device, path=out, protocol=protocol, models=models, seed=seed)
     with opened.measured(
-        lambda: designed(space, table.latency_us, num_networks, seed),
+        lambda: priced(table, space, designed(space, table.latency_us, num_networks, seed)),
         journal=calibration_journal_path(out),
         identity={"networks": num_networks},
-        progress=progress,
+        watch=watch,
     ) as networks:
         calibrated = table.with_calibration(
             networks.calibration(table, space, protocol=opened.bench.protocol, seed=seed)
@@ -94,30 +67,12 @@ def calibrate_table(
     return calibrated
 
 
-def designed(
-    space: FactoredSpace, latency_us: Callable[[Operator], float], count: int, seed: int
-) -> tuple[Choices, ...]:
-    """Networks that tell most about a space's operators in context.
-
-    Args:
-        space: whose networks.
-        latency_us: an operator's latency alone.
-        count: how many; fewer where the space holds fewer.
-        seed: of the design.
-    """
-    isolated = isolated_latencies(space, latency_us)
-    by_candidate = Places.of(space).by_candidate(isolated.candidates_us)
-    return design_networks(by_candidate, count, np.random.default_rng([seed, 3]))
-
-
-def check_count(num_networks: int) -> None:
-    """Refuse a number of networks that makes no calibration.
+def priced(table: LatencyTable, space: Space, codes: tuple[Code, ...]) -> tuple[Code, ...]:
+    """``codes``, once the table has an entry for all that their networks take.
 
     Raises:
-        InvalidInputError: naming the least.
+        MissingOperatorError: naming an operator that it lacks.
     """
-    if num_networks < MIN_NETWORKS:
-        raise InvalidInputError(
-            f"{num_networks} whole networks make no calibration: it takes at least {MIN_NETWORKS}, and about "
-            "four times as many as a layer has candidates for a good one"
-        )
+    for code in codes:
+        table.architecture_us(space.decode(code))
+    return codes

@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import cached_property
+from typing import Any
 
 from fbsearch.architecture import Architecture, Operator
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
-from fbsearch.errors import ArchitectureError, CalibrationError, TableFormatError, TableValueError
-from fbsearch.latency.calibration_records import CalibrationHeader, Diagnostics, Fit, MeasuredNetwork, Origin
-from fbsearch.latency.design import Choices, candidate_counts
-from fbsearch.latency.entry import TableEntry, parse_number
+from fbsearch.errors import CalibrationError, TableFormatError
+from fbsearch.latency.calibration_checks import check_fit, check_lengths, parse_network
+from fbsearch.latency.calibration_records import CalibrationHeader, Diagnostics, MeasuredNetwork, Origin
+from fbsearch.latency.design import Choices
+from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.fitting import (
-    ContextFit,
     FloatArray,
-    IsolatedLatencies,
     Shrinkage,
-    fit_in_context,
 )
 from fbsearch.latency.header import TableSeconds, validate_record
-from fbsearch.latency.places import Keys, Places, choices_within
-from fbsearch.spaces import FactoredSpace
-
-WITHIN = 0.05
-"""How far a prediction may be off to count as good."""
-
-_DECIMALS = 4
+from fbsearch.latency.places import Places
+from fbsearch.latency.term_fit import DECIMALS, WITHIN, diagnose, fit_terms, isolated_latencies, record_fit
+from fbsearch.latency.terms import Terms, terms_of
+from fbsearch.spaces import FactoredSpace, Space
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Latencies per place and operator that add up to those of whole networks.
+    """Latencies per term that add up to those of whole networks.
 
     Args:
         header: the fit, and where it comes from.
@@ -70,30 +62,62 @@ class Calibration:
         """What every network takes besides its candidates; may be below 0."""
         return self.header.fit.fixed_us
 
-    @property
-    def candidates_us(self) -> FloatArray:
-        """``P x K``: the calibrated latencies by place; NaN where a place has no such operator."""
-        return _padded(self.header.fit.candidates_us)
+    @cached_property
+    def terms(self) -> Terms:
+        """What it tells apart."""
+        return self.header.terms
 
-    def matches(self, space: FactoredSpace) -> bool:
-        """Whether it speaks for ``space``: the same operators in the same places."""
-        places = Places.of(space)
-        own = (self.header.fixed, self.header.slots, self.header.place_names)
-        return own == (places.fixed, places.slots, places.names)
+    def matches(self, space: Space) -> bool:
+        """Whether it speaks for ``space``: the same operators in the same places, or wherever they stand."""
+        return self.terms.speak_for(terms_of(space))
 
     def latencies_us(self, space: FactoredSpace) -> FloatArray:
         """``S x C``: the calibrated latency of each decision's candidates; NaN where there is none."""
-        return Places.of(space).by_candidate(self.candidates_us)
+        return Places.of(space).by_candidate(self.header.fit.candidates_us)
 
     def predict_us(self, choices: Sequence[int]) -> float:
-        """The calibrated latency of the network that has ``choices`` at the places."""
-        rows = zip(self.header.fit.candidates_us, choices, strict=True)
-        return self.fixed_us + sum(row[i] for row, i in rows)
+        """The calibrated latency of the network that has ``choices`` of the terms."""
+        return self.fixed_us + sum(self._terms_us[number] for number in self.terms.numbers(tuple(choices)))
+
+    def architecture_us(
+        self, architecture: Architecture, latency_us: Callable[[Operator], float]
+    ) -> float | None:
+        """The calibrated latency of ``architecture``, or None where it is not one of the calibrated places'.
+
+        Where there are no places, an operator that is no term takes the line, and what its block has in
+        common with others.
+
+        Args:
+            architecture: any.
+            latency_us: an operator's latency alone.
+        """
+        choices = self.choices_of(architecture)
+        if choices is not None:
+            return self.predict_us(choices)
+        if self.terms.places is not None:
+            return None
+        known = dict(zip(self.terms.keys, self._terms_us, strict=True))
+        charged = (one for one in architecture.operators() if not one.is_free)
+        return self.fixed_us + sum(
+            known[one.key] if one.key in known else self._by_block_us(one, latency_us) for one in charged
+        )
 
     def choices_of(self, architecture: Architecture) -> Choices | None:
-        """What ``architecture`` has at each place of the calibrated space, or None if it is not in it."""
-        header = self.header
-        return choices_within(architecture, names=header.place_names, fixed=header.fixed, slots=header.slots)
+        """What ``architecture`` has of the calibrated terms, or None if it has something else."""
+        return self.terms.choices(architecture)
+
+    @cached_property
+    def _terms_us(self) -> tuple[float, ...]:
+        return tuple(itertools.chain(*self.header.fit.candidates_us))
+
+    @cached_property
+    def _block_shares(self) -> dict[Hashable, float]:
+        blocks = (Operator.from_key(key).block for key in self.terms.keys)
+        return dict(zip(blocks, self.header.fit.block_shares, strict=True))
+
+    def _by_block_us(self, operator: Operator, latency_us: Callable[[Operator], float]) -> float:
+        share = self.header.fit.slope + self._block_shares.get(operator.block, 0.0)
+        return share * latency_us(operator)
 
     def measured(self, *origins: Origin) -> list[tuple[Choices, Origin, Measurement | TableEntry]]:
         """Its networks as :func:`calibrate` takes them: those measured for one of ``origins``, or all."""
@@ -123,20 +147,21 @@ class Calibration:
             raise TableFormatError(f"{source}: must be an object")
         fields = {name: value for name, value in data.items() if name != "networks"}
         header = validate_record(CalibrationHeader, fields, source=source)
-        isolated = _isolated(header.fixed, header.slots, latency_us, source)
-        _check_lengths(header, source)
+        check_lengths(header, source)
+        isolated = isolated_latencies(header.terms, latency_us, source)
         rows = data.get("networks")
         if not isinstance(rows, list):
             raise TableFormatError(f"{source}: networks must be a list")
         networks = tuple(
-            _network(row, isolated, header, f"{source}: networks[{index}]") for index, row in enumerate(rows)
+            parse_network(row, isolated, header, f"{source}: networks[{index}]")
+            for index, row in enumerate(rows)
         )
-        _check_fit(header, isolated, networks, source)
+        check_fit(header, isolated, networks, source)
         return Calibration(header, networks)
 
 
 def calibrate(
-    space: FactoredSpace,
+    terms: Terms,
     latency_us: Callable[[Operator], float],
     measured: Iterable[tuple[Choices, Origin, Measurement | TableEntry]],
     *,
@@ -145,12 +170,12 @@ def calibrate(
     seconds: TableSeconds,
     shrinkage: Shrinkage | None = None,
 ) -> Calibration:
-    """Fit the additive model to whole networks of ``space``.
+    """Fit the additive model to whole networks.
 
     Args:
-        space: whose networks were measured.
+        terms: what they are told by.
         latency_us: an operator's latency alone.
-        measured: what stands at each place, why it was measured, and the measurement of the whole.
+        measured: what each has of the terms, why it was measured, and the measurement of the whole.
         protocol: how they were measured.
         seed: of their design and the order of measuring.
         seconds: what that took.
@@ -159,41 +184,25 @@ def calibrate(
     Raises:
         CalibrationError: if the networks are too few, or do not take longer where sums are larger.
     """
-    places = Places.of(space)
-    slots = places.slots
-    isolated = _isolated(places.fixed, slots, latency_us, "this table")
+    isolated = isolated_latencies(terms, latency_us)
     networks = tuple(
         MeasuredNetwork(
             choices,
             origin,
-            round(float(isolated.sums_us([choices])[0]), _DECIMALS),
+            round(float(isolated.sums_us(terms.counts([choices]))[0]), DECIMALS),
             one if isinstance(one, TableEntry) else TableEntry.of(one),
         )
         for choices, origin, one in measured
     )
-    fit = _fitted(isolated, networks, shrinkage)
-    fixed_us, candidates_us = fit.coefficients(isolated)
+    fit = fit_terms(terms, isolated, networks, shrinkage)
     header = CalibrationHeader(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         protocol=protocol,
         seed=seed,
         seconds=seconds,
-        fixed=places.fixed,
-        slots=slots,
-        places=places.names,
-        fit=Fit(
-            intercept_us=round(fit.intercept_us, _DECIMALS),
-            slope=round(fit.slope, 6),
-            spread=fit.shrinkage.spread,
-            shared=fit.shrinkage.shared,
-            alike=fit.shrinkage.alike,
-            fixed_us=round(fixed_us, _DECIMALS),
-            candidates_us=tuple(
-                tuple(round(float(value), _DECIMALS) for value in row[: len(keys)])
-                for row, keys in zip(candidates_us, slots, strict=True)
-            ),
-        ),
-        diagnostics=_diagnose(isolated, networks, fit),
+        **terms.record(),
+        fit=record_fit(fit, terms, isolated),
+        diagnostics=diagnose(terms, isolated, networks, fit),
     )
     return Calibration(header, networks)
 
@@ -222,145 +231,3 @@ def check_quality(calibration: Calibration) -> None:
             f"sums by {figures.sum_mean_abs_error:.1%}, and at most {allowed:.1%} is allowed: {remedy}, "
             "measure more networks, or raise the protocol's max_error_ratio"
         )
-
-
-def isolated_latencies(space: FactoredSpace, latency_us: Callable[[Operator], float]) -> IsolatedLatencies:
-    """A space's operators as measured alone."""
-    places = Places.of(space)
-    return _isolated(places.fixed, places.slots, latency_us, "this table")
-
-
-def _isolated(
-    fixed: Keys, slots: tuple[Keys, ...], latency_us: Callable[[Operator], float], source: str
-) -> IsolatedLatencies:
-    def latency_of(key: str) -> float:
-        try:
-            return latency_us(Operator.from_key(key))
-        except ArchitectureError as error:
-            raise TableFormatError(f"{source}: {error}") from None
-
-    return IsolatedLatencies(
-        fixed_us=sum(map(latency_of, fixed)),
-        candidates_us=_padded([[latency_of(key) for key in keys] for keys in slots]),
-        operators=_numbered(slots),
-        blocks=_numbered([[Operator.from_key(key).block for key in keys] for keys in slots]),
-    )
-
-
-def _numbered(rows: Sequence[Sequence[Hashable]]) -> NDArray[np.int64]:
-    """A number for each distinct value, one more where rows are shorter than others."""
-    numbers = {value: number for number, value in enumerate(dict.fromkeys(itertools.chain(*rows)))}
-    padded = _padded([[float(numbers[value]) for value in row] for row in rows])
-    return np.nan_to_num(padded, nan=len(numbers)).astype(np.int64)
-
-
-def _padded(rows: Sequence[Sequence[float]]) -> FloatArray:
-    padded = np.full((len(rows), max(map(len, rows))), np.nan)
-    for index, row in enumerate(rows):
-        padded[index, : len(row)] = row
-    return padded
-
-
-def _fitted(
-    isolated: IsolatedLatencies,
-    networks: Sequence[MeasuredNetwork],
-    shrinkage: Shrinkage | None = None,
-) -> ContextFit:
-    choices = [network.choices for network in networks]
-    return fit_in_context(isolated, choices, [n.latency_us for n in networks], shrinkage=shrinkage)
-
-
-def _diagnose(
-    isolated: IsolatedLatencies, networks: Sequence[MeasuredNetwork], fit: ContextFit
-) -> Diagnostics:
-    candidates = isolated.candidates_us
-    seen = candidate_counts([network.choices for network in networks], candidates.shape)
-    errors = np.abs(fit.errors)
-    line = np.abs(_fitted(isolated, networks, Shrinkage()).errors)
-    sums = [abs(network.sum_us / network.latency_us - 1) for network in networks]
-    return Diagnostics(
-        num_networks=len(networks),
-        num_unseen=int(((seen == 0) & np.isfinite(candidates)).sum()),
-        mean_abs_error=round(float(errors.mean()), 6),
-        max_abs_error=round(float(errors.max()), 6),
-        share_within_5_percent=round(float((errors <= WITHIN).mean()), 6),
-        line_mean_abs_error=round(float(line.mean()), 6),
-        sum_mean_abs_error=round(float(np.mean(sums)), 6),
-        repeatability=round(float(np.mean([network.repeatability for network in networks])), 6),
-    )
-
-
-def _check_lengths(header: CalibrationHeader, source: str) -> None:
-    if [len(row) for row in header.fit.candidates_us] != [len(keys) for keys in header.slots]:
-        raise TableFormatError(f"{source}: fit.candidates_us must hold a number per key of slots")
-    for index, keys in enumerate(header.slots):
-        if len(set(keys)) != len(keys):
-            raise TableFormatError(f"{source}: slots[{index}] holds an operator twice")
-
-
-def _network(row: Any, isolated: IsolatedLatencies, header: CalibrationHeader, place: str) -> MeasuredNetwork:
-    if not isinstance(row, Mapping):
-        raise TableFormatError(f"{place}: must be an object")
-    fields = dict(row)
-    choices, origin, sum_us = (fields.pop(name, None) for name in ("choices", "origin", "sum_us"))
-    if (
-        not isinstance(choices, list)
-        or len(choices) != len(header.slots)
-        or any(isinstance(i, bool) or not isinstance(i, int) for i in choices)
-        or any(not 0 <= i < len(keys) for i, keys in zip(choices, header.slots, strict=True))
-    ):
-        raise TableFormatError(f"{place}: choices must hold a candidate's index for each of the slots")
-    if origin not in get_args(Origin):
-        raise TableFormatError(f"{place}: origin must be one of {', '.join(get_args(Origin))}")
-    sum_us = parse_number(sum_us, f"{place}: sum_us", positive=True)
-    expected = float(isolated.sums_us([choices])[0])
-    if not math.isclose(sum_us, expected, rel_tol=1e-6, abs_tol=1e-3):
-        raise TableValueError(
-            f"{place}: sum_us is {sum_us:g}, but the table's entries add up to {expected:.{_DECIMALS}f}; "
-            "the file was changed after measuring: calibrate it again"
-        )
-    entry = TableEntry.from_dict(fields, header.protocol, place=place)
-    return MeasuredNetwork(tuple(choices), origin, sum_us, entry)
-
-
-def _check_fit(
-    header: CalibrationHeader,
-    isolated: IsolatedLatencies,
-    networks: Sequence[MeasuredNetwork],
-    source: str,
-) -> None:
-    """Fit again with the stored shrinkage: an edited number does not pass for a fitted one."""
-    stored = header.fit
-    try:
-        fit = _fitted(isolated, networks, stored.shrinkage)
-    except CalibrationError as error:
-        raise TableValueError(f"{source}: {error}") from None
-    fixed_us, candidates_us = fit.coefficients(isolated)
-    # Other processors round otherwise; what matters to a network's latency is seen all the same.
-    tolerance = 1e-3 + 1e-5 * float(np.mean([network.latency_us for network in networks]))
-    pairs: dict[str, tuple[float | FloatArray, float | FloatArray]] = {
-        "fixed_us": (stored.fixed_us, fixed_us),
-        "candidates_us": (_padded(stored.candidates_us), candidates_us),
-        "intercept_us": (stored.intercept_us, fit.intercept_us),
-        "slope": (stored.slope, fit.slope),
-    }
-    for name, (given, computed) in pairs.items():
-        allowed = 1e-4 if name == "slope" else tolerance
-        if not np.allclose(given, computed, rtol=0, atol=allowed, equal_nan=True):
-            raise TableValueError(
-                f"{source}: fit.{name} is not what its networks give; "
-                "the file was changed after measuring: calibrate it again"
-            )
-    if _differs(header.diagnostics, _diagnose(isolated, networks, fit)):
-        raise TableValueError(
-            f"{source}: diagnostics are not what its networks give; "
-            "the file was changed after measuring: calibrate it again"
-        )
-
-
-def _differs(stored: Diagnostics, computed: Diagnostics) -> bool:
-    pairs = zip(stored.model_dump().values(), computed.model_dump().values(), strict=True)
-    return any(
-        one != other if isinstance(one, int) else not math.isclose(one, other, rel_tol=1e-3, abs_tol=1e-4)
-        for one, other in pairs
-    )

@@ -14,6 +14,7 @@ from fbsearch.latency.design import Choices
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.fitting import Shrinkage
 from fbsearch.latency.header import TableRecord, TableSeconds
+from fbsearch.latency.terms import OperatorTerms, PlaceTerms, Terms
 
 Origin = Literal["design", "search", "export"]
 """Why a network was measured: to calibrate, because a search proposed it, or as the exported model."""
@@ -21,7 +22,6 @@ Origin = Literal["design", "search", "export"]
 _Keys = tuple[str, ...]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Error = Annotated[float, Field(ge=0)]
-_Latency = Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MeasuredNetwork:
     """A whole network.
 
     Args:
-        choices: index of the operator that stands at each place.
+        choices: index of the operator that stands at each place, or of each of its operators.
         origin: why it was measured.
         sum_us: sum of its operators' entries.
         measurement: of the whole.
@@ -70,7 +70,9 @@ class Fit(TableRecord):
         shared: rho of the shrinkage.
         alike: kappa of the shrinkage; 0 in tables of before it was there.
         fixed_us: calibrated latency of what is not chosen; may be below 0.
-        candidates_us: calibrated latency per slot and candidate.
+        candidates_us: calibrated latency per row and operator of the terms.
+        block_shares: of each term without a place, the correction that its block has in common, as a share
+            of the isolated latency; none for terms with places.
     """
 
     intercept_us: float
@@ -80,8 +82,9 @@ class Fit(TableRecord):
     alike: _Share = 0.0
     fixed_us: float
     candidates_us: Annotated[
-        tuple[Annotated[tuple[_Latency, ...], Field(strict=False)], ...], Field(strict=False)
+        tuple[Annotated[tuple[float, ...], Field(strict=False)], ...], Field(strict=False)
     ]
+    block_shares: Annotated[tuple[float, ...], Field(strict=False)] = ()
 
     @property
     def shrinkage(self) -> Shrinkage:
@@ -94,8 +97,8 @@ class Diagnostics(TableRecord):
 
     Args:
         num_networks: measured.
-        num_unseen: candidates (of a layer) that stand in none of them: there the line alone, and what was
-            learnt of the operator elsewhere, speaks.
+        num_unseen: terms that stand in none of them: there the line alone, and what was learnt of the
+            operator or its block elsewhere, speaks.
         mean_abs_error: of each network as predicted from all the others.
         max_abs_error: the largest of them.
         share_within_5_percent: of these networks.
@@ -123,8 +126,10 @@ class CalibrationHeader(TableRecord):
         seed: of the design and the order of measuring.
         seconds: what it took.
         fixed: keys of what is not chosen, in order.
-        slots: keys of the operators that may stand at each place.
+        slots: keys of the operators that may stand at each place, or one row of all operators.
         places: names of the places, as nodes are called; none in files of before spaces of graphs.
+        space: fingerprint of the space whose operators are told apart wherever they stand; empty where
+            places are.
         fit: the model.
         diagnostics: how good it is.
     """
@@ -138,13 +143,18 @@ class CalibrationHeader(TableRecord):
         tuple[Annotated[_Keys, Field(min_length=1, strict=False)], ...], Field(min_length=1, strict=False)
     ]
     places: Annotated[_Keys, Field(strict=False)] = ()
+    space: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     fit: Fit
     diagnostics: Diagnostics
 
     @property
-    def place_names(self) -> tuple[str, ...]:
-        """The places' names, those of a chain's layers where the file is of before it told them."""
-        return self.places or tuple(f"layers/{index}" for index in range(len(self.slots)))
+    def terms(self) -> Terms:
+        """What the networks were told by."""
+        if self.space:
+            return OperatorTerms(self.slots[:1], (), self.space)
+        # Older files do not name the places: they are the layers of a chain.
+        names = self.places or tuple(f"layers/{index}" for index in range(len(self.slots)))
+        return PlaceTerms(self.slots, self.fixed, names)
 
 
 def repeatability(rounds_us: Sequence[Sequence[float]]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -15,19 +15,15 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
 from fbsearch.errors import InvalidInputError
-from fbsearch.latency.calibration import WITHIN
 from fbsearch.latency.calibration_records import repeatability
-from fbsearch.latency.conversion import Converter, NetworkConverter
-from fbsearch.latency.design import Choices
 from fbsearch.latency.fitting import FloatArray
 from fbsearch.latency.naming import check_journal_path
-from fbsearch.latency.places import Places
+from fbsearch.latency.opening import table_bench
+from fbsearch.latency.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
 from fbsearch.latency.table import LatencyTable
-from fbsearch.latency.whole_networks import NetworkMeasurements, table_bench
-from fbsearch.spaces import FactoredSpace
-
-if TYPE_CHECKING:
-    from fbsearch.export import ConversionCache
+from fbsearch.latency.term_fit import WITHIN
+from fbsearch.latency.whole_networks import NetworkMeasurements
+from fbsearch.spaces import Code, Space
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +71,7 @@ class TableCheck:
         calibrated: the calibrated values, or None where the table has none for the space.
     """
 
-    choices: tuple[Choices, ...]
+    choices: tuple[Code, ...]
     measured_us: FloatArray
     repeatability: float
     num_converged: int
@@ -113,43 +109,41 @@ class TableCheck:
         }
 
 
-def fresh_networks(space: FactoredSpace, table: LatencyTable, count: int, seed: int) -> tuple[Choices, ...]:
-    """Random choices, none of which the table was calibrated with.
+def fresh_networks(space: Space, table: LatencyTable, count: int, seed: int) -> tuple[Code, ...]:
+    """Random codes of networks, none of which the table was calibrated with.
 
     Raises:
         InvalidInputError: if the space holds too few of them.
     """
-    known = {network.choices for network in table.calibration.networks} if table.calibration else set()
-    places = Places.of(space)
-    if not 2 <= count <= space.size - len(known):
+    calibration = table.calibration
+    known = {network.choices for network in calibration.networks} if calibration else set()
+    if count < 2 or (space.size is not None and count > space.size - len(known)):
+        held = "more architectures than" if space.size is None else f"{space.size} architectures,"
         raise InvalidInputError(
-            f"cannot check with {count} networks: it takes at least 2, and the space holds "
-            f"{space.size} architectures, {len(known)} of which the table was calibrated with"
+            f"cannot check with {count} networks: it takes at least 2, and the space holds {held} "
+            f"{len(known)} of which the table was calibrated with"
         )
     rng = np.random.default_rng([seed, 5])
-    fresh: dict[Choices, None] = {}
+    fresh: dict[Code, None] = {}
     while len(fresh) < count:
-        choices = space.sample(rng)
-        if places.choices(choices) not in known:
-            fresh.setdefault(choices)
+        code = space.sample(rng)
+        if calibration is None or calibration.choices_of(space.decode(code)) not in known:
+            fresh.setdefault(code)
     return tuple(fresh)
 
 
 @contextmanager
 def fresh_measurements(
     table: LatencyTable,
-    space: FactoredSpace,
+    space: Space,
     device: Device,
     *,
     path: Path,
     num_networks: int,
     protocol: MeasurementProtocol | None = None,
-    cache: ConversionCache | None = None,
-    jobs: int | None = None,
-    converter: Converter | None = None,
-    network_converter: NetworkConverter | None = None,
+    models: ModelSource = CONVERTED,
     seed: int = 0,
-    progress: bool | None = None,
+    watch: Watch = ON_SCREEN,
 ) -> Iterator[NetworkMeasurements]:
     """Measure fresh networks of ``space`` to check the table with.
 
@@ -164,12 +158,9 @@ def fresh_measurements(
         path: the table's file, beside which the journal lies.
         num_networks: how many.
         protocol: how; by default as the table's operators.
-        cache: of converted models; by default the user's.
-        jobs: processes that convert in parallel; by default one per core.
-        converter: where the sentinel's model comes from, in place of ``cache``.
-        network_converter: where the networks' models come from, in place of ``cache`` and ``jobs``.
+        models: where model files come from.
         seed: of the choice of networks and the order of measuring.
-        progress: bars on screen; by default where standard error is a terminal.
+        watch: who watches.
 
     Raises:
         InvalidInputError: if the space holds too few networks that are fresh.
@@ -178,48 +169,35 @@ def fresh_measurements(
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
     """
     choices = fresh_networks(space, table, num_networks, seed)
-    opened = table_bench(
-        table,
-        space,
-        device,
-        path=path,
-        protocol=protocol,
-        cache=cache,
-        jobs=jobs,
-        converter=converter,
-        network_converter=network_converter,
-        seed=seed,
-    )
+    opened = table_bench(table, space, device, path=path, protocol=protocol, models=models, seed=seed)
     calibrated = table.calibration.header.created if table.calibration else None
     with opened.measured(
         lambda: choices,
         journal=check_journal_path(path),
         identity={"fresh_networks": num_networks, "calibrated": calibrated},
-        progress=progress,
+        watch=watch,
     ) as networks:
         yield networks
 
 
 def check_predictions(
-    space: FactoredSpace,
+    space: Space,
     table: LatencyTable,
-    choices: Sequence[Choices],
+    choices: Sequence[Code],
     measurements: Sequence[Measurement],
 ) -> TableCheck:
     """What a table says of networks of ``space`` against what was measured of them."""
     measured = np.array([measurement.latency_us for measurement in measurements])
-    sums = np.array([table.architecture_us(space.decode(one)) for one in choices])
-    calibration = table.calibration_for(space)
+    architectures = [space.decode(code) for code in choices]
     calibrated = None
-    if calibration is not None:
-        places = Places.of(space)
-        predicted = np.array([calibration.predict_us(places.choices(one)) for one in choices])
-        calibrated = PredictionErrors(predicted, measured)
+    if table.calibration_for(space) is not None:
+        predicted = [table.calibrated_us(architecture) for architecture in architectures]
+        calibrated = PredictionErrors(np.array(predicted, float), measured)
     return TableCheck(
         choices=tuple(choices),
         measured_us=measured,
         repeatability=float(np.mean([repeatability(one.rounds_us) for one in measurements])),
         num_converged=sum(one.is_converged for one in measurements),
-        plain=PredictionErrors(sums, measured),
+        plain=PredictionErrors(np.array([table.architecture_us(one) for one in architectures]), measured),
         calibrated=calibrated,
     )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from fbsearch.architecture import Operator
 from fbsearch.devices.definition import AdbDefinition, DeviceDefinition
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.precision import Precision
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
@@ -50,7 +54,7 @@ class Estimate:
 
 
 def estimate_profile_seconds(
-    space: FactoredSpace,
+    operators: Iterable[Operator],
     cache: ConversionCache,
     *,
     runtime: RuntimeName = "tflite",
@@ -58,10 +62,10 @@ def estimate_profile_seconds(
     jobs: int | None = None,
     definition: DeviceDefinition | None = None,
 ) -> Estimate:
-    """The estimate for a space's operators.
+    """The estimate for operators.
 
     Args:
-        space: to be profiled.
+        operators: to be profiled; those that are free are left out.
         cache: what it holds need not be converted.
         runtime: with what.
         precision: of the models.
@@ -69,13 +73,13 @@ def estimate_profile_seconds(
         definition: of the device; None for this computer.
     """
     model_format = RUNTIME_FORMATS[runtime]
-    operators = [op for op in space.operators() if not op.is_free]
-    missing = sum(not cache.path(op, model_format, precision).exists() for op in {*operators, SENTINEL})
-    return _estimate(len(operators), missing, _CONVERSION_S[model_format], jobs, definition)
+    charged = {op for op in operators if not op.is_free}
+    missing = sum(not cache.path(op, model_format, precision).exists() for op in {*charged, SENTINEL})
+    return _estimate(len(charged), missing, _CONVERSION_S[model_format], jobs, definition)
 
 
 def estimate_networks_seconds(
-    space: FactoredSpace,
+    space: Space,
     num_networks: int,
     *,
     runtime: RuntimeName = "tflite",
@@ -93,8 +97,8 @@ def estimate_networks_seconds(
         jobs: conversions side by side.
         definition: of the device; None for this computer.
     """
-    count = min(num_networks, space.size)
-    num_operators = len(space.order)
+    count = num_networks if space.size is None else min(num_networks, space.size)
+    num_operators = len(space.decode(space.sample(np.random.default_rng(0))).nodes)
     alone_s = _CONVERSION_S[RUNTIME_FORMATS[runtime]]
     conversion_s = alone_s * (_FIXED_SHARE + (1 - _FIXED_SHARE) * num_operators)
     return _estimate(count, count, conversion_s, jobs, definition)

@@ -46,6 +46,11 @@ def check_journal_path(table: Path) -> Path:
     return table.with_name(table.name + ".check.partial")
 
 
+def growth_journal_path(table: Path) -> Path:
+    """The journal of operators that are added to a table."""
+    return table.with_name(table.name + ".growth.partial")
+
+
 def launches_path(table: Path) -> Path:
     """The record of launches beside a table."""
     return table.with_name(table.stem + ".launches.jsonl")

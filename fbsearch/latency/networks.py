@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from fbsearch.architecture import Architecture
-from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.measuring import measure
@@ -34,6 +33,7 @@ from fbsearch.export import (
     random_inputs,
 )
 from fbsearch.latency.progress import ProfileProgress
+from fbsearch.latency.runtime import TFLITE, RuntimeChoice
 from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.nn import Network, example_input, recalibrate_norms
 from fbsearch.precision import Precision
@@ -45,9 +45,7 @@ def measure_architectures(
     architectures: Sequence[Architecture],
     device: Device,
     *,
-    runtime: RuntimeName = "tflite",
-    threads: int = 1,
-    precision: Precision = "fp32",
+    how: RuntimeChoice = TFLITE,
     protocol: MeasurementProtocol | None = None,
     cache: ConversionCache | None = None,
     jobs: int | None = None,
@@ -61,9 +59,7 @@ def measure_architectures(
     Args:
         architectures: what to measure; one given twice is measured twice.
         device: where.
-        runtime: with what.
-        threads: threads within one operator.
-        precision: of weights and activations.
+        how: with what runtime.
         protocol: how; by default the device's own.
         cache: of converted models; by default the user's.
         jobs: processes that convert in parallel; by default one per core.
@@ -79,9 +75,9 @@ def measure_architectures(
         ExportError: if one cannot be converted; the message names it.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
     """
-    runner = device.runner(runtime, threads=threads, precision=precision)
+    runner = how.on(device)
     store = cache if cache is not None else ConversionCache()
-    model_format = RUNTIME_FORMATS[runtime]
+    model_format, precision = RUNTIME_FORMATS[how.runtime], how.precision
     with ProfileProgress(len(architectures), show=progress) as shown:
         paths = convert_architectures(
             architectures,

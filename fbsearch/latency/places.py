@@ -1,4 +1,4 @@
-"""The places of a space where something is chosen: what a calibration tells apart."""
+"""The terms of a factored space by its decisions: from codes to places, from places back to candidates."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbsearch.architecture import Architecture
 from fbsearch.latency.design import Choices
 from fbsearch.latency.fitting import FloatArray
+from fbsearch.latency.terms import PlaceTerms
 from fbsearch.spaces import FactoredSpace
-
-Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -20,70 +18,43 @@ class Places:
     """Operators by place; a decision may fill several places, each with operators of its own shape.
 
     Args:
-        fixed: keys of the nodes at all other places, in order.
-        names: of the places.
-        slots: keys of the operators that may stand at each place.
+        terms: an operator at each place.
+        space: whose places they are.
         decisions: index of the decision that fills each place.
         indices: of each place, which of its keys each candidate of the decision puts there.
     """
 
-    fixed: Keys
-    names: tuple[str, ...]
-    slots: tuple[Keys, ...]
+    terms: PlaceTerms
+    space: FactoredSpace
     decisions: tuple[int, ...]
     indices: tuple[tuple[int, ...], ...]
 
     @staticmethod
     def of(space: FactoredSpace) -> Places:
         """Those of a space, decision by decision."""
-        fixed = {node.name: node.operator.key for node in space.fixed}
+        terms = PlaceTerms.of(space)
         pairs = [(number, one, place) for number, one in enumerate(space.decisions) for place in one.places]
         keys = [[node.operator.key for node in decision.at(place)] for _, decision, place in pairs]
-        slots = [tuple(dict.fromkeys(row)) for row in keys]
         return Places(
-            fixed=tuple(fixed[name] for name in space.order if name in fixed),
-            names=tuple(place for _, _, place in pairs),
-            slots=tuple(slots),
+            terms=terms,
+            space=space,
             decisions=tuple(number for number, _, _ in pairs),
             indices=tuple(
-                tuple(slot.index(key) for key in row) for row, slot in zip(keys, slots, strict=True)
+                tuple(slot.index(key) for key in row) for row, slot in zip(keys, terms.slots, strict=True)
             ),
         )
 
     def choices(self, code: Sequence[int]) -> Choices:
         """What stands at each place in the network of ``code``, as an index among the place's keys."""
-        pairs = zip(self.decisions, self.indices, strict=True)
-        return tuple(indices[code[decision]] for decision, indices in pairs)
+        found = self.terms.choices(self.space.decode(code))
+        assert found is not None, "a space's own networks have its operators"
+        return found
 
-    def by_candidate(self, values_us: FloatArray) -> FloatArray:
-        """Values per place and key, added up to ``S x C``: per decision and candidate, padded with NaN.
-
-        Args:
-            values_us: ``P x K``, padded with NaN.
-        """
-        num_decisions = max(self.decisions) + 1
-        totals = np.full((num_decisions, max(map(len, self.indices))), np.nan)
-        for row, decision, indices in zip(values_us, self.decisions, self.indices, strict=True):
-            own = row[list(indices)]
+    def by_candidate(self, rows: Sequence[Sequence[float]]) -> FloatArray:
+        """A value per place and key, added up to ``S x C``: per decision and candidate, padded with NaN."""
+        totals = np.full((max(self.decisions) + 1, max(map(len, self.indices))), np.nan)
+        for row, decision, indices in zip(rows, self.decisions, self.indices, strict=True):
+            own = np.array(row)[list(indices)]
             before = totals[decision, : len(indices)]
             totals[decision, : len(indices)] = own if np.isnan(before).all() else before + own
         return totals
-
-
-def choices_within(
-    architecture: Architecture, *, names: Sequence[str], fixed: Keys, slots: Sequence[Keys]
-) -> Choices | None:
-    """What an architecture has at each of some places, as :meth:`Places.choices` says it; None if it differs.
-
-    Args:
-        architecture: any.
-        names: of the places.
-        fixed: keys at all other places, in order.
-        slots: keys that are allowed at each place.
-    """
-    nodes = {node.name: node.operator.key for node in architecture.nodes}
-    others = tuple(key for name, key in nodes.items() if name not in set(names))
-    given = [nodes.get(name) for name in names]
-    if others != fixed or any(key not in slot for slot, key in zip(slots, given, strict=True)):
-        return None
-    return tuple(slot.index(key) for slot, key in zip(slots, given, strict=True) if key is not None)

@@ -1,55 +1,40 @@
-"""Profiling: a space, a device and a runtime become a latency table."""
+"""Profiling: operators of a space, a device and a runtime become a latency table."""
 
 from __future__ import annotations
 
-import logging
-import threading
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from fbsearch.devices.description import RuntimeName
-from fbsearch.devices.log import Event, MeasurementLog
+from fbsearch.architecture import Operator
+from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.devices.runner import Device
 from fbsearch.latency.batches import Bench, measure_in_batches
-from fbsearch.latency.calibrating import check_count, designed
-from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
+from fbsearch.latency.designing import check_count, designed, first_operators
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import journal_path, launches_path
-from fbsearch.latency.progress import Display, ProfileProgress
+from fbsearch.latency.runtime import TFLITE, RuntimeChoice
+from fbsearch.latency.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
 from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.tabulating import ProfileJob, announce, finish
-from fbsearch.latency.whole_networks import measure_networks
-from fbsearch.precision import Precision
-from fbsearch.spaces import FactoredSpace
-
-if TYPE_CHECKING:
-    from fbsearch.export import ConversionCache
-
-_log = logging.getLogger(__name__)
+from fbsearch.latency.whole_networks import NetworkMeasurements, measure_networks
+from fbsearch.spaces import Space
 
 
 def profile(
-    space: FactoredSpace,
+    space: Space,
     device: Device,
     *,
     out: Path,
-    runtime: RuntimeName = "tflite",
-    threads: int = 1,
-    precision: Precision = "fp32",
+    operators: Sequence[Operator] | None = None,
+    how: RuntimeChoice = TFLITE,
     protocol: MeasurementProtocol | None = None,
-    cache: ConversionCache | None = None,
-    jobs: int | None = None,
-    converter: Converter | None = None,
+    models: ModelSource = CONVERTED,
     seed: int = 0,
-    progress: bool | None = None,
-    display: Display | None = None,
-    stop: threading.Event | None = None,
+    watch: Watch = ON_SCREEN,
     num_networks: int = 0,
-    network_converter: NetworkConverter | None = None,
 ) -> LatencyTable:
-    """Measure every operator of ``space`` on ``device`` and write the table to ``out``.
+    """Measure operators of ``space`` on ``device`` and write the table to ``out``.
 
     On this computer everything is converted first, so that nothing else runs while it measures; another
     device measures what is converted while the rest is. Each round goes to the journal ``OUT.partial`` as
@@ -60,22 +45,16 @@ def profile(
     calibrated with them.
 
     Args:
-        space: whose operators to measure; stem and head included.
+        space: whose operators to measure; the table's header names it.
         device: where.
         out: the table's file; replaced at the end, in one step.
-        runtime: with what.
-        threads: threads within one operator.
-        precision: of weights and activations.
+        operators: which; None for :func:`first_operators`.
+        how: with what runtime.
         protocol: how; by default the device's own.
-        cache: of converted models; by default the user's.
-        jobs: processes that convert in parallel; by default as many as pay.
-        converter: where model files come from, in place of ``cache`` and ``jobs``.
+        models: where model files come from.
         seed: shuffles the order of measuring.
-        progress: bars on screen; by default where standard error is a terminal.
-        display: makes what is told of progress, in place of the bars.
-        stop: once set, measuring ends with the present round, as by Ctrl-C: for a thread that has none.
+        watch: who watches.
         num_networks: whole networks to calibrate with; 0 for none.
-        network_converter: where their model files come from, in place of ``cache`` and ``jobs``.
 
     Returns:
         The table; operators that never converged are named in its ``warnings``, and logged.
@@ -84,53 +63,52 @@ def profile(
         TableError: if the journal or the table cannot be written, or the journal is of another profile.
         ExportError: if an operator cannot be converted.
         DeviceError: if the device or its runtime cannot be used, or a model does not run there.
-        KeyboardInterrupt: once ``stop`` is set; what is measured is kept.
+        KeyboardInterrupt: once ``watch.stop`` is set; what is measured is kept.
         CalibrationError: if the networks make no calibration, or a poor one; the table is written without
             one.
     """
     if num_networks:
         check_count(num_networks)
-    runner, description = device.runner(runtime, threads=threads, precision=precision), device.describe()
+    runner, description = how.on(device), device.describe()
     bench = Bench(
         runner=runner,
         protocol=protocol if protocol is not None else device.definition.protocol,
         seed=seed,
         launches=launches_path(out),
-        sentinel=converter or converting(runtime, precision=precision, cache=cache, jobs=jobs),
+        sentinel=models.of_operators(how),
         memory_bytes=description.memory_bytes,
     )
-    job = ProfileJob(space, description, bench, num_networks)
+    job = ProfileJob(space, _charged(operators, space, num_networks, seed), description, bench, num_networks)
     with Journal(journal_path(out), job.identity()) as journal:
+        log = MeasurementLog(journal.events, on_append=watch.keeping(journal.append))
+        with watch.shows(len(job.operators)) as shown:
+            keys = {operator: operator.key for operator in job.operators}
+            measured = measure_in_batches(keys, bench.sentinel, bench, journal=journal, log=log, shown=shown)
 
-        def keep(event: Event) -> None:
-            journal.append(event)
-            if stop is not None and stop.is_set():
-                raise KeyboardInterrupt
+        def alone_us(operator: Operator) -> float:
+            return 0.0 if operator.is_free else measured[operator].latency_us
 
-        log = MeasurementLog(journal.events, on_append=keep)
-        shows = display or partial(ProfileProgress, show=progress)
-        with shows(len(job.operators)) as shown:
-            operators = {operator: operator.key for operator in job.operators}
-            measured = measure_in_batches(
-                operators, bench.sentinel, bench, journal=journal, log=log, shown=shown
-            )
-        networks = None
+        networks: NetworkMeasurements | None = None
         if num_networks:
             networks = measure_networks(
                 space,
-                lambda: designed(
-                    space,
-                    lambda operator: 0.0 if operator.is_free else measured[operator].latency_us,
-                    num_networks,
-                    seed,
-                ),
-                network_converter
-                or converting_networks(runtime, precision=precision, cache=cache, jobs=jobs),
+                lambda: designed(space, alone_us, num_networks, seed),
+                models.of_networks(how),
                 bench,
                 journal=journal,
                 log=log,
-                display=shows,
+                display=watch.shows,
             )
         table = finish(job, measured, networks, journal, log, out)
-    announce(table)
+    announce(table, table.warnings)
     return table
+
+
+def _charged(
+    operators: Sequence[Operator] | None, space: Space, num_networks: int, seed: int
+) -> tuple[Operator, ...]:
+    """What to measure: each operator once, but for those that are free."""
+    given = (
+        operators if operators is not None else first_operators(space, num_networks=num_networks, seed=seed)
+    )
+    return tuple(dict.fromkeys(operator for operator in given if not operator.is_free))

@@ -22,7 +22,8 @@ from fbsearch.latency.calibration import Calibration
 from fbsearch.latency.entry import TableEntry
 from fbsearch.latency.header import SentinelRecord, TableHeader, TableSeconds, parse_header
 from fbsearch.latency.json_text import parse_table_json
-from fbsearch.spaces import FactoredSpace
+from fbsearch.latency.terms import charged_keys
+from fbsearch.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class LatencyTable:
         if entry is None:
             raise MissingOperatorError(
                 f"{self.source} has no entry for {operator.key} (it holds {len(self.entries)} operators "
-                f"of space {self.space_name!r}); profile the space that holds it: {self._command()}"
+                f"of space {self.space_name!r}); add it: fbsearch table grow TABLE.json ARCHITECTURE.json; "
+                f"or profile the space that holds it: {self._command()}"
             )
         return entry.latency_us
 
@@ -109,10 +111,9 @@ class LatencyTable:
         """The architecture's calibrated latency, or None where no calibration speaks for it."""
         if self.calibration is None:
             return None
-        choices = self.calibration.choices_of(architecture)
-        return None if choices is None else self.calibration.predict_us(choices)
+        return self.calibration.architecture_us(architecture, self.latency_us)
 
-    def calibration_for(self, space: FactoredSpace, *, least: int = 0) -> Calibration | None:
+    def calibration_for(self, space: Space, *, least: int = 0) -> Calibration | None:
         """The calibration, if it speaks for ``space`` and rests on at least so many networks."""
         known = self.calibration
         if known is None or not known.matches(space) or len(known.networks) < least:
@@ -128,16 +129,21 @@ class LatencyTable:
         header = self.header.model_copy(update={"warnings": (*self.warnings, warning)})
         return replace(self, header=header)
 
-    def check_space(self, space: FactoredSpace) -> None:
+    def missing(self, operators: Iterable[Operator]) -> list[str]:
+        """Keys of those, each once, that it has no entry for and that are not free."""
+        return [key for key in dict.fromkeys(charged_keys(operators)) if key not in self.entries]
+
+    def check_space(self, space: Space) -> None:
         """Refuse a space that this table cannot price.
 
-        A table of another space is accepted when it happens to hold every operator.
+        A table of another space is accepted when it happens to hold every operator; an open space is, since
+        its operators are measured when they are asked for.
 
         Raises:
             MissingOperatorError: if it was measured for this space and yet lacks operators.
             TableMismatchError: if it was measured for another space and lacks operators of this one.
         """
-        missing = self._missing(space.operators())
+        missing = self.missing(space.operators() or ())
         if not missing:
             return
         examples = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
@@ -239,9 +245,6 @@ class LatencyTable:
         return table.with_calibration(
             Calibration.from_dict(data["calibration"], table.latency_us, source=place)
         )
-
-    def _missing(self, operators: Iterable[Operator]) -> list[str]:
-        return [op.key for op in operators if not op.is_free and op.key not in self.entries]
 
     def _command(self, space: str = "SPACE") -> str:
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +22,7 @@ from fbsearch.latency.journal import Journal
 from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.latency.table import LatencyTable
 from fbsearch.latency.whole_networks import NetworkMeasurements
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 _ANNOUNCED = 5
 
@@ -31,17 +31,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ProfileJob:
-    """What is to be profiled, and how."""
+    """What is to be profiled, and how.
 
-    space: FactoredSpace
+    Args:
+        space: whose operators.
+        operators: which need an entry.
+        device: where.
+        bench: how.
+        num_networks: whole networks besides.
+    """
+
+    space: Space
+    operators: tuple[Operator, ...]
     device: DeviceDescription
     bench: Bench
     num_networks: int
-
-    @property
-    def operators(self) -> tuple[Operator, ...]:
-        """What needs an entry."""
-        return tuple(op for op in self.space.operators() if not op.is_free)
 
     def identity(self) -> dict[str, Any]:
         """What two runs must share for their rounds to belong to one table."""
@@ -121,15 +125,15 @@ def _table(
     return LatencyTable(header, entries, source)
 
 
-def announce(table: LatencyTable) -> None:
+def announce(table: LatencyTable, warnings: Sequence[str]) -> None:
     """Log what went wrong, in a few lines: the table holds them all."""
-    for warning in table.warnings[:_ANNOUNCED]:
+    for warning in warnings[:_ANNOUNCED]:
         _log.warning("%s", warning)
-    if len(table.warnings) > _ANNOUNCED:
+    if len(warnings) > _ANNOUNCED:
         num_converged = sum(entry.is_converged for entry in table.entries.values())
         _log.warning(
             "… and %d more warnings, in %s: %d of %d operators converged, %d of %d windows were slow",
-            len(table.warnings) - _ANNOUNCED,
+            len(warnings) - _ANNOUNCED,
             table.source,
             num_converged,
             len(table.entries),

@@ -1,39 +1,27 @@
-"""Whole networks of a table's space, measured on its device: what calibrating and checking have in common."""
+"""Whole networks of a space, measured against each other, and the calibration that they make."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from fbsearch.devices.log import MeasurementLog
 from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
-from fbsearch.devices.runner import Device
-from fbsearch.errors import CalibrationError
 from fbsearch.latency.batches import Bench, measure_in_batches
 from fbsearch.latency.calibration import Calibration, calibrate, check_quality
-from fbsearch.latency.conversion import Converter, NetworkConverter, converting, converting_networks
-from fbsearch.latency.design import Choices
+from fbsearch.latency.conversion import NetworkConverter
 from fbsearch.latency.header import TableSeconds
 from fbsearch.latency.journal import Journal
-from fbsearch.latency.naming import launches_path
-from fbsearch.latency.places import Places
-from fbsearch.latency.progress import Display, ProfileProgress
-from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.progress import Display
 from fbsearch.latency.table import LatencyTable
-from fbsearch.spaces import FactoredSpace
-
-if TYPE_CHECKING:
-    from fbsearch.export import ConversionCache
+from fbsearch.latency.terms import terms_of
+from fbsearch.spaces import Code, Space
 
 _log = logging.getLogger(__name__)
 
-Plan = Callable[[], Sequence[Choices]]
+Plan = Callable[[], Sequence[Code]]
 """Which networks to measure; asked only where an interrupted run has not settled it."""
 
 
@@ -48,13 +36,13 @@ class NetworkMeasurements:
         seconds: spent on them.
     """
 
-    choices: tuple[Choices, ...]
+    choices: tuple[Code, ...]
     measurements: tuple[Measurement, ...]
     before: TableSeconds
     seconds: TableSeconds
 
     def calibration(
-        self, table: LatencyTable, space: FactoredSpace, *, protocol: MeasurementProtocol, seed: int
+        self, table: LatencyTable, space: Space, *, protocol: MeasurementProtocol, seed: int
     ) -> Calibration:
         """The calibration of ``table`` that they make, if it is better than none.
 
@@ -67,12 +55,17 @@ class NetworkMeasurements:
         Raises:
             CalibrationError: if they make none, or a poor one.
         """
-        places = Places.of(space)
-        measured = zip(map(places.choices, self.choices), self.measurements, strict=True)
+        architectures = [space.decode(code) for code in self.choices]
+        terms = terms_of(space, architectures)
+        told = [terms.choices(architecture) for architecture in architectures]
         calibration = calibrate(
-            space,
+            terms,
             table.latency_us,
-            [(choices, "design", measurement) for choices, measurement in measured],
+            [
+                (choices, "design", measurement)
+                for choices, measurement in zip(told, self.measurements, strict=True)
+                if choices is not None  # a space's terms are those of all its networks
+            ],
             protocol=protocol,
             seed=seed,
             seconds=self.seconds,
@@ -81,128 +74,8 @@ class NetworkMeasurements:
         return calibration
 
 
-@dataclass(frozen=True)
-class TableBench:
-    """A table's own device, runtime and threads, ready to measure whole networks of a space.
-
-    Args:
-        table: that holds the operators of ``space``.
-        space: of the networks.
-        bench: where and how.
-        convert: makes the networks' models.
-    """
-
-    table: LatencyTable
-    space: FactoredSpace
-    bench: Bench
-    convert: NetworkConverter
-
-    @contextmanager
-    def measured(
-        self,
-        plan: Plan,
-        *,
-        journal: Path,
-        identity: dict[str, Any],
-        progress: bool | None,
-    ) -> Iterator[NetworkMeasurements]:
-        """The networks as measured, against each other, watched by the sentinel whose pace the table tells.
-
-        Each round goes to the journal as it ends; after an interruption the same call goes on from there. The
-        journal is removed when the block ends without error, or with a :class:`CalibrationError`, since the
-        same rounds would only fail again.
-
-        Args:
-            plan: which networks.
-            journal: the file.
-            identity: what makes two runs one, besides the table, the space and the bench.
-            progress: bars on screen; None shows them where standard error is a terminal.
-        """
-        with Journal(journal, self._identity() | identity, remedy="copy the table elsewhere") as file:
-            reference_us = self.table.sentinel.baseline_us
-            log = MeasurementLog(file.events, on_append=file.append, reference_us=reference_us)
-            networks = measure_networks(
-                self.space,
-                plan,
-                self.convert,
-                self.bench,
-                journal=file,
-                log=log,
-                display=partial(ProfileProgress, show=progress),
-            )
-            try:
-                yield networks
-            except CalibrationError:
-                file.delete()
-                raise
-            file.delete()
-
-    def _identity(self) -> dict[str, Any]:
-        """What two runs must share for their rounds to belong together."""
-        table, space, bench = self.table, self.space, self.bench
-        return {
-            "table": {"space": table.space_fingerprint, "created": table.header.created},
-            "space": {"name": space.name, "fingerprint": space.fingerprint},
-            "device": table.device.identity,
-            "runtime": bench.runner.description.model_dump(mode="json"),
-            "protocol": bench.protocol.model_dump(mode="json"),
-            "seed": bench.seed,
-            "sentinel": SENTINEL.key,
-        }
-
-
-def table_bench(
-    table: LatencyTable,
-    space: FactoredSpace,
-    device: Device,
-    *,
-    path: Path,
-    protocol: MeasurementProtocol | None,
-    cache: ConversionCache | None,
-    jobs: int | None,
-    converter: Converter | None,
-    network_converter: NetworkConverter | None,
-    seed: int,
-) -> TableBench:
-    """Make sure that table, space and device belong together, and get ready to measure.
-
-    Args:
-        table: that holds the operators of ``space``.
-        space: of the networks.
-        device: the table's.
-        path: the table's file, beside which launches are recorded.
-        protocol: how to measure; None as the table's operators were.
-        cache: of converted models; None for the user's.
-        jobs: processes that convert in parallel; None for one per core.
-        converter: where the sentinel's model comes from, in place of ``cache``.
-        network_converter: where the networks' models come from, in place of ``cache`` and ``jobs``.
-        seed: of the choice of networks and the order of measuring.
-
-    Raises:
-        TableError: if the table is of another space, device or runtime.
-        DeviceError: if the device or its runtime cannot be used.
-    """
-    table.check_space(space)
-    runtime, description = table.runtime, device.describe()
-    runner = device.runner(runtime.name, threads=runtime.threads, precision=runtime.precision)
-    for difference in table.check_device(description, runner.description):
-        _log.warning("%s", difference)
-    bench = Bench(
-        runner=runner,
-        protocol=protocol if protocol is not None else table.protocol,
-        seed=seed,
-        launches=launches_path(path),
-        sentinel=converter or converting(runtime.name, precision=runtime.precision, cache=cache, jobs=1),
-        memory_bytes=description.memory_bytes,
-    )
-    convert = network_converter or converting_networks(
-        runtime.name, precision=runtime.precision, cache=cache, jobs=jobs
-    )
-    return TableBench(table, space, bench, convert)
-
-
 def measure_networks(
-    space: FactoredSpace,
+    space: Space,
     plan: Plan,
     convert: NetworkConverter,
     bench: Bench,
@@ -240,13 +113,13 @@ def measure_networks(
     )
 
 
-def network_name(choices: Choices) -> str:
+def network_name(code: Code) -> str:
     """What a whole network is called in the journal.
 
     >>> network_name((0, 3, 1))
     'network 0-3-1'
     """
-    return "network " + "-".join(map(str, choices))
+    return "network " + "-".join(map(str, code))
 
 
 def _announce(measurements: list[Measurement]) -> None:

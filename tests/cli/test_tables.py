@@ -9,6 +9,7 @@ import pytest
 from fbsearch.cli import main
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.settings import ModelSource
 from tests.devices.simulated import simulated_models
 from tests.latency.simulated_networks import SPACE, NetworkDevice, simulated_network_us, simulated_networks
 
@@ -16,7 +17,7 @@ from tests.latency.simulated_networks import SPACE, NetworkDevice, simulated_net
 @pytest.fixture(scope="module")
 def profiled(tmp_path_factory):
     path = tmp_path_factory.mktemp("profiled") / "table.json"
-    profile(SPACE, NetworkDevice(), out=path, converter=simulated_models)
+    profile(SPACE, NetworkDevice(), out=path, models=ModelSource(operators=simulated_models))
     return path
 
 
@@ -26,9 +27,9 @@ def table(profiled, tmp_path, monkeypatch):
     path = tmp_path / "table.json"
     path.write_bytes(profiled.read_bytes())
     monkeypatch.setattr("fbsearch.cli.tables.find_device", lambda name: NetworkDevice())
-    whole_networks = "fbsearch.latency.whole_networks"
-    monkeypatch.setattr(f"{whole_networks}.converting", lambda *args, **options: simulated_models)
-    monkeypatch.setattr(f"{whole_networks}.converting_networks", lambda *args, **options: simulated_networks)
+    settings = "fbsearch.latency.settings"
+    monkeypatch.setattr(f"{settings}.converting", lambda *args, **options: simulated_models)
+    monkeypatch.setattr(f"{settings}.converting_networks", lambda *args, **options: simulated_networks)
     return path
 
 

@@ -7,10 +7,12 @@ import numpy as np
 from fbsearch.devices import DeviceDescription, Measurement, MeasurementProtocol, RuntimeDescription
 from fbsearch.devices.measurement import round_us
 from fbsearch.latency import Calibration, LatencyTable, TableEntry
-from fbsearch.latency.calibration import calibrate, isolated_latencies
+from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.design import design_networks
+from fbsearch.latency.designing import latencies_by_candidate
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.terms import terms_of
 from fbsearch.spaces import FactoredSpace, load_space
 
 DEVICE = DeviceDescription(name="bench", kind="local", model="Test CPU", architecture="x86_64", num_cores=4)
@@ -54,7 +56,7 @@ def sample_calibration(
 ) -> Calibration:
     """Whole networks that take 1.2 times their sums less 5 us, give or take a few percent each."""
     rng = np.random.default_rng(1)
-    choices = design_networks(isolated_latencies(space, table.latency_us).candidates_us, num_networks, rng)
+    choices = design_networks(latencies_by_candidate(space, table.latency_us), num_networks, rng)
     measured = []
     for one in choices:
         total = 1.2 * table.architecture_us(space.decode(one)) - 5
@@ -62,7 +64,7 @@ def sample_calibration(
         rounds = tuple(tuple(round_us(float(value)) for value in row) for row in draws)
         measured.append((one, "design", Measurement(rounds)))
     return calibrate(
-        space,
+        terms_of(space),
         table.latency_us,
         measured,
         protocol=table.protocol,

@@ -16,6 +16,7 @@ from fbsearch.latency.design import candidate_counts
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import calibration_journal_path, journal_path
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.settings import ModelSource
 from fbsearch.spaces import load_space
 from tests.devices.simulated import Machine, simulated_models
 from tests.latency.simulated_networks import (
@@ -36,13 +37,15 @@ def out(tmp_path):
     return tmp_path / "table.json"
 
 
+MODELS = ModelSource(operators=simulated_models, networks=simulated_networks)
+
+
 def profiled(out, device=None, *, num_networks=COUNT, **options):
     return profile(
         SPACE,
         device or NetworkDevice(),
         out=out,
-        converter=simulated_models,
-        network_converter=simulated_networks,
+        models=MODELS,
         num_networks=num_networks,
         **options,
     )
@@ -55,8 +58,7 @@ def calibrated(table, out, device=None, *, space=SPACE, num_networks=COUNT, **op
         device or NetworkDevice(),
         out=out,
         num_networks=num_networks,
-        converter=simulated_models,
-        network_converter=simulated_networks,
+        models=MODELS,
         **options,
     )
 

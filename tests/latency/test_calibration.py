@@ -87,7 +87,7 @@ def test_its_diagnostics_say_how_good_it_is():
 
 def test_more_networks_change_the_fit():
     more = calibrate(
-        SPACE,
+        CALIBRATION.terms,
         PLAIN.latency_us,
         [(n.choices, n.origin, n.measurement) for n in CALIBRATION.networks[:10]],
         protocol=PLAIN.protocol,

@@ -19,6 +19,7 @@ from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.checking import check_predictions, fresh_measurements, fresh_networks
 from fbsearch.latency.naming import check_journal_path
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.settings import ModelSource
 from fbsearch.latency.whole_networks import network_name
 from tests.devices.simulated import simulated_models
 from tests.latency.sample_table import sample_calibration, sample_table
@@ -34,6 +35,9 @@ from tests.latency.simulated_networks import (
 ROOT = Path(__file__).parents[2]
 PLAIN = sample_table(SPACE)
 TABLE = PLAIN.with_calibration(sample_calibration(SPACE, PLAIN))
+
+
+MODELS = ModelSource(operators=simulated_models, networks=simulated_networks)
 
 
 def measured_as(latency_us):
@@ -87,7 +91,7 @@ def test_calibrated_values_are_compared_beside_the_plain_sums():
 @pytest.fixture(scope="module")
 def profiled(tmp_path_factory):
     path = tmp_path_factory.mktemp("profiled") / "table.json"
-    profile(SPACE, NetworkDevice(), out=path, converter=simulated_models)
+    profile(SPACE, NetworkDevice(), out=path, models=MODELS)
     return path.read_bytes()
 
 
@@ -99,13 +103,16 @@ def path(profiled, tmp_path):
     return path
 
 
-CONVERTERS = {"converter": simulated_models, "network_converter": simulated_networks}
-
-
 def fresh(path, device=None, *, num_networks=8, **options):
     table = LatencyTable.load(path)
     return fresh_measurements(
-        table, SPACE, device or NetworkDevice(), path=path, num_networks=num_networks, **CONVERTERS, **options
+        table,
+        SPACE,
+        device or NetworkDevice(),
+        path=path,
+        num_networks=num_networks,
+        models=MODELS,
+        **options,
     )
 
 
@@ -163,7 +170,7 @@ def test_an_unfinished_check_of_another_kind_is_refused(path):
         fresh(path, seed=1).__enter__()
     with pytest.raises(TableMismatchError, match="fresh_networks 8 then, 9 now"):
         fresh(path, num_networks=9).__enter__()
-    calibrate_table(LatencyTable.load(path), SPACE, NetworkDevice(), out=path, num_networks=24, **CONVERTERS)
+    calibrate_table(LatencyTable.load(path), SPACE, NetworkDevice(), out=path, num_networks=24, models=MODELS)
     with pytest.raises(TableMismatchError, match="calibrated None then"):
         fresh(path).__enter__()
 

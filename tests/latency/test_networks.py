@@ -6,6 +6,7 @@ from torch import nn
 from fbsearch.devices import LocalDevice, MeasurementProtocol
 from fbsearch.export import ConversionCache
 from fbsearch.latency.networks import measure_architectures, network_path, random_network
+from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.nn import example_input
 from fbsearch.spaces import load_space, named_architecture
@@ -65,7 +66,7 @@ def test_real_networks_on_this_computer(tmp_path):
     cheap, dear = measure_architectures(
         architectures,
         LocalDevice(),
-        runtime="onnxruntime",
+        how=RuntimeChoice("onnxruntime"),
         protocol=protocol,
         cache=ConversionCache(tmp_path),
         jobs=2,

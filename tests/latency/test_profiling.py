@@ -17,7 +17,9 @@ from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profil
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import default_table_path, journal_path
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.settings import ModelSource
 from fbsearch.spaces import load_space
 from tests.devices.simulated import Machine, SimulatedDevice, simulated_latency_us, simulated_models
 
@@ -29,7 +31,7 @@ TINY = ROOT / "tests/devices/data/tiny.tflite"
 
 def simulate(out, device=None, *, space=SPACE, **options):
     device = device or SimulatedDevice()
-    return profile(space, device, out=out, converter=simulated_models, **options)
+    return profile(space, device, out=out, models=ModelSource(operators=simulated_models), **options)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def out(tmp_path):
 
 
 def test_a_profile_is_a_complete_table_of_true_latencies(out):
-    table = simulate(out, threads=2, seed=3)
+    table = simulate(out, how=RuntimeChoice(threads=2), seed=3)
     assert list(table.entries) == KEYS
     for key, entry in table.entries.items():
         assert entry.latency_us == pytest.approx(simulated_latency_us(key), rel=0.01)
@@ -138,7 +140,7 @@ def test_an_interrupted_profile_goes_on_and_keeps_every_round(out, invocations):
 @pytest.mark.parametrize(
     ("options", "device", "named"),
     [
-        ({"threads": 2}, SimulatedDevice(), "runtime.threads 1 then, 2 now"),
+        ({"how": RuntimeChoice(threads=2)}, SimulatedDevice(), "runtime.threads 1 then, 2 now"),
         ({"seed": 1}, SimulatedDevice(), "seed 0 then, 1 now"),
         ({"protocol": MeasurementProtocol(max_rounds=30)}, SimulatedDevice(), "protocol.max_rounds 24 then"),
         ({"space": load_space("digits", resolution=32)}, SimulatedDevice(), "space.fingerprint"),
@@ -202,7 +204,7 @@ def test_a_read_only_place_is_refused_before_anything_is_converted(tmp_path):
             SPACE,
             SimulatedDevice(),
             out=tmp_path / "file" / "t.json",
-            converter=lambda operators: called.append(1) or iter(()),
+            models=ModelSource(operators=lambda operators: called.append(1) or iter(())),
         )
     assert not called
 
@@ -223,7 +225,7 @@ def test_a_bad_model_names_the_file(out, tmp_path):
         (tmp_path / f"{key}.tflite").write_bytes(TINY.read_bytes())
     (tmp_path / f"{KEYS[3]}.tflite").write_bytes(b"nonsense")
     with pytest.raises(MeasurementError, match=f"{KEYS[3]}.tflite"):
-        profile(SPACE, LocalDevice(), out=out, converter=converted_in(tmp_path, "tflite"))
+        profile(SPACE, LocalDevice(), out=out, models=ModelSource(operators=converted_in(tmp_path, "tflite")))
 
 
 FAST = {
@@ -240,11 +242,12 @@ from pathlib import Path
 from fbsearch.devices import AdbDefinition, LocalDevice, MeasurementProtocol
 from fbsearch.latency.conversion import converted_in
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.spaces import load_space
 
 out, models, protocol = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-profile(load_space("digits"), LocalDevice(), out=out, converter=converted_in(models, "tflite"),
-        protocol=MeasurementProtocol(**protocol), progress=False)
+profile(load_space("digits"), LocalDevice(), out=out, protocol=MeasurementProtocol(**protocol),
+        models=ModelSource(operators=converted_in(models, "tflite")), watch=Watch(progress=False))
 """
 
 
@@ -296,16 +299,17 @@ def test_the_estimate_counts_what_is_to_be_converted(tmp_path):
             folder = tmp_path if precision == "fp32" else tmp_path / precision
             return folder / f"{operator.key}.{model_format}"
 
-    cold = estimate_profile_seconds(SPACE, Cache(), jobs=2)
+    operators = SPACE.operators()
+    cold = estimate_profile_seconds(operators, Cache(), jobs=2)
     assert cold.num_models == len(KEYS) and cold.num_missing == len(KEYS) + 1
     for key in [*KEYS, SENTINEL.key]:
         (tmp_path / f"{key}.tflite").touch()
-    warm = estimate_profile_seconds(SPACE, Cache(), jobs=2)
+    warm = estimate_profile_seconds(operators, Cache(), jobs=2)
     assert warm.num_missing == 0 and warm.converting_s == 0
     assert 0 < warm.seconds < cold.seconds
-    assert estimate_profile_seconds(SPACE, Cache(), runtime="onnxruntime").num_missing == len(KEYS) + 1
-    assert estimate_profile_seconds(SPACE, Cache(), precision="int8").num_missing == len(KEYS) + 1
-    phone = estimate_profile_seconds(SPACE, Cache(), jobs=2, definition=AdbDefinition(name="phone"))
+    assert estimate_profile_seconds(operators, Cache(), runtime="onnxruntime").num_missing == len(KEYS) + 1
+    assert estimate_profile_seconds(operators, Cache(), precision="int8").num_missing == len(KEYS) + 1
+    phone = estimate_profile_seconds(operators, Cache(), jobs=2, definition=AdbDefinition(name="phone"))
     assert phone.measuring_s > 5 * warm.measuring_s, "a launch takes longer than a few invocations"
 
 

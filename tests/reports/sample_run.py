@@ -16,9 +16,11 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.files import write_json, write_text
 from fbsearch.latency import Calibration, LatencyTable, TableEntry
-from fbsearch.latency.calibration import calibrate, isolated_latencies
+from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.design import design_networks
+from fbsearch.latency.designing import latencies_by_candidate
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
+from fbsearch.latency.terms import terms_of
 from fbsearch.spaces import FactoredSpace, load_space
 
 RECIPE = """\
@@ -198,13 +200,13 @@ def _search_rows(
 
 
 def _calibration(space: FactoredSpace, table: LatencyTable, rng: np.random.Generator) -> Calibration:
-    latencies = isolated_latencies(space, table.latency_us).candidates_us
+    latencies = latencies_by_candidate(space, table.latency_us)
     measured = []
     for choices in design_networks(latencies, 12, rng):
         latency_us = (1.1 * table.architecture_us(space.decode(choices)) - 2) * (1 + rng.normal(0, 0.03))
         measured.append((choices, "design", _measure(latency_us, table.protocol, rng)))
     return calibrate(
-        space, table.latency_us, measured, protocol=table.protocol, seed=0,
+        terms_of(space), table.latency_us, measured, protocol=table.protocol, seed=0,
         seconds=TableSeconds(converting=30.0, measuring=12.0),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from fbsearch.devices import MeasurementProtocol, find_device
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.conversion import converted_in
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.spaces import load_space
 
 MODELS = Path(__file__).parent / "models"
@@ -48,8 +49,8 @@ def test_a_space_is_profiled(tmp_path: Path) -> None:
         find_device("local"),
         out=out,
         protocol=QUICK,
-        converter=converted_in(MODELS, "tflite"),
-        progress=False,
+        models=ModelSource(operators=converted_in(MODELS, "tflite")),
+        watch=Watch(progress=False),
     )
     table = LatencyTable.load(out)
     for operator in space.operators():

@@ -20,7 +20,8 @@ from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.checking import TableCheck, check_predictions, fresh_measurements
-from fbsearch.spaces import FactoredSpace, load_space
+from fbsearch.latency.settings import ModelSource
+from fbsearch.spaces import Space, load_space
 
 
 def main() -> None:
@@ -48,14 +49,14 @@ def main() -> None:
         device,
         path=args.out if args.networks else args.table,
         num_networks=args.fresh,
-        jobs=args.jobs,
+        models=ModelSource(jobs=args.jobs),
         seed=args.seed + 1,
     ) as fresh:
         checked = check_predictions(space, table, fresh.choices, fresh.measurements)
         smaller = {}
         for size in map(int, filter(None, args.sizes.split(","))):
             fewer = calibrate(
-                space,
+                table.calibration.terms,
                 table.latency_us,
                 table.calibration.measured("design")[:size],
                 protocol=table.protocol,
@@ -78,18 +79,24 @@ def main() -> None:
         show(args, table, calibrating_s, checked, smaller, result)
 
 
-def calibrated_copy(args, table: LatencyTable, space: FactoredSpace, device: Device) -> LatencyTable:
+def calibrated_copy(args, table: LatencyTable, space: Space, device: Device) -> LatencyTable:
     """What an interrupted run has calibrated already, or the table calibrated now."""
     if args.out.exists():
         known = LatencyTable.load(args.out)
         is_ours = known.header == table.header and known.calibration and known.calibration.matches(space)
         if is_ours and (known.calibration.header.seed, len(known.calibration.networks)) == (
             args.seed,
-            min(args.networks, space.size),
+            args.networks if space.size is None else min(args.networks, space.size),
         ):
             return known
     return calibrate_table(
-        table, space, device, out=args.out, num_networks=args.networks, seed=args.seed, jobs=args.jobs
+        table,
+        space,
+        device,
+        out=args.out,
+        num_networks=args.networks,
+        seed=args.seed,
+        models=ModelSource(jobs=args.jobs),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fbsearch.architecture import Architecture
 from fbsearch.costs import AdditiveCost, latency_cost
-from fbsearch.devices import Device, Measurement, RuntimeName
+from fbsearch.devices import Device, Measurement
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibration import calibrate
@@ -17,6 +17,7 @@ from fbsearch.latency.calibration_records import Origin
 from fbsearch.latency.design import Choices
 from fbsearch.latency.networks import measure_architectures
 from fbsearch.latency.places import Places
+from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings
 from fbsearch.spaces import FactoredSpace
 
@@ -45,13 +46,10 @@ class WholeNetworkMeter:
 
     def __call__(self, architectures: Sequence[Architecture]) -> Sequence[Measurement]:
         """Their measurements, in the order of ``architectures``."""
-        runtime: RuntimeName = self.settings.runtime
         return measure_architectures(
             architectures,
             self.device,
-            runtime=runtime,
-            threads=self.settings.threads,
-            precision=self.settings.precision,
+            how=RuntimeChoice(self.settings.runtime, self.settings.threads, self.settings.precision),
             protocol=self.profile.protocol,
             jobs=self.profile.jobs,
             seed=self.seed,
@@ -97,7 +95,7 @@ class Recalibration:
         with suppress(CalibrationError):
             table = table.with_calibration(
                 calibrate(
-                    self.space,
+                    before.terms,
                     table.latency_us,
                     [*before.measured(), *added],
                     protocol=before.header.protocol,
@@ -120,7 +118,7 @@ def designed_table(table: LatencyTable, space: FactoredSpace) -> LatencyTable:
         return table
     return table.with_calibration(
         calibrate(
-            space,
+            calibration.terms,
             table.latency_us,
             calibration.measured("design"),
             protocol=calibration.header.protocol,

@@ -89,7 +89,7 @@ def _profile(target: Target, space: FactoredSpace) -> PlannedStage:
     if settings.profile.table is not None:
         return PlannedStage(name, f"use {settings.profile.table}", writes)
     estimate = estimate_profile_seconds(
-        space,
+        space.operators(),
         ConversionCache(),
         runtime=settings.device.runtime,
         precision=settings.device.precision,

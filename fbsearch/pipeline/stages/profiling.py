@@ -23,10 +23,13 @@ from fbsearch.errors import DeviceError, FbsearchError, InvalidInputError
 from fbsearch.export import ConversionCache, convert_operators
 from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.designing import first_operators
 from fbsearch.latency.naming import default_table_path
 from fbsearch.latency.profiling import profile
 from fbsearch.latency.progress import Display, ProfileLines
+from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.pipeline.recipe import (
     DeviceSettings,
     apply_overrides,
@@ -34,7 +37,7 @@ from fbsearch.pipeline.recipe import (
     on_device,
     validate_settings,
 )
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 Notify = Callable[[str], None]
 
@@ -62,7 +65,7 @@ class PlannedProfile:
 
 
 def plan_profiles(
-    space: FactoredSpace,
+    space: Space,
     names: Sequence[str],
     *,
     runtime: str | None = None,
@@ -115,7 +118,7 @@ def plan_profiles(
 
 
 def run_profiles(
-    space: FactoredSpace,
+    space: Space,
     plans: Sequence[PlannedProfile],
     *,
     jobs: int | None,
@@ -144,12 +147,12 @@ def run_profiles(
         check_writable(plan.path.parent)
     if len(plans) == 1:
         return {plans[0].device.name: _profile(space, plans[0], jobs=jobs, seed=seed, progress=progress)}
-    _convert(space, plans, jobs, notify)
+    _convert(space, plans, jobs, seed, notify)
     return _side_by_side(space, plans, seed, notify, shows=progress)
 
 
 def _profile(
-    space: FactoredSpace,
+    space: Space,
     plan: PlannedProfile,
     *,
     seed: int,
@@ -162,23 +165,22 @@ def _profile(
         space,
         plan.device,
         out=plan.path,
-        runtime=plan.settings.runtime,
-        threads=plan.settings.threads,
-        precision=plan.settings.precision,
+        how=RuntimeChoice(plan.settings.runtime, plan.settings.threads, plan.settings.precision),
         protocol=plan.protocol,
         num_networks=plan.num_networks,
-        jobs=jobs,
+        models=ModelSource(jobs=jobs),
         seed=seed,
-        progress=progress,
-        display=display,
-        stop=stop,
+        watch=Watch(progress, display, stop),
     )
 
 
-def _convert(space: FactoredSpace, plans: Sequence[PlannedProfile], jobs: int | None, notify: Notify) -> None:
+def _convert(
+    space: Space, plans: Sequence[PlannedProfile], jobs: int | None, seed: int, notify: Notify
+) -> None:
     """Fill the cache first: every device needs the same models, each converted once."""
     cache = ConversionCache()
-    operators = [*(op for op in space.operators() if not op.is_free), SENTINEL]
+    first = first_operators(space, num_networks=plans[0].num_networks, seed=seed)
+    operators = [*(op for op in first if not op.is_free), SENTINEL]
     kinds = ((RUNTIME_FORMATS[plan.settings.runtime], plan.settings.precision) for plan in plans)
     for model_format, precision in dict.fromkeys(kinds):
         missing = sum(not cache.path(op, model_format, precision).exists() for op in operators)
@@ -206,7 +208,7 @@ class _Worker:
 
 
 def _side_by_side(
-    space: FactoredSpace, plans: Sequence[PlannedProfile], seed: int, notify: Notify, *, shows: bool
+    space: Space, plans: Sequence[PlannedProfile], seed: int, notify: Notify, *, shows: bool
 ) -> dict[str, LatencyTable]:
     stop = threading.Event()
     workers = [_Worker(plan) for plan in plans]
@@ -231,7 +233,7 @@ def _side_by_side(
 
 def _work(
     worker: _Worker,
-    space: FactoredSpace,
+    space: Space,
     seed: int,
     notify: Notify,
     stop: threading.Event,
@@ -310,9 +312,7 @@ def _ignored(line: str) -> None:
     """A line that nobody asked for."""
 
 
-def _path(
-    space: FactoredSpace, device: Device, settings: DeviceSettings, out: Path | None, is_alone: bool
-) -> Path:
+def _path(space: Space, device: Device, settings: DeviceSettings, out: Path | None, is_alone: bool) -> Path:
     if out is not None and is_alone and not out.is_dir():
         return out
     runtime: RuntimeName = settings.runtime

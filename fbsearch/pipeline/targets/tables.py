@@ -8,6 +8,8 @@ from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibrating import calibrate_table
 from fbsearch.latency.profiling import profile
+from fbsearch.latency.runtime import RuntimeChoice
+from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.pipeline.targets.target import Target
 from fbsearch.spaces import FactoredSpace
 
@@ -43,13 +45,11 @@ def profile_into(target: Target, space: FactoredSpace, path: Path) -> LatencyTab
         space,
         target.device,
         out=path,
-        runtime=how.runtime,
-        threads=how.threads,
-        precision=how.precision,
+        how=RuntimeChoice(how.runtime, how.threads, how.precision),
         protocol=measuring.protocol,
-        jobs=measuring.jobs,
+        models=ModelSource(jobs=measuring.jobs),
         seed=target.recipe.seed,
-        progress=target.progress,
+        watch=Watch(target.progress),
     )
 
 
@@ -83,7 +83,7 @@ def _calibrated(target: Target, table: LatencyTable, space: FactoredSpace) -> La
         out=target.table_path,
         num_networks=target.recipe.confirm.num_networks,
         protocol=target.settings.profile.protocol,
-        jobs=target.settings.profile.jobs,
+        models=ModelSource(jobs=target.settings.profile.jobs),
         seed=target.recipe.seed,
-        progress=target.progress,
+        watch=Watch(target.progress),
     )

@@ -15,7 +15,9 @@ from fbsearch.errors import ExportError, LaunchRefusedError, MeasurementError
 from fbsearch.export import convert_precision
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.conversion import in_background
-from fbsearch.latency.profiling import journal_path, launches_path, profile
+from fbsearch.latency.naming import journal_path, launches_path
+from fbsearch.latency.profiling import profile
+from fbsearch.latency.settings import ModelSource
 from fbsearch.precision import PRECISIONS
 from fbsearch.spaces import load_space
 from tests.devices.adb.conftest import OURS, MakeDevice, list_ours
@@ -212,7 +214,7 @@ def test_an_interrupted_profile_resumes_and_keeps_every_round(
         return launch(self, model, num_runs, label=label)
 
     monkeypatch.setattr(Launcher, "launch", interrupted)
-    settings = {"out": out, "protocol": QUICK, "converter": tiny_models}
+    settings = {"out": out, "protocol": QUICK, "models": ModelSource(operators=tiny_models)}
     with pytest.raises(error):
         profile(small_space, make_device(pixel), **settings)
     assert list_ours(pixel) == [] and not pixel.fixed_performance and not out.exists()
@@ -272,9 +274,12 @@ class TestConvertingMeanwhile:
                     raise ExportError("operator 3 cannot be converted")
                 yield item
 
+        def settings(converter):
+            return {"protocol": QUICK, "models": ModelSource(operators=converter)}
+
         out = tmp_path / "table.json"
         with pytest.raises(ExportError, match="operator 3 cannot be converted"):
-            profile(small_space, make_device(pixel), out=out, protocol=QUICK, converter=convert)
+            profile(small_space, make_device(pixel), out=out, **settings(convert))
         assert list_ours(pixel) == [] and not pixel.fixed_performance and not out.exists()
-        table = profile(small_space, make_device(pixel), out=out, protocol=QUICK, converter=tiny_models)
+        table = profile(small_space, make_device(pixel), out=out, **settings(tiny_models))
         assert len(table.entries) == len([op for op in small_space.operators() if not op.is_identity])
