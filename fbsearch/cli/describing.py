@@ -8,7 +8,7 @@ from typing import Any
 from fbsearch.architecture import Architecture
 from fbsearch.cli.printing import print_json, print_table
 from fbsearch.costs import (
-    Cost,
+    TabulatedCost,
     count_architecture,
     count_operator,
     latency_cost,
@@ -109,7 +109,7 @@ def _row(name: str, figures: dict[str, Any]) -> list[str]:
 
 
 def _show_space(space: FactoredSpace, table: LatencyTable | None, *, as_json: bool) -> None:
-    costs: list[Cost] = [parameter_cost(space), mac_cost(space), peak_memory_cost(space)]
+    costs: list[TabulatedCost] = [parameter_cost(space), mac_cost(space), peak_memory_cost(space)]
     if table is not None:
         costs.append(latency_cost(space, table))
     ranges = {cost.name: list(cost.range()) for cost in costs}

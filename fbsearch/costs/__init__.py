@@ -1,7 +1,8 @@
 """What an architecture costs, and what a distribution over architectures is expected to cost."""
 
+from fbsearch.costs.any_space import ArchitectureCost, ModelKind, count_in, file_size_in, latency_in
 from fbsearch.costs.architecture import ArchitectureLatency, architecture_latency
-from fbsearch.costs.cost import AdditiveCost, Cost, FloatArray, PeakCost
+from fbsearch.costs.cost import AdditiveCost, Cost, FloatArray, PeakCost, TabulatedCost, range_of, tabulated
 from fbsearch.costs.counting import OperatorCounts, count_architecture, count_operator
 from fbsearch.costs.space import (
     file_size_cost,
@@ -14,18 +15,26 @@ from fbsearch.costs.space import (
 
 __all__ = [
     "AdditiveCost",
+    "ArchitectureCost",
     "ArchitectureLatency",
     "Cost",
     "FloatArray",
+    "ModelKind",
     "OperatorCounts",
     "PeakCost",
+    "TabulatedCost",
     "architecture_latency",
     "count_architecture",
+    "count_in",
     "count_operator",
     "file_size_cost",
+    "file_size_in",
     "latency_cost",
+    "latency_in",
     "mac_cost",
     "memory_access_cost",
     "parameter_cost",
     "peak_memory_cost",
+    "range_of",
+    "tabulated",
 ]

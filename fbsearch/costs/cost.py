@@ -1,13 +1,13 @@
-"""Costs of a space from slots x candidates coefficients.
+"""Costs of a space: a number for each of its architectures, told by their codes.
 
-A cost is a number for an architecture and a differentiable expectation for a distribution; at a
-one-hot distribution the two agree.
+Where decisions are independent a cost is tabulated, slots x candidates, and has a differentiable expectation
+for a distribution too; at a one-hot distribution the two agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -16,28 +16,57 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fbsearch.errors import SpaceError
+
 FloatArray = NDArray[np.float64]
 
 
 class Cost(Protocol):
-    """What a search may be charged for."""
+    """What the architectures of a space are charged for."""
 
     @property
     def name(self) -> str:
         """The quantity with its unit, such as ``latency_us``."""
 
     @property
+    def label(self) -> str:
+        """Where the numbers come from, in words; empty where there is no choice."""
+
+    def of(self, code: Sequence[int], /) -> float:
+        """The cost of the architecture at ``code``."""
+
+
+class TabulatedCost(Cost, Protocol):
+    """A cost of independent decisions."""
+
+    @property
     def coefficients(self) -> FloatArray:
         """``S x C``: each candidate's own cost; NaN where a slot has no such candidate."""
-
-    def of(self, choices: Sequence[int]) -> float:
-        """The cost of the architecture at ``choices``."""
 
     def expectation(self, weights: Tensor) -> Tensor:
         """The expected cost, a scalar, of ``weights`` (``S x C``, rows summing to 1)."""
 
     def range(self) -> tuple[float, float]:
         """The least and the greatest cost in the space."""
+
+
+def tabulated(cost: Cost) -> TabulatedCost:
+    """``cost`` as one of independent decisions.
+
+    Raises:
+        SpaceError: if it is none.
+    """
+    if isinstance(cost, (AdditiveCost, PeakCost)):
+        return cost
+    raise SpaceError(
+        f"{cost.name} has no table of decisions x candidates: the space's decisions are not independent; "
+        "choose another method, or give the budget in milliseconds rather than per cent"
+    )
+
+
+def range_of(cost: Cost) -> tuple[float, float] | None:
+    """The least and the greatest cost in the space; None where only single architectures can be asked."""
+    return cost.range() if isinstance(cost, (AdditiveCost, PeakCost)) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +94,10 @@ class AdditiveCost:
         coefficients = torch.as_tensor(np.nan_to_num(self.coefficients), device=weights.device)
         return self.fixed + (weights * coefficients.to(weights.dtype)).sum()
 
+    def plus(self, value: float) -> AdditiveCost:
+        """The same with a constant more for every architecture."""
+        return replace(self, fixed=self.fixed + value)
+
     def range(self) -> tuple[float, float]:
         """The least and the greatest cost in the space."""
         least = float(np.nanmin(self.coefficients, axis=1).sum())
@@ -83,11 +116,13 @@ class PeakCost:
         name: the quantity with its unit.
         fixed: the largest cost in stem and head.
         coefficients: ``S x C``; NaN where a slot has no such candidate.
+        label: where the numbers come from, in words, if there is a choice.
     """
 
     name: str
     fixed: float
     coefficients: FloatArray
+    label: str = ""
 
     def of(self, choices: Sequence[int]) -> float:
         """The cost of the architecture at ``choices``."""

@@ -109,17 +109,17 @@ def file_size_cost(
         model_format: of the file.
         precision: of the weights: ``fp32``, ``fp16``, ``dynamic_int8`` or ``int8``.
     """
-    sizes = _FILE_BYTES[precision]
+    return _additive("file_bytes", space, lambda op: file_bytes(op, model_format, precision))
 
-    def file_bytes(op: Operator) -> float:
-        if op.is_free:
-            return 0.0
-        counts = count_operator(op)
-        per_channel = counts.num_params - counts.num_kernel_params
-        kernels = sizes.kernel * counts.num_kernel_params
-        return kernels + sizes.channel * per_channel + sizes.graph[model_format]
 
-    return _additive("file_bytes", space, file_bytes)
+def file_bytes(op: Operator, model_format: Literal["tflite", "onnx"], precision: str) -> float:
+    """An operator's share in the size of a model file, in bytes; see :func:`file_size_cost`."""
+    if op.is_free:
+        return 0.0
+    sizes, counts = _FILE_BYTES[precision], count_operator(op)
+    per_channel = counts.num_params - counts.num_kernel_params
+    kernels = sizes.kernel * counts.num_kernel_params
+    return kernels + sizes.channel * per_channel + sizes.graph[model_format]
 
 
 def _additive(name: str, space: FactoredSpace, cost: Callable[[Operator], float]) -> AdditiveCost:

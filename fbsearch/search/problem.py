@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from fbsearch.costs import range_of, tabulated
 from fbsearch.data import Augmentation, DataSplits
 from fbsearch.search.limit import Limit
 from fbsearch.search.method_settings import MethodSettings
@@ -38,6 +38,8 @@ class Problem:
 
 def limit_identity(limit: Limit) -> list[str | float]:
     """A budget as numbers: equal ones stand for the same budget on the same cost."""
-    coefficients = np.nan_to_num(getattr(limit.cost, "coefficients", np.empty(0))).ravel().tolist()
-    values: list[Any] = [limit.name, limit.bound, *limit.cost.range(), *coefficients]
-    return values
+    extent = range_of(limit.cost)
+    if extent is None:
+        return [limit.name, limit.bound, limit.cost.label]
+    coefficients: list[float] = np.nan_to_num(tabulated(limit.cost).coefficients).ravel().tolist()
+    return [limit.name, limit.bound, *extent, *coefficients]

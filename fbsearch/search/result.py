@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fbsearch.costs import FloatArray
+from fbsearch.costs import Cost, FloatArray, range_of, tabulated
 from fbsearch.records import (
     BudgetRecord,
     FinalistRecord,
@@ -56,14 +56,14 @@ class SearchResult:
                 TargetRecord(
                     name=limit.target,
                     budget_us=limit.bound,
-                    range_us=limit.cost.range(),
-                    latencies_us=self._by_slot(limit.cost.coefficients),
+                    range_us=range_of(limit.cost),
+                    latencies_us=self._coefficients(limit.cost),
                 )
                 for limit in self.limits
                 if limit.target is not None
             ),
             budgets=tuple(
-                BudgetRecord(cost=limit.cost.name, bound=limit.bound, range=limit.cost.range())
+                BudgetRecord(cost=limit.cost.name, bound=limit.bound, range=range_of(limit.cost))
                 for limit in self._counted
             ),
             slots=self._slots(),
@@ -76,6 +76,10 @@ class SearchResult:
     @property
     def _counted(self) -> tuple[Limit, ...]:
         return tuple(limit for limit in self.limits if limit.target is None)
+
+    def _coefficients(self, cost: Cost) -> tuple[tuple[float, ...], ...]:
+        """Of each slot's candidates; none where there are no slots."""
+        return () if self.probabilities is None else self._by_slot(tabulated(cost).coefficients)
 
     def _slots(self) -> tuple[SlotRecord, ...]:
         """The decisions with their probabilities; none where the method has no distribution over them."""
@@ -92,9 +96,7 @@ class SearchResult:
         return self.space.decisions if isinstance(self.space, FactoredSpace) else ()
 
     def _by_slot(self, values: FloatArray) -> tuple[tuple[float, ...], ...]:
-        """``S x C`` to the rows of each slot's own candidates; none without a distribution over them."""
-        if self.probabilities is None:
-            return ()
+        """``S x C`` to the rows of each slot's own candidates."""
         return tuple(
             tuple(row[: len(slot.names)].tolist()) for row, slot in zip(values, self._decisions, strict=True)
         )

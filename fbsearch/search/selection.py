@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from fbsearch.costs import AdditiveCost, Cost, FloatArray, PeakCost
+from fbsearch.costs import AdditiveCost, Cost, FloatArray, PeakCost, range_of, tabulated
 from fbsearch.errors import BudgetError
 from fbsearch.search.limit import Limit
 
@@ -29,9 +29,12 @@ _NONE_LEFT = "no architecture of the space keeps all budgets at once: raise one 
 def check_feasible(limits: Sequence[Limit]) -> None:
     """Refuse bounds that no architecture keeps, alone or together.
 
+    Of costs that only single architectures can be asked for, nothing is known beforehand.
+
     Raises:
         BudgetError: naming the range that the space offers, or that the other bounds leave.
     """
+    limits = [limit for limit in limits if range_of(limit.cost) is not None]
     _check_each(limits)
     if len(limits) < 2:
         return
@@ -60,7 +63,7 @@ def least_within(cost: Cost, limits: Sequence[Limit]) -> float:
 
 def _no_scores(cost: Cost) -> FloatArray:
     """``S x C``: 0, and NaN where a slot has no such candidate."""
-    return 0.0 * cost.coefficients
+    return 0.0 * tabulated(cost).coefficients
 
 
 def _describe_conflict(limits: Sequence[Limit]) -> str:
@@ -81,7 +84,7 @@ def _describe_conflict(limits: Sequence[Limit]) -> str:
 
 def _check_each(limits: Iterable[Limit]) -> None:
     for limit in limits:
-        least, greatest = limit.cost.range()
+        least, greatest = tabulated(limit.cost).range()
         if not limit.bound >= least:
             raise BudgetError(
                 f"a budget of {limit.bound:.6g} on {limit.name} is below the cheapest architecture; "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import AdditiveCost
+from fbsearch.costs import Cost
 from fbsearch.devices import Measurement
 from fbsearch.errors import BudgetError
 from fbsearch.pipeline.recipe import ConfirmSettings
@@ -15,7 +15,7 @@ from fbsearch.search import Finalist, Limit, Searched, SearchResult
 MeasureWhole = Callable[[Sequence[Architecture]], Sequence[Measurement]]
 """Whole networks to their measurements on the device."""
 
-Recalibrate = Callable[[Mapping[Architecture, Measurement]], AdditiveCost]
+Recalibrate = Callable[[Mapping[Architecture, Measurement]], Cost]
 """Networks measured by a search to the latency as it looks with them."""
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fbsearch.costs import AdditiveCost, latency_cost
+from fbsearch.costs import Cost, latency_in, tabulated
 from fbsearch.errors import InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.recipe import latency_budget_us
 from fbsearch.records.search import target_name
 from fbsearch.search import Limit
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 
 def load_tables(paths: Sequence[Path]) -> list[LatencyTable]:
@@ -56,7 +56,7 @@ def check_budgets_ms(budgets_ms: Sequence[float]) -> None:
 
 
 def table_limits(
-    space: FactoredSpace, tables: Sequence[LatencyTable], budgets: Sequence[float | str]
+    space: Space, tables: Sequence[LatencyTable], budgets: Sequence[float | str]
 ) -> tuple[Limit, ...]:
     """The latency budgets of targets that are known by their tables.
 
@@ -69,7 +69,7 @@ def table_limits(
         TableError: if a table is of another space or lacks an operator.
     """
     return tuple(
-        target_limit(table, latency_cost(space, table), budget)
+        target_limit(table, latency_in(space, table), budget)
         for table, budget in zip(tables, budgets, strict=True)
     )
 
@@ -77,15 +77,15 @@ def table_limits(
 def describe_sources(limits: Sequence[Limit]) -> str:
     """Where the targets' latencies come from, in words."""
     costs = [limit.cost for limit in limits if limit.target is not None]
-    return "; ".join(dict.fromkeys(cost.label for cost in costs if isinstance(cost, AdditiveCost)))
+    return "; ".join(dict.fromkeys(cost.label for cost in costs if cost.label))
 
 
 def with_budget(limit: Limit, budget: float | str) -> Limit:
     """A target's limit at another budget, as a recipe says it."""
-    return replace(limit, bound=latency_budget_us(budget, limit.cost.range()))
+    return replace(limit, bound=budget_us(budget, limit.cost))
 
 
-def target_limit(table: LatencyTable, latency: AdditiveCost, budget: float | str) -> Limit:
+def target_limit(table: LatencyTable, latency: Cost, budget: float | str) -> Limit:
     """A target's latency budget.
 
     Args:
@@ -93,5 +93,13 @@ def target_limit(table: LatencyTable, latency: AdditiveCost, budget: float | str
         latency: as the table tells it.
         budget: as a recipe says it.
     """
-    bound_us = latency_budget_us(budget, latency.range())
-    return Limit(latency, bound_us, target=target_name(table.device, table.runtime))
+    return Limit(latency, budget_us(budget, latency), target=target_name(table.device, table.runtime))
+
+
+def budget_us(budget: float | str, latency: Cost) -> float:
+    """A latency budget in microseconds; one in per cent is of the range of ``latency``.
+
+    Raises:
+        SpaceError: if the range is not known, as in spaces whose decisions depend on one another.
+    """
+    return latency_budget_us(budget, lambda: tabulated(latency).range())

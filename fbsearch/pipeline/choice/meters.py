@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import AdditiveCost, latency_cost
+from fbsearch.costs import Cost, latency_in
 from fbsearch.devices import Device, Measurement
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
@@ -16,10 +16,9 @@ from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.calibration_records import Origin
 from fbsearch.latency.design import Choices
 from fbsearch.latency.networks import measure_architectures
-from fbsearch.latency.places import Places
 from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -73,23 +72,19 @@ class Recalibration:
         exported: those of the networks that were measured as exported models.
     """
 
-    space: FactoredSpace
+    space: Space
     table: LatencyTable
     path: Path
     exported: frozenset[Architecture] = frozenset()
 
-    def __call__(self, measured: Mapping[Architecture, Measurement]) -> AdditiveCost:
+    def __call__(self, measured: Mapping[Architecture, Measurement]) -> Cost:
         """The latency as it looks now; where the new networks fit in with nothing, as it looked before."""
         before = self.table.calibration
         assert before is not None and before.matches(self.space)
-        places = Places.of(self.space)
         added: list[tuple[Choices, Origin, Measurement]] = [
-            (
-                places.choices(self.space.encode(architecture)),
-                "export" if architecture in self.exported else "search",
-                measurement,
-            )
+            (choices, "export" if architecture in self.exported else "search", measurement)
             for architecture, measurement in measured.items()
+            if (choices := before.terms.choices(architecture)) is not None
         ]
         table = self.table
         with suppress(CalibrationError):
@@ -105,10 +100,10 @@ class Recalibration:
                 )
             )
         table.save(self.path)
-        return latency_cost(self.space, table)
+        return latency_in(self.space, table)
 
 
-def designed_table(table: LatencyTable, space: FactoredSpace) -> LatencyTable:
+def designed_table(table: LatencyTable, space: Space) -> LatencyTable:
     """The table as it was before a search added its finalists to the calibration.
 
     An interrupted search goes on with the latencies that it began with.

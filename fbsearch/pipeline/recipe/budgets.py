@@ -12,23 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import (
-    AdditiveCost,
-    count_architecture,
-    file_size_cost,
-    mac_cost,
-    parameter_cost,
-    peak_memory_cost,
-)
+from fbsearch.costs import AdditiveCost, ArchitectureCost, count_architecture, count_in, file_size_in
 from fbsearch.export import ModelFormat
 from fbsearch.precision import Precision
 from fbsearch.records import BudgetCheck, SearchRecord
 from fbsearch.search import Limit
-from fbsearch.spaces import Code, FactoredSpace, Space
+from fbsearch.spaces import Code, Space
 
 _FILE_SIZE = "file_bytes"
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([a-z]*)", re.IGNORECASE)
@@ -87,7 +79,7 @@ class BudgetSettings(BaseModel):
     peak_memory: Bytes | None = None
     file_size: Bytes | None = None
 
-    def limits(self, space: FactoredSpace, models: Iterable[ModelKind]) -> tuple[Limit, ...]:
+    def limits(self, space: Space, models: Iterable[ModelKind]) -> tuple[Limit, ...]:
         """The budgets as bounds on a space's costs.
 
         Args:
@@ -96,27 +88,14 @@ class BudgetSettings(BaseModel):
         """
         limits = []
         if self.params is not None:
-            limits.append(Limit(parameter_cost(space), self.params))
+            limits.append(Limit(count_in(space, "num_params"), self.params))
         if self.macs is not None:
-            limits.append(Limit(mac_cost(space), self.macs))
+            limits.append(Limit(count_in(space, "num_macs"), self.macs))
         if self.peak_memory is not None:
-            limits.append(Limit(peak_memory_cost(space), self.peak_memory))
+            limits.append(Limit(count_in(space, "peak_bytes"), self.peak_memory))
         if self.file_size is not None:
-            limits.append(Limit(_largest_file(space, models), self.file_size))
+            limits.append(Limit(file_size_in(space, models), self.file_size))
         return tuple(limits)
-
-
-def _largest_file(space: FactoredSpace, models: Iterable[ModelKind]) -> AdditiveCost:
-    """An upper bound of all files' sizes, and the size itself of a single kind of file."""
-    costs = [
-        file_size_cost(space, model_format=model_format, precision=precision)
-        for model_format, precision in dict.fromkeys(models)
-    ]
-    return replace(
-        costs[0],
-        fixed=max(cost.fixed for cost in costs),
-        coefficients=np.maximum.reduce([cost.coefficients for cost in costs]),
-    )
 
 
 def correct_file_size(
@@ -135,10 +114,10 @@ def correct_file_size(
 
 def _corrected(limit: Limit, exported: Mapping[Code, int]) -> Limit:
     cost = limit.cost
-    if cost.name != _FILE_SIZE or not isinstance(cost, AdditiveCost):
+    if cost.name != _FILE_SIZE or not isinstance(cost, (AdditiveCost, ArchitectureCost)):
         return limit
     excess = max((size - cost.of(choices) for choices, size in exported.items()), default=0.0)
-    return replace(limit, cost=replace(cost, fixed=cost.fixed + max(excess, 0.0)))
+    return replace(limit, cost=cost.plus(max(excess, 0.0)))
 
 
 def check_budgets(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -75,18 +76,18 @@ LatencyBudget = Annotated[
 """Milliseconds, or a percentage such as ``50%`` of the way from the space's least to its greatest latency."""
 
 
-def latency_budget_us(budget: float | str, range_us: tuple[float, float]) -> float:
+def latency_budget_us(budget: float | str, range_us: Callable[[], tuple[float, float]]) -> float:
     """A latency budget in microseconds.
 
     Args:
         budget: milliseconds or a percentage, as a recipe says it.
-        range_us: latencies of the space's fastest and slowest architecture.
+        range_us: tells the latencies of the space's fastest and slowest architecture, where they are needed.
     """
     if not isinstance(budget, str):
         return budget * 1000
     match = _PERCENT.fullmatch(budget)
     assert match is not None
-    least, greatest = range_us
+    least, greatest = range_us()
     return least + (greatest - least) * float(match[1]) / 100
 
 

@@ -12,7 +12,7 @@ from fbsearch.pipeline.recipe import ModelKind, Recipe
 from fbsearch.pipeline.stages.inputs import load_splits, space_for
 from fbsearch.pipeline.targets.target import Notify, Target
 from fbsearch.records import RunPaths
-from fbsearch.spaces import FactoredSpace, load_definition
+from fbsearch.spaces import Space, load_definition
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RunContext:
         )
 
     @cached_property
-    def space(self) -> FactoredSpace:
+    def space(self) -> Space:
         """The space, with the data's number of classes."""
         fields = self.recipe.space.model_dump()
         return space_for(self.data.num_classes, fields.pop("source"), **fields)

@@ -9,10 +9,12 @@ from pathlib import Path
 from fbsearch.data import DataSplits
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.designing import first_operators
 from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.pipeline.recipe import FinetuneSettings
+from fbsearch.pipeline.targets.tables import num_calibrating
 from fbsearch.pipeline.targets.target import Target
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class PlannedStage:
 
 
 def plan_run(
-    targets: Sequence[Target], space: FactoredSpace, data: DataSplits, models: Sequence[Path]
+    targets: Sequence[Target], space: Space, data: DataSplits, models: Sequence[Path]
 ) -> list[PlannedStage]:
     """The stages of a run, in order.
 
@@ -48,7 +50,7 @@ def plan_run(
     given = recipe.budgets.model_dump(exclude_none=True)
     budgets = "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
     latencies = " and ".join(_budget(target, is_alone=len(targets) == 1) for target in targets)
-    searched = f"{recipe.search.method}: {recipe.search.effort} over {space.size:.3g} architectures"
+    searched = f"{recipe.search.method}: {recipe.search.effort} over {describe_size(space)}"
     return [
         *(_profile(target, space) for target in targets),
         *(_calibrate(target, space) for target in targets),
@@ -65,6 +67,11 @@ def plan_run(
         *(_verify(target, data) for target in targets),
         PlannedStage("report", "one page", ("report.html",)),
     ]
+
+
+def describe_size(space: Space) -> str:
+    """How many architectures a space holds, in words."""
+    return "an open space" if space.size is None else f"{space.size:.3g} architectures"
 
 
 def _finetuning(settings: FinetuneSettings) -> str:
@@ -84,12 +91,12 @@ def _budget(target: Target, *, is_alone: bool) -> str:
     return text if is_alone else f"{text} on {_describe(target)}"
 
 
-def _profile(target: Target, space: FactoredSpace) -> PlannedStage:
+def _profile(target: Target, space: Space) -> PlannedStage:
     name, writes, settings = target.stage("profile"), (target.table_path.name,), target.settings
     if settings.profile.table is not None:
         return PlannedStage(name, f"use {settings.profile.table}", writes)
     estimate = estimate_profile_seconds(
-        space.operators(),
+        first_operators(space, num_networks=target.recipe.confirm.num_networks, seed=target.recipe.seed),
         ConversionCache(),
         runtime=settings.device.runtime,
         precision=settings.device.precision,
@@ -102,9 +109,9 @@ def _profile(target: Target, space: FactoredSpace) -> PlannedStage:
     return PlannedStage(name, action, writes, estimate.seconds)
 
 
-def _calibrate(target: Target, space: FactoredSpace) -> PlannedStage:
+def _calibrate(target: Target, space: Space) -> PlannedStage:
     name, writes, settings = target.stage("calibrate"), (target.table_path.name,), target.settings
-    wanted = min(target.recipe.confirm.num_networks, space.size)
+    wanted = num_calibrating(space, target.recipe.confirm.num_networks)
     if not wanted:
         return PlannedStage(name, "nothing: plain sums", writes)
     given = LatencyTable.load(Path(settings.profile.table)) if settings.profile.table else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fbsearch.costs import AdditiveCost
 from fbsearch.pipeline.choice.attempts import Attempt, load_attempts
 from fbsearch.pipeline.choice.limits import check_distinct
 from fbsearch.pipeline.choice.searching import MeasuredChoice, run_search
@@ -71,7 +70,7 @@ def _largest_file(attempt: Attempt) -> int:
 
 def _tell_limits(context: RunContext, limits: tuple[Limit, ...]) -> None:
     for limit in limits:
-        if limit.target is not None and isinstance(limit.cost, AdditiveCost):
+        if limit.target is not None:
             text = describe_limit(limit, limit.cost.label, is_alone=len(context.targets) == 1)
             context.notify(f"search: {text}")
 

@@ -18,7 +18,7 @@ from fbsearch.pipeline.targets.target import Target
 from fbsearch.precision import INTEGER_PRECISIONS
 from fbsearch.records import InputRecord
 from fbsearch.records.run import stage_kind
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 Stage = Callable[[], None]
 
@@ -67,7 +67,7 @@ def check_stages(context: RunContext, num_processes: int) -> None:
     check_finetuning(finetune, (integers or precisions)[0], num_processes=num_processes)
 
 
-def _with_space(run: Callable[[Target, FactoredSpace], None], context: RunContext, target: Target) -> None:
+def _with_space(run: Callable[[Target, Space], None], context: RunContext, target: Target) -> None:
     run(target, context.space)
 
 

@@ -10,7 +10,7 @@ from fbsearch.errors import DataError
 from fbsearch.export import Preprocessing
 from fbsearch.export.sidecar import Layout
 from fbsearch.records import DataSettings, InputRecord
-from fbsearch.spaces import FactoredSpace, load_space, require_factored
+from fbsearch.spaces import Space, load_space
 
 
 def load_splits(settings: DataSettings, *, resolution: int, in_channels: int, seed: int) -> DataSplits:
@@ -39,7 +39,7 @@ def augmentation_of(settings: DataSettings, data: DataSplits) -> Augmentation | 
     return Augmentation(padding=chosen.padding, flip=chosen.flip, min_crop_area=chosen.min_crop_area)
 
 
-def space_for(data_classes: int, source: str, **fields: int | float | None) -> FactoredSpace:
+def space_for(data_classes: int, source: str, **fields: int | float | None) -> Space:
     """A space with as many classes as the data, where ``fields`` do not say how many.
 
     Raises:
@@ -47,7 +47,7 @@ def space_for(data_classes: int, source: str, **fields: int | float | None) -> F
     """
     if fields.get("num_classes") is None:
         fields["num_classes"] = data_classes
-    space = require_factored(load_space(source, **fields), "a search")
+    space = load_space(source, **fields)
     check_classes(space.num_classes, data_classes)
     return space
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fbsearch.costs import latency_cost
+from fbsearch.costs import latency_in, range_of
 from fbsearch.pipeline.choice.attempts import Attempt
 from fbsearch.pipeline.choice.choosing import FinalistMeter, MeasureWhole
 from fbsearch.pipeline.choice.limits import target_limit
 from fbsearch.pipeline.choice.meters import Recalibration, WholeNetworkMeter, designed_table
 from fbsearch.pipeline.targets.target import Target
 from fbsearch.search import Limit
-from fbsearch.spaces import FactoredSpace, canonical
+from fbsearch.spaces import Space, canonical
 
 
-def limit_of(target: Target, space: FactoredSpace) -> Limit:
+def limit_of(target: Target, space: Space) -> Limit:
     """The latency budget, on the latency as the search begins with it."""
     table = designed_table(target.load_table(), space)
-    latency = latency_cost(space, table, plain=not target.is_calibrated)
+    latency = latency_in(space, table, plain=not target.is_calibrated)
     return target_limit(table, latency, target.settings.budget_ms)
 
 
@@ -29,15 +29,17 @@ def describe_limit(limit: Limit, label: str, *, is_alone: bool) -> str:
         label: where its numbers come from, in words.
         is_alone: whether there is no other target to tell it from.
     """
-    least_us, greatest_us = limit.cost.range()
+    extent_us = range_of(limit.cost)
     where = "" if is_alone else f" on {limit.target}"
-    return (
-        f"budget {limit.bound / 1000:.4g} ms{where}; the space offers "
-        f"{least_us / 1000:.4g} to {greatest_us / 1000:.4g} ms ({label})"
-    )
+    offer = "" if extent_us is None else f"; the space offers {_ms(extent_us[0])} to {_ms(extent_us[1])} ms"
+    return f"budget {_ms(limit.bound)} ms{where}{offer} ({label})"
 
 
-def meter_of(target: Target, space: FactoredSpace, attempts: Sequence[Attempt]) -> FinalistMeter:
+def _ms(latency_us: float) -> str:
+    return f"{latency_us / 1000:.4g}"
+
+
+def meter_of(target: Target, space: Space, attempts: Sequence[Attempt]) -> FinalistMeter:
     """Measures finalists on a target.
 
     Args:

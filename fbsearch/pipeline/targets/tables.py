@@ -11,10 +11,10 @@ from fbsearch.latency.profiling import profile
 from fbsearch.latency.runtime import RuntimeChoice
 from fbsearch.latency.settings import ModelSource, Watch
 from fbsearch.pipeline.targets.target import Target
-from fbsearch.spaces import FactoredSpace
+from fbsearch.spaces import Space
 
 
-def profile_target(target: Target, space: FactoredSpace) -> None:
+def profile_target(target: Target, space: Space) -> None:
     """Measure the table, or take over the one that the recipe names."""
     source = target.settings.profile.table
     if source is not None:
@@ -28,7 +28,7 @@ def profile_target(target: Target, space: FactoredSpace) -> None:
     )
 
 
-def _take_over(target: Target, space: FactoredSpace, source: Path) -> None:
+def _take_over(target: Target, space: Space, source: Path) -> None:
     table = LatencyTable.load(source)
     table.check_space(space)
     how = target.settings.device
@@ -38,7 +38,7 @@ def _take_over(target: Target, space: FactoredSpace, source: Path) -> None:
     table.save(target.table_path)
 
 
-def profile_into(target: Target, space: FactoredSpace, path: Path) -> LatencyTable:
+def profile_into(target: Target, space: Space, path: Path) -> LatencyTable:
     """Measure the space into a table at ``path``."""
     how, measuring = target.settings.device, target.settings.profile
     return profile(
@@ -53,13 +53,18 @@ def profile_into(target: Target, space: FactoredSpace, path: Path) -> LatencyTab
     )
 
 
-def calibrate_target(target: Target, space: FactoredSpace) -> None:
+def num_calibrating(space: Space, num_networks: int) -> int:
+    """How many whole networks there are to calibrate with, of those that are asked for."""
+    return num_networks if space.size is None else min(num_networks, space.size)
+
+
+def calibrate_target(target: Target, space: Space) -> None:
     """Tie the table to whole networks, unless it comes with as many as are asked for.
 
     A poor calibration is worse than none, and no reason to end a run of hours: the finalists and the
     exported model are measured in any case.
     """
-    wanted = min(target.recipe.confirm.num_networks, space.size)
+    wanted = num_calibrating(space, target.recipe.confirm.num_networks)
     if wanted == 0:
         return
     table = target.load_table()
@@ -75,7 +80,7 @@ def calibrate_target(target: Target, space: FactoredSpace) -> None:
     target.tell("calibrate", known.summary)
 
 
-def _calibrated(target: Target, table: LatencyTable, space: FactoredSpace) -> LatencyTable:
+def _calibrated(target: Target, table: LatencyTable, space: Space) -> LatencyTable:
     return calibrate_table(
         table,
         space,

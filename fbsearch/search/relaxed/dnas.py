@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from fbsearch.costs import Cost
+from fbsearch.costs import TabulatedCost
 from fbsearch.data import Loader
 from fbsearch.errors import TrainingError
 from fbsearch.nn import ArchitectureDistribution, ArchitectureSample, SamplingMode, Supernet, channels_last
@@ -50,9 +50,9 @@ class DnasTask:
         self,
         space: FactoredSpace,
         *,
-        watched: Mapping[str, Cost],
+        watched: Mapping[str, TabulatedCost],
         charge: Expectation,
-        penalties: Mapping[Cost, float],
+        penalties: Mapping[TabulatedCost, float],
         objective: Objective,
         settings: DnasSettings,
         weight_loader: Loader,

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from fbsearch.costs import tabulated
 from fbsearch.errors import InvalidInputError
 from fbsearch.nn import ArchitectureDistribution
 from fbsearch.search.limit import Limit
@@ -26,13 +27,16 @@ def most_used(limits: Sequence[Limit]) -> Expectation:
     An objective that drives it to B_1 uses that budget in full and keeps all others. Of one limit it is the
     expectation itself.
     """
-    first = limits[0]
+    first, costs = limits[0], [tabulated(limit.cost) for limit in limits]
     if len(limits) == 1:
-        return first.cost.expectation
+        return costs[0].expectation
 
     def expectation(weights: Tensor) -> Tensor:
         return torch.stack(
-            [limit.cost.expectation(weights) * (first.bound / limit.bound) for limit in limits]
+            [
+                cost.expectation(weights) * (first.bound / limit.bound)
+                for cost, limit in zip(costs, limits, strict=True)
+            ]
         ).max()
 
     return expectation

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fbsearch.costs import Cost, mac_cost, memory_access_cost, parameter_cost
+from fbsearch.costs import TabulatedCost, mac_cost, memory_access_cost, parameter_cost, tabulated
 from fbsearch.records.paths import numbered
 from fbsearch.search.limit import Limit
 from fbsearch.search.method import Method, Session, register_method
@@ -74,9 +74,9 @@ def search_supernet(problem: Problem, session: Session) -> SearchedSupernet:
     )
 
 
-def _watched(limits: Sequence[Limit]) -> dict[str, Cost]:
+def _watched(limits: Sequence[Limit]) -> dict[str, TabulatedCost]:
     """Names of metrics, and the costs whose expectations they tell: the latency on every target."""
-    costs = [limit.cost for limit in limits if limit.target is not None]
+    costs = [tabulated(limit.cost) for limit in limits if limit.target is not None]
     return {
         numbered(f"expected_{cost.name}", number, separator=" "): cost
         for number, cost in enumerate(costs, start=1)
@@ -91,7 +91,7 @@ def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
         "budget_us": unit.bound,
         "latencies_us": [
             getattr(unit.cost, "fixed", 0.0),
-            *np.nan_to_num(unit.cost.coefficients).ravel().tolist(),
+            *np.nan_to_num(tabulated(unit.cost).coefficients).ravel().tolist(),
         ],
         "settings": problem.settings.model_dump(mode="json", exclude={"method"}),
         "data": problem.data.fingerprint,
@@ -101,7 +101,7 @@ def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
     }
 
 
-def _penalty_costs(space: FactoredSpace, settings: DnasSettings) -> Mapping[Cost, float]:
+def _penalty_costs(space: FactoredSpace, settings: DnasSettings) -> Mapping[TabulatedCost, float]:
     return {_PENALTIES[name](space): eta for name, eta in settings.penalties.items() if eta}
 
 

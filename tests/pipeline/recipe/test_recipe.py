@@ -48,7 +48,7 @@ def test_malformed_overrides_are_refused(override):
 def test_a_budget_is_milliseconds_or_a_share_of_the_range():
     for given, budget_us in (("2.5", 2500.0), ("25%", 150.0)):
         budget_ms = load_recipe("quickstart", [f"budget_ms={given}"]).budget_ms
-        assert latency_budget_us(budget_ms, (100.0, 300.0)) == budget_us
+        assert latency_budget_us(budget_ms, lambda: (100.0, 300.0)) == budget_us
     for refused in ("101%", "five", "-1", "0"):
         with pytest.raises(RecipeError, match="budget_ms"):
             load_recipe("quickstart", [f"budget_ms={refused}"])

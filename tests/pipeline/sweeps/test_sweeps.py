@@ -50,7 +50,7 @@ def arguments(table, out, *options):
 def test_budgets_are_read_with_their_unit(text, names, range_us, expected):
     budgets = parse_budgets(text)
     assert [budget.name for budget in budgets] == names
-    bounds = [latency_budget_us(budget.setting, range_us) for budget in budgets]
+    bounds = [latency_budget_us(budget.setting, lambda: range_us) for budget in budgets]
     assert bounds == pytest.approx(expected)
 
 
