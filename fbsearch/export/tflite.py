@@ -13,7 +13,7 @@ from torch import nn
 from fbsearch.errors import DependencyError
 from fbsearch.export.preparation import conversion_errors, example_output, prepared_copy
 from fbsearch.export.quiet import quiet
-from fbsearch.export.tracing import fast_tracing
+from fbsearch.export.tracing import fast_decomposition, fast_tracing
 from fbsearch.files import atomic_path
 
 
@@ -40,7 +40,7 @@ def export_tflite(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], pa
         turned = litert_torch.to_channel_last_io(
             prepared, args=list(range(len(examples))), outputs=[0] if output.ndim == 4 else []
         )
-        with torch.no_grad(), fast_tracing():
+        with torch.no_grad(), fast_tracing(), fast_decomposition():
             converted = litert_torch.convert(turned.eval(), turned_inputs)
         with atomic_path(path) as temporary:
             temporary.write_bytes(converted.model_content())  # its own writer would not report a full disk
