@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.architecture import files
-from fbsearch.architecture.node import Node, chain_nodes, check_network
+from fbsearch.architecture.node import INPUT, Node, chain_nodes, check_network
 from fbsearch.architecture.operators import Operator
 from fbsearch.architecture.shape import Shape
 from fbsearch.errors import ArchitectureError
@@ -85,6 +85,30 @@ class Architecture:
                 wanted.update(node.inputs)
                 live.append(node)
         return tuple(reversed(live))
+
+    @cached_property
+    def computing_nodes(self) -> tuple[Node, ...]:
+        """The nodes between the image and the class scores, in order: what an exported model computes.
+
+        All others give constants, or something that is taken by nobody but a zero. There are none at all
+        where the scores do not depend on the image.
+        """
+        seeing = {INPUT}
+        for node in self.nodes:
+            if not node.operator.is_constant and not seeing.isdisjoint(node.inputs):
+                seeing.add(node.name)
+        wanted = {self.nodes[-1].name}
+        computing: list[Node] = []
+        for node in reversed(self.nodes):
+            if node.name in wanted & seeing:
+                wanted.update(node.inputs)
+                computing.append(node)
+        return tuple(reversed(computing))
+
+    @property
+    def sees_image(self) -> bool:
+        """Whether the class scores depend on the image; in a cell without a connection they do not."""
+        return bool(self.computing_nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: operators as their keys."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ from fbsearch.spaces import FactoredSpace
 
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
+
+_MUTATIONS = 100
 
 
 def calibrate_table(
@@ -107,7 +109,23 @@ def designed(
     """
     isolated = isolated_latencies(space, latency_us)
     by_candidate = Places.of(space).by_candidate(isolated.candidates_us)
-    return design_networks(by_candidate, count, np.random.default_rng([seed, 3]))
+    rng = np.random.default_rng([seed, 3])
+    return _that_see(space, design_networks(by_candidate, count, rng), rng)
+
+
+def _that_see(
+    space: FactoredSpace, networks: Sequence[Choices], rng: np.random.Generator
+) -> tuple[Choices, ...]:
+    """Networks whose scores depend on the image: those that compute nothing are changed until they do."""
+    seeing = {code: None for code in networks if space.decode(code).sees_image}
+    for code in networks:
+        changed = code
+        for _ in range(_MUTATIONS):
+            if space.decode(changed).sees_image:
+                seeing.setdefault(changed)
+                break
+            changed = space.mutate(changed, rng)
+    return tuple(seeing)
 
 
 def check_count(num_networks: int) -> None:

@@ -29,6 +29,8 @@ from fbsearch.spaces import FactoredSpace
 if TYPE_CHECKING:
     from fbsearch.export import ConversionCache
 
+_DRAWS = 1000
+
 
 @dataclass(frozen=True, eq=False)
 class PredictionErrors:
@@ -122,17 +124,25 @@ def fresh_networks(space: FactoredSpace, table: LatencyTable, count: int, seed: 
     known = {network.choices for network in table.calibration.networks} if table.calibration else set()
     places = Places.of(space)
     if not 2 <= count <= space.size - len(known):
-        raise InvalidInputError(
-            f"cannot check with {count} networks: it takes at least 2, and the space holds "
-            f"{space.size} architectures, {len(known)} of which the table was calibrated with"
-        )
+        raise _too_few(count, space, len(known))
     rng = np.random.default_rng([seed, 5])
     fresh: dict[Choices, None] = {}
+    draws = 0
     while len(fresh) < count:
         choices = space.sample(rng)
-        if places.choices(choices) not in known:
+        if places.choices(choices) not in known and space.decode(choices).sees_image:
             fresh.setdefault(choices)
+        draws += 1
+        if draws > _DRAWS * count:  # the others of a small space compute nothing
+            raise _too_few(count, space, len(known))
     return tuple(fresh)
+
+
+def _too_few(count: int, space: FactoredSpace, num_known: int) -> InvalidInputError:
+    return InvalidInputError(
+        f"cannot check with {count} networks: it takes at least 2, and the space holds "
+        f"{space.size} architectures, {num_known} of which the table was calibrated with"
+    )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbsearch.architecture import Architecture
+from fbsearch.architecture import Architecture, Operator
 from fbsearch.latency.design import Choices
 from fbsearch.latency.fitting import FloatArray
 from fbsearch.spaces import FactoredSpace
@@ -23,6 +23,7 @@ class Places:
         fixed: keys of the nodes at all other places, in order.
         names: of the places.
         slots: keys of the operators that may stand at each place.
+        space: whose places they are.
         decisions: index of the decision that fills each place.
         indices: of each place, which of its keys each candidate of the decision puts there.
     """
@@ -30,6 +31,7 @@ class Places:
     fixed: Keys
     names: tuple[str, ...]
     slots: tuple[Keys, ...]
+    space: FactoredSpace
     decisions: tuple[int, ...]
     indices: tuple[tuple[int, ...], ...]
 
@@ -44,6 +46,7 @@ class Places:
             fixed=tuple(fixed[name] for name in space.order if name in fixed),
             names=tuple(place for _, _, place in pairs),
             slots=tuple(slots),
+            space=space,
             decisions=tuple(number for number, _, _ in pairs),
             indices=tuple(
                 tuple(slot.index(key) for key in row) for row, slot in zip(keys, slots, strict=True)
@@ -51,9 +54,11 @@ class Places:
         )
 
     def choices(self, code: Sequence[int]) -> Choices:
-        """What stands at each place in the network of ``code``, as an index among the place's keys."""
-        pairs = zip(self.decisions, self.indices, strict=True)
-        return tuple(indices[code[decision]] for decision, indices in pairs)
+        """What computes at each place in the network of ``code``, see :func:`choices_within`."""
+        architecture = self.space.decode(code)
+        found = choices_within(architecture, names=self.names, fixed=self.fixed, slots=self.slots)
+        assert found is not None, "a space's own networks have its operators"
+        return found
 
     def by_candidate(self, values_us: FloatArray) -> FloatArray:
         """Values per place and key, added up to ``S x C``: per decision and candidate, padded with NaN.
@@ -73,17 +78,33 @@ class Places:
 def choices_within(
     architecture: Architecture, *, names: Sequence[str], fixed: Keys, slots: Sequence[Keys]
 ) -> Choices | None:
-    """What an architecture has at each of some places, as :meth:`Places.choices` says it; None if it differs.
+    """What an architecture computes at each of some places, as indices among the places' keys.
+
+    What stands where nothing comes in but constants, or where nobody takes what comes out, computes nothing
+    once the model is exported: it counts as no connection, if the place may have none.
 
     Args:
         architecture: any.
         names: of the places.
         fixed: keys at all other places, in order.
         slots: keys that are allowed at each place.
+
+    Returns:
+        An index per place, or None if other operators stand there.
     """
     nodes = {node.name: node.operator.key for node in architecture.nodes}
     others = tuple(key for name, key in nodes.items() if name not in set(names))
     given = [nodes.get(name) for name in names]
     if others != fixed or any(key not in slot for slot, key in zip(slots, given, strict=True)):
         return None
-    return tuple(slot.index(key) for slot, key in zip(slots, given, strict=True) if key is not None)
+    computing = {node.name for node in architecture.computing_nodes}
+    return tuple(
+        slot.index(key if name in computing else _none(slot, key))
+        for name, slot, key in zip(names, slots, given, strict=True)
+        if key is not None
+    )
+
+
+def _none(slot: Keys, key: str) -> str:
+    """What stands for no connection in a slot, or else ``key``."""
+    return next((one for one in slot if Operator.from_key(one).is_constant), key)

@@ -91,6 +91,11 @@ class Zero(Operator):
         return True
 
     @property
+    def is_constant(self) -> bool:
+        """Zeros, whatever comes in."""
+        return True
+
+    @property
     def label(self) -> str:
         """``none``."""
         return "none"

@@ -91,6 +91,11 @@ class Operator(ABC):
         return self.is_identity
 
     @property
+    def is_constant(self) -> bool:
+        """Whether the output does not depend on the inputs."""
+        return False
+
+    @property
     def has_residual(self) -> bool:
         """Whether the block adds its input to its output."""
         return False

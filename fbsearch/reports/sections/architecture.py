@@ -9,10 +9,13 @@ from markupsafe import Markup
 
 from fbsearch.architecture import Architecture
 from fbsearch.reports.charts import describe_line
+from fbsearch.reports.drawings.cell_graph import draw_cell
+from fbsearch.reports.drawings.cells import CellGraph, distinct_cells
 from fbsearch.reports.drawings.chain import draw_block, kernel_class
 from fbsearch.reports.drawings.layers import LayerRow, StageRows, add_latencies, group_layers
 from fbsearch.reports.formatting import ms_decimals
 from fbsearch.reports.run_folder import RunFolder
+from fbsearch.reports.sections.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class ArchitectureSection:
 
     Args:
         architecture: of the run.
+        cells: drawings of the cells, each that differs from the others once; none of a chain.
         stages: stem, stages or cells, and head.
         num_searched: operators that are neither stem nor head.
         total_us: sum of the table's latencies; None if one is unknown.
@@ -56,6 +60,7 @@ class ArchitectureSection:
     """
 
     architecture: Architecture
+    cells: tuple[Figure, ...]
     stages: tuple[DrawnStage, ...]
     num_searched: int
     total_us: float | None
@@ -69,12 +74,14 @@ def architecture_section(run: RunFolder) -> ArchitectureSection | None:
     """The architecture; None where the run has none yet."""
     if run.architecture is None:
         return None
-    groups = group_layers(run.architecture, run.table.latency_us if run.table else None)
+    latency_us = run.table.latency_us if run.table else None
+    groups = group_layers(run.architecture, latency_us)
     latencies = [row.latency_us for group in groups for row in group.rows]
     known = [latency for latency in latencies if latency is not None]
     calibration = run.table.calibration if run.table else None
     return ArchitectureSection(
         architecture=run.architecture,
+        cells=tuple(_draw_cell(cell) for cell in distinct_cells(run.architecture, latency_us)),
         stages=_draw(groups),
         num_searched=sum(row.number is not None for group in groups for row in group.rows),
         total_us=add_latencies(latencies),
@@ -83,6 +90,11 @@ def architecture_section(run: RunFolder) -> ArchitectureSection | None:
         slowest_us=max(known, default=0.0),
         decimals=ms_decimals(known),
     )
+
+
+def _draw_cell(cell: CellGraph) -> Figure:
+    places = f"cell{'s' if len(cell.places) > 1 else ''} {', '.join(map(str, cell.places))}"
+    return Figure(cell.title, draw_cell(cell), (("plain", places),))
 
 
 def _draw(groups: Sequence[StageRows]) -> tuple[DrawnStage, ...]:
