@@ -106,6 +106,25 @@ class Architecture:
         return tuple(reversed(computing))
 
     @property
+    def idle_nodes(self) -> tuple[Node, ...]:
+        """All others."""
+        computing = {node.name for node in self.computing_nodes}
+        return tuple(node for node in self.nodes if node.name not in computing)
+
+    @cached_property
+    def repeated_names(self) -> frozenset[str]:
+        """Names of computing nodes that give what a node before them gives, and so are not computed again:
+        two pools of one size on the same input.
+        """
+        first: dict[tuple[Operator, tuple[str, ...]], str] = {}
+        alike = (node for node in self.computing_nodes if not node.operator.has_weights)
+        return frozenset(
+            node.name
+            for node in alike
+            if first.setdefault((node.operator, node.inputs), node.name) != node.name
+        )
+
+    @property
     def sees_image(self) -> bool:
         """Whether the class scores depend on the image; in a cell without a connection they do not."""
         return bool(self.computing_nodes)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from fbsearch.errors import DependencyError
+from fbsearch.export.averages import with_convolved_averages
 from fbsearch.export.preparation import conversion_errors, example_output, prepared_copy
 from fbsearch.export.quiet import quiet
 from fbsearch.export.tracing import fast_decomposition, fast_tracing
@@ -32,7 +33,7 @@ def export_tflite(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], pa
     Raises:
         ExportError: if the module does not run on such an input, or cannot be converted or written.
     """
-    prepared = prepared_copy(module)
+    prepared = with_convolved_averages(prepared_copy(module))
     examples, output = example_output(prepared, input_shapes)
     turned_inputs = tuple(one.permute(0, 2, 3, 1).contiguous() for one in examples)
     with conversion_errors("TFLite"), quiet():

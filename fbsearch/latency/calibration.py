@@ -85,10 +85,15 @@ class Calibration:
         """``S x C``: the calibrated latency of each decision's candidates; NaN where there is none."""
         return Places.of(space).by_candidate(self.candidates_us)
 
-    def predict_us(self, choices: Sequence[int]) -> float:
-        """The calibrated latency of the network that has ``choices`` at the places."""
+    def predict_us(self, choices: Sequence[int], *, idle_us: float = 0.0) -> float:
+        """The calibrated latency of the network that has ``choices`` at the places.
+
+        Args:
+            choices: an index for each place.
+            idle_us: what the fixed operators that it does not compute take alone.
+        """
         rows = zip(self.header.fit.candidates_us, choices, strict=True)
-        return self.fixed_us + sum(row[i] for row, i in rows)
+        return self.fixed_us + sum(row[i] for row, i in rows) - self.header.fit.slope * idle_us
 
     def choices_of(self, architecture: Architecture) -> Choices | None:
         """What ``architecture`` has at each place of the calibrated space, or None if it is not in it."""

@@ -222,8 +222,7 @@ def check_predictions(
     calibration = table.calibration_for(space)
     calibrated = None
     if calibration is not None:
-        places = Places.of(space)
-        predicted = np.array([calibration.predict_us(places.choices(one)) for one in choices])
+        predicted = np.array([table.calibrated_us(space.decode(one)) for one in choices], float)
         calibrated = PredictionErrors(predicted, measured)
     return TableCheck(
         choices=tuple(choices),

@@ -81,7 +81,8 @@ def choices_within(
     """What an architecture computes at each of some places, as indices among the places' keys.
 
     What stands where nothing comes in but constants, or where nobody takes what comes out, computes nothing
-    once the model is exported: it counts as no connection, if the place may have none.
+    once the model is exported: it counts as no connection, if the place may have none. What a node before
+    gives already counts as a skip, or else likewise.
 
     Args:
         architecture: any.
@@ -94,17 +95,20 @@ def choices_within(
     """
     nodes = {node.name: node.operator.key for node in architecture.nodes}
     others = tuple(key for name, key in nodes.items() if name not in set(names))
-    given = [nodes.get(name) for name in names]
+    given = [nodes.get(name, "") for name in names]
     if others != fixed or any(key not in slot for slot, key in zip(slots, given, strict=True)):
         return None
-    computing = {node.name for node in architecture.computing_nodes}
+    idle = {node.name for node in architecture.idle_nodes}
+    repeated = architecture.repeated_names
     return tuple(
-        slot.index(key if name in computing else _none(slot, key))
+        slot.index(_free(slot, key, is_idle=name in idle) if name in idle or name in repeated else key)
         for name, slot, key in zip(names, slots, given, strict=True)
-        if key is not None
     )
 
 
-def _none(slot: Keys, key: str) -> str:
-    """What stands for no connection in a slot, or else ``key``."""
-    return next((one for one in slot if Operator.from_key(one).is_constant), key)
+def _free(slot: Keys, key: str, *, is_idle: bool) -> str:
+    """What takes no time in a slot, a skip rather than none unless it is idle; ``key`` if nothing does."""
+    operators = {one: Operator.from_key(one) for one in slot}
+    skips = [] if is_idle else [one for one, operator in operators.items() if operator.is_identity]
+    nones = [one for one, operator in operators.items() if operator.is_constant]
+    return next(iter([*skips, *nones]), key)

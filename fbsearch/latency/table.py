@@ -98,19 +98,26 @@ class LatencyTable:
         return entry.latency_us
 
     def architecture_us(self, architecture: Architecture) -> float:
-        """The plain sum of the latencies of the operators that compute, in microseconds.
+        """The plain sum of the latencies of the operators that are computed, in microseconds.
 
         Raises:
             MissingOperatorError: if the table lacks one of them.
         """
-        return sum(self.latency_us(node.operator) for node in architecture.computing_nodes)
+        repeated = architecture.repeated_names
+        once = (node for node in architecture.computing_nodes if node.name not in repeated)
+        return sum(self.latency_us(node.operator) for node in once)
 
     def calibrated_us(self, architecture: Architecture) -> float | None:
         """The architecture's calibrated latency, or None where no calibration speaks for it."""
         if self.calibration is None:
             return None
         choices = self.calibration.choices_of(architecture)
-        return None if choices is None else self.calibration.predict_us(choices)
+        if choices is None:
+            return None
+        places = self.calibration.header.place_names
+        idle = architecture.idle_nodes
+        idle_us = sum(self.latency_us(node.operator) for node in idle if node.name not in places)
+        return self.calibration.predict_us(choices, idle_us=idle_us)
 
     def calibration_for(self, space: FactoredSpace, *, least: int = 0) -> Calibration | None:
         """The calibration, if it speaks for ``space`` and rests on at least so many networks."""

@@ -41,3 +41,11 @@ def test_all_of_a_chain_computes() -> None:
 
     architecture = named_architecture("fbnet_a")
     assert architecture.computing_nodes == architecture.nodes
+
+
+def test_pools_of_one_input_are_computed_once() -> None:
+    codes = [
+        SUMS_OPS.index(op) for op in ("avg_pool_3x3", "avg_pool_3x3", "skip", "skip", "conv_1x1", "conv_1x1")
+    ]
+    repeated = {name for name in SPACE.decode(codes).repeated_names if name.startswith("cells/0/")}
+    assert repeated == {"cells/0/edge_0_1"}, "edge 0-2 runs before"

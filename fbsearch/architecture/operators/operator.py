@@ -96,6 +96,11 @@ class Operator(ABC):
         return False
 
     @property
+    def has_weights(self) -> bool:
+        """Whether it learns; two that do not give the same for the same inputs, and are computed once."""
+        return True
+
+    @property
     def has_residual(self) -> bool:
         """Whether the block adds its input to its output."""
         return False
