@@ -92,7 +92,7 @@ def group_layers(
     """
 
     number = 0
-    computing = {node.name for node in architecture.computing_nodes}
+    computed = {node.name for node in architecture.computing_nodes} - architecture.repeated_names
     groups: list[tuple[str, list[LayerRow]]] = []
     for node in architecture.nodes:
         group, operator = node.name.rpartition("/")[0], node.operator
@@ -100,7 +100,7 @@ def group_layers(
         number += not is_fixed
         if not groups or groups[-1][0] != group or _begins_stage(groups[-1][1][-1].operator, node):
             groups.append((group, []))
-        latency = look_up(operator, latency_us) if node.name in computing or latency_us is None else 0.0
+        latency = look_up(operator, latency_us) if node.name in computed or latency_us is None else 0.0
         groups[-1][1].append(LayerRow(None if is_fixed else number, operator, latency))
     titles = _titles([group for group, _ in groups])
     return tuple(
