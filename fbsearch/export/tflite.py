@@ -38,13 +38,16 @@ def export_tflite(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], pa
     turned_inputs = tuple(one.permute(0, 2, 3, 1).contiguous() for one in examples)
     with conversion_errors("TFLite"), quiet():
         litert_torch = _litert_torch()
+        from fbsearch.export.tflite_pads import with_pads_of_their_own  # needs what comes with the converter
+
         turned = litert_torch.to_channel_last_io(
             prepared, args=list(range(len(examples))), outputs=[0] if output.ndim == 4 else []
         )
         with torch.no_grad(), fast_tracing(), fast_decomposition():
             converted = litert_torch.convert(turned.eval(), turned_inputs)
+        content = with_pads_of_their_own(converted.model_content())
         with atomic_path(path) as temporary:
-            temporary.write_bytes(converted.model_content())  # its own writer would not report a full disk
+            temporary.write_bytes(content)  # the converter's own writer would not report a full disk
 
 
 def _litert_torch() -> ModuleType:
