@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.architecture import files
-from fbsearch.architecture.node import Node, chain_nodes, check_network
+from fbsearch.architecture.node import INPUT, Node, chain_nodes, check_network
 from fbsearch.architecture.operators import Operator
 from fbsearch.architecture.shape import Shape
 from fbsearch.errors import ArchitectureError
@@ -85,6 +85,54 @@ class Architecture:
                 wanted.update(node.inputs)
                 live.append(node)
         return tuple(reversed(live))
+
+    @cached_property
+    def computing_nodes(self) -> tuple[Node, ...]:
+        """The nodes between the image and the class scores, in order: what an exported model computes.
+
+        All others give constants, or something that is taken by nobody but a zero. There are none at all
+        where the scores do not depend on the image.
+        """
+        seeing = {INPUT}
+        for node in self.nodes:
+            if not node.operator.is_constant and not seeing.isdisjoint(node.inputs):
+                seeing.add(node.name)
+        wanted = {self.nodes[-1].name}
+        computing: list[Node] = []
+        for node in reversed(self.nodes):
+            if node.name in wanted & seeing:
+                wanted.update(node.inputs)
+                computing.append(node)
+        return tuple(reversed(computing))
+
+    @property
+    def idle_nodes(self) -> tuple[Node, ...]:
+        """All others."""
+        computing = {node.name for node in self.computing_nodes}
+        return tuple(node for node in self.nodes if node.name not in computing)
+
+    @cached_property
+    def repeated_names(self) -> frozenset[str]:
+        """Names of computing nodes that give what a node before them gives, and so are not computed again:
+        two pools of one size on the same input.
+        """
+        first: dict[tuple[Operator, tuple[str, ...]], str] = {}
+        alike = (node for node in self.computing_nodes if not node.operator.has_weights)
+        return frozenset(
+            node.name
+            for node in alike
+            if first.setdefault((node.operator, node.inputs), node.name) != node.name
+        )
+
+    def computed_operators(self) -> Iterator[Operator]:
+        """What an exported model computes: the operators of computing nodes that repeat no other."""
+        repeated = self.repeated_names
+        return (node.operator for node in self.computing_nodes if node.name not in repeated)
+
+    @property
+    def sees_image(self) -> bool:
+        """Whether the class scores depend on the image; in a cell without a connection they do not."""
+        return bool(self.computing_nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: operators as their keys."""

@@ -17,7 +17,7 @@ from fbsearch.errors import ExportError
 from fbsearch.export.formats import ModelFormat
 from fbsearch.precision import Precision
 
-EXPORTER_VERSION = 1
+EXPORTER_VERSION = 2
 """Raise it with every change of this room or of the blocks that changes a converted file."""
 
 QUANTISER_VERSION = 1

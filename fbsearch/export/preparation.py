@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fbsearch.errors import ExportError
-from fbsearch.nn import ConvNorm
+from fbsearch.export.constants import computing_part
+from fbsearch.nn import ConvNorm, Network
 
 
 def prepared_copy(module: nn.Module) -> nn.Module:
-    """A copy of ``module`` on the CPU, in evaluation mode, contiguous, with batch norms folded.
+    """A copy of ``module`` on the CPU, in evaluation mode, contiguous, with batch norms and constants folded.
 
     Both converters fold the norms themselves, but only after tracing each norm's dozen operations
     several times over: without them a block converts a fifth to a third faster, and so does a network.
@@ -28,7 +29,7 @@ def prepared_copy(module: nn.Module) -> nn.Module:
     for part in prepared.modules():
         if _is_chain(part):
             _fold_norms(part)
-    return prepared
+    return computing_part(prepared) if isinstance(prepared, Network) else prepared
 
 
 def _is_chain(part: nn.Module) -> TypeGuard[nn.Sequential]:

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from fbsearch.errors import DependencyError
+from fbsearch.export.averages import with_convolved_averages
 from fbsearch.export.preparation import conversion_errors, example_output, prepared_copy
 from fbsearch.export.quiet import quiet
-from fbsearch.export.tracing import fast_tracing
+from fbsearch.export.tracing import fast_decomposition, fast_tracing
 from fbsearch.files import atomic_path
 
 
@@ -32,18 +33,21 @@ def export_tflite(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], pa
     Raises:
         ExportError: if the module does not run on such an input, or cannot be converted or written.
     """
-    prepared = prepared_copy(module)
+    prepared = with_convolved_averages(prepared_copy(module))
     examples, output = example_output(prepared, input_shapes)
     turned_inputs = tuple(one.permute(0, 2, 3, 1).contiguous() for one in examples)
     with conversion_errors("TFLite"), quiet():
         litert_torch = _litert_torch()
+        from fbsearch.export.tflite_pads import with_pads_of_their_own  # needs what comes with the converter
+
         turned = litert_torch.to_channel_last_io(
             prepared, args=list(range(len(examples))), outputs=[0] if output.ndim == 4 else []
         )
-        with torch.no_grad(), fast_tracing():
+        with torch.no_grad(), fast_tracing(), fast_decomposition():
             converted = litert_torch.convert(turned.eval(), turned_inputs)
+        content = with_pads_of_their_own(converted.model_content())
         with atomic_path(path) as temporary:
-            temporary.write_bytes(converted.model_content())  # its own writer would not report a full disk
+            temporary.write_bytes(content)  # the converter's own writer would not report a full disk
 
 
 def _litert_torch() -> ModuleType:

@@ -1,11 +1,12 @@
 """Tracing a module at less than half the cost, which tells when a hundred operators are converted.
 
-Three things cost more than the conversion of a block itself (measured on FBNet's with torch 2.13,
+Four things cost more than the conversion of a block itself (measured on FBNet's with torch 2.13,
 litert-torch 0.10 and onnxscript 0.7): the garbage collector, which walks the few million objects of
 torch, sympy and jax again and again; torch.export, which looks up all C++ operators anew for each of
-some thirty operator namespaces in each of five passes; and torch.onnx, which parses the source of its
-five hundred translations anew for every model. The last two are private to torch: where a release has
-them no more, conversion is merely slower.
+some thirty operator namespaces in each of five passes; decomposition, which traces a whole program to
+change a few of its nodes (two thirds of the time of a network of cells); and torch.onnx, which parses the
+source of its five hundred translations anew for every model. All but the first are private to torch: where
+a release has them no more, conversion is merely slower.
 """
 
 from __future__ import annotations
@@ -23,6 +24,17 @@ def fast_tracing() -> Iterator[None]:
     import torch._export.utils as export_utils  # brings much of torch along, which only converting needs
 
     with _collector_paused(), _replaced(export_utils, "_materialize_cpp_cia_ops", functools.cache):
+        yield
+
+
+@contextmanager
+def fast_decomposition() -> Iterator[None]:
+    """Exported programs are decomposed by the nodes that change, see :mod:`fbsearch.export.retracing`."""
+    from torch.export import ExportedProgram  # likewise
+
+    from fbsearch.export.retracing import by_node
+
+    with _replaced(ExportedProgram, "run_decompositions", by_node):
         yield
 
 

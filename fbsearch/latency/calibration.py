@@ -85,7 +85,8 @@ class Calibration:
         """The calibrated latency of ``architecture``, or None where it is not one of the calibrated places'.
 
         Where there are no places, an operator that is no term takes the line, and what its block has in
-        common with others.
+        common with others. Fixed operators that are not computed, see
+        :attr:`fbsearch.architecture.Architecture.computing_nodes`, are not paid.
 
         Args:
             architecture: any.
@@ -93,11 +94,12 @@ class Calibration:
         """
         choices = self.choices_of(architecture)
         if choices is not None:
-            return self.predict_us(choices)
+            idle = self.terms.idle_operators(architecture)
+            return self.predict_us(choices) - self.header.fit.slope * sum(map(latency_us, idle))
         if self.terms.places is not None:
             return None
         known = dict(zip(self.terms.keys, self._terms_us, strict=True))
-        charged = (one for one in architecture.operators() if not one.is_free)
+        charged = (one for one in architecture.computed_operators() if not one.is_free)
         return self.fixed_us + sum(
             known[one.key] if one.key in known else self._by_block_us(one, latency_us) for one in charged
         )

@@ -25,6 +25,8 @@ from fbsearch.latency.term_fit import WITHIN
 from fbsearch.latency.whole_networks import NetworkMeasurements
 from fbsearch.spaces import Code, Space
 
+_DRAWS = 1000
+
 
 @dataclass(frozen=True, eq=False)
 class PredictionErrors:
@@ -118,18 +120,26 @@ def fresh_networks(space: Space, table: LatencyTable, count: int, seed: int) -> 
     calibration = table.calibration
     known = {network.choices for network in calibration.networks} if calibration else set()
     if count < 2 or (space.size is not None and count > space.size - len(known)):
-        held = "more architectures than" if space.size is None else f"{space.size} architectures,"
-        raise InvalidInputError(
-            f"cannot check with {count} networks: it takes at least 2, and the space holds {held} "
-            f"{len(known)} of which the table was calibrated with"
-        )
+        raise _too_few(count, space, len(known))
     rng = np.random.default_rng([seed, 5])
     fresh: dict[Code, None] = {}
-    while len(fresh) < count:
+    for _ in range(_DRAWS * count):  # the others of a small space compute nothing, or were measured before
+        if len(fresh) == count:
+            return tuple(fresh)
         code = space.sample(rng)
-        if calibration is None or calibration.choices_of(space.decode(code)) not in known:
+        architecture = space.decode(code)
+        is_new = calibration is None or calibration.choices_of(architecture) not in known
+        if is_new and architecture.sees_image:
             fresh.setdefault(code)
-    return tuple(fresh)
+    raise _too_few(count, space, len(known))
+
+
+def _too_few(count: int, space: Space, num_known: int) -> InvalidInputError:
+    held = "more architectures than" if space.size is None else f"{space.size} architectures,"
+    return InvalidInputError(
+        f"cannot check with {count} networks: it takes at least 2, and the space holds {held} "
+        f"{num_known} of which the table was calibrated with"
+    )
 
 
 @contextmanager

@@ -24,6 +24,9 @@ _OPEN_POOL = 4
 _DRAWS = 8
 """Draws for each of them, in spaces that hold fewer."""
 
+_REPLACEMENTS = 100
+"""Draws for networks of a design that compute nothing."""
+
 _FIRST_NETWORKS = 8
 """An open space's table begins with their operators, where no more are needed to calibrate it."""
 
@@ -46,7 +49,8 @@ def designed(
         return open_design(space, count, seed)
     rng = np.random.default_rng([seed, 3])
     if isinstance(space, FactoredSpace):
-        return design_networks(latencies_by_candidate(space, latency_us), count, rng)
+        design = design_networks(latencies_by_candidate(space, latency_us), count, rng)
+        return _that_see(space, design, rng)
     pool = _random_codes(space, max(_POOL, count), rng)
     terms, counts = _told(space, pool)
     sums_us = isolated_latencies(terms, latency_us).sums_us(counts)
@@ -91,6 +95,22 @@ def first_operators(space: Space, *, num_networks: int, seed: int) -> tuple[Oper
     return tuple(dict.fromkeys(operator for code in codes for operator in space.decode(code).operators()))
 
 
+def _that_see(space: Space, codes: Sequence[Code], rng: np.random.Generator) -> tuple[Code, ...]:
+    """Networks whose scores depend on the image, random ones in place of those that compute nothing.
+
+    The fastest of a space of cells is one without a connection. Few changes away from it are networks of
+    which next to nothing is left, on which no additive model holds.
+    """
+    seeing = {code: None for code in codes if space.decode(code).sees_image}
+    for _ in range(_REPLACEMENTS):
+        if len(seeing) == len(codes):
+            break
+        code = space.sample(rng)
+        if space.decode(code).sees_image:
+            seeing.setdefault(code)
+    return tuple(seeing)
+
+
 def check_count(num_networks: int) -> None:
     """Refuse a number of networks that makes no calibration.
 
@@ -113,10 +133,12 @@ def _told(space: Space, pool: Sequence[Code]) -> tuple[Terms, NDArray[np.int64]]
 
 
 def _random_codes(space: Space, count: int, rng: np.random.Generator) -> list[Code]:
-    """Distinct ones; fewer in a space that holds few."""
+    """Distinct ones whose scores depend on the image; fewer in a space that holds few."""
     drawn: dict[Code, None] = {}
     for _ in range(_DRAWS * count):
         if len(drawn) == count:
             break
-        drawn.setdefault(space.sample(rng))
+        code = space.sample(rng)
+        if space.decode(code).sees_image:
+            drawn.setdefault(code)
     return list(drawn)

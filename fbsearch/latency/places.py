@@ -45,7 +45,7 @@ class Places:
         )
 
     def choices(self, code: Sequence[int]) -> Choices:
-        """What stands at each place in the network of ``code``, as an index among the place's keys."""
+        """What computes at each place in the network of ``code``, as an index among the place's keys."""
         found = self.terms.choices(self.space.decode(code))
         assert found is not None, "a space's own networks have its operators"
         return found

@@ -100,12 +100,12 @@ class LatencyTable:
         return entry.latency_us
 
     def architecture_us(self, architecture: Architecture) -> float:
-        """The plain sum of the operators' latencies, in microseconds.
+        """The plain sum of the latencies of the operators that are computed, in microseconds.
 
         Raises:
             MissingOperatorError: if the table lacks one of them.
         """
-        return sum(self.latency_us(operator) for operator in architecture.operators())
+        return sum(map(self.latency_us, architecture.computed_operators()))
 
     def calibrated_us(self, architecture: Architecture) -> float | None:
         """The architecture's calibrated latency, or None where no calibration speaks for it."""

@@ -37,6 +37,10 @@ class Terms(ABC):
     def choices(self, architecture: Architecture) -> Choices | None:
         """What ``architecture`` has of these terms; None where it has something else as well."""
 
+    def idle_operators(self, architecture: Architecture) -> tuple[Operator, ...]:
+        """Fixed operators that ``architecture`` has, and does not compute."""
+        return ()
+
     @abstractmethod
     def numbers(self, choices: Choices) -> tuple[int, ...]:
         """The terms that ``choices`` stand for, with repetitions."""
@@ -104,13 +108,28 @@ class PlaceTerms(Terms):
         return np.repeat(np.arange(len(self.slots)), [len(row) for row in self.slots])
 
     def choices(self, architecture: Architecture) -> Choices | None:
-        """What stands at each place; None where it is none of its operators, or others stand elsewhere."""
+        """What computes at each place; None where it is none of its operators, or others stand elsewhere.
+
+        What stands where nothing comes in but constants, or where nobody takes what comes out, computes
+        nothing once the model is exported: it counts as no connection, if the place may have none. What a
+        node before gives already counts as a skip, or else likewise.
+        """
         nodes = {node.name: node.operator.key for node in architecture.nodes}
         given = [nodes.pop(name, "") for name in self.names]
         pairs = list(zip(self.slots, given, strict=True))
         if tuple(nodes.values()) != self.fixed or any(key not in row for row, key in pairs):
             return None
-        return tuple(row.index(key) for row, key in pairs)
+        idle = {node.name for node in architecture.idle_nodes}
+        saved = idle | architecture.repeated_names
+        return tuple(
+            row.index(_free(row, key, is_idle=name in idle) if name in saved else key)
+            for name, (row, key) in zip(self.names, pairs, strict=True)
+        )
+
+    def idle_operators(self, architecture: Architecture) -> tuple[Operator, ...]:
+        """Fixed operators that ``architecture`` has, and does not compute."""
+        names = set(self.names)
+        return tuple(node.operator for node in architecture.idle_nodes if node.name not in names)
 
     def numbers(self, choices: Choices) -> tuple[int, ...]:
         """One term for each place."""
@@ -150,12 +169,12 @@ class OperatorTerms(Terms):
         """Every operator of a space; of an open one, those of some of its architectures."""
         listed = space.operators()
         if listed is None:
-            listed = tuple(chain.from_iterable(one.operators() for one in architectures))
+            listed = tuple(chain.from_iterable(one.computed_operators() for one in architectures))
         return OperatorTerms((tuple(dict.fromkeys(charged_keys(listed))),), (), space.fingerprint)
 
     def choices(self, architecture: Architecture) -> Choices | None:
-        """Each of its operators that is not free; None where one is no term."""
-        keys = charged_keys(architecture.operators())
+        """Each that it computes and that is not free; None where one is no term."""
+        keys = charged_keys(architecture.computed_operators())
         return tuple(self._index[key] for key in keys) if all(key in self._index for key in keys) else None
 
     def numbers(self, choices: Choices) -> tuple[int, ...]:
@@ -197,3 +216,11 @@ def terms_of(space: Space, architectures: Iterable[Architecture] = ()) -> Terms:
 def charged_keys(operators: Iterable[Operator]) -> list[str]:
     """Keys of those that are not free."""
     return [operator.key for operator in operators if not operator.is_free]
+
+
+def _free(row: Keys, key: str, *, is_idle: bool) -> str:
+    """What takes no time in a row, a skip rather than none unless it is idle; ``key`` if nothing does."""
+    operators = {one: Operator.from_key(one) for one in row}
+    skips = [] if is_idle else [one for one, operator in operators.items() if operator.is_identity]
+    nones = [one for one, operator in operators.items() if operator.is_constant]
+    return next(iter([*skips, *nones]), key)

@@ -3,18 +3,21 @@ import gc
 import torch._export.utils
 from torch.onnx._internal.exporter import _registration
 
-from fbsearch.export.tracing import fast_tracing, remembered_translations
+from fbsearch.export.tracing import fast_decomposition, fast_tracing, remembered_translations
 
 
 def test_everything_is_put_back() -> None:
     look_up = torch._export.utils._materialize_cpp_cia_ops
     build = vars(_registration.ONNXRegistry)["from_torchlib"]
+    decompose = torch.export.ExportedProgram.run_decompositions
     assert gc.isenabled()
-    with fast_tracing(), remembered_translations():
+    with fast_tracing(), fast_decomposition(), remembered_translations():
         assert not gc.isenabled()
+        assert torch.export.ExportedProgram.run_decompositions is not decompose
         assert torch._export.utils._materialize_cpp_cia_ops is not look_up
     assert gc.isenabled()
     assert torch._export.utils._materialize_cpp_cia_ops is look_up
+    assert torch.export.ExportedProgram.run_decompositions is decompose
     assert vars(_registration.ONNXRegistry)["from_torchlib"] is build
 
 

@@ -11,6 +11,7 @@ from fbsearch.latency.calibration import calibrate
 from fbsearch.latency.design import design_networks
 from fbsearch.latency.designing import latencies_by_candidate
 from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
+from fbsearch.latency.places import Places
 from fbsearch.latency.sentinel import SENTINEL
 from fbsearch.latency.terms import terms_of
 from fbsearch.spaces import FactoredSpace, load_space
@@ -56,13 +57,14 @@ def sample_calibration(
 ) -> Calibration:
     """Whole networks that take 1.2 times their sums less 5 us, give or take a few percent each."""
     rng = np.random.default_rng(1)
-    choices = design_networks(latencies_by_candidate(space, table.latency_us), num_networks, rng)
+    places = Places.of(space)
+    by_candidate = latencies_by_candidate(space, table.latency_us)
     measured = []
-    for one in choices:
+    for one in design_networks(by_candidate, num_networks, rng):
         total = 1.2 * table.architecture_us(space.decode(one)) - 5
         draws = total * np.exp(rng.normal(0, 0.03) + rng.normal(0, 0.004, size=(8, num_values)))
         rounds = tuple(tuple(round_us(float(value)) for value in row) for row in draws)
-        measured.append((one, "design", Measurement(rounds)))
+        measured.append((places.choices(one), "design", Measurement(rounds)))
     return calibrate(
         terms_of(space),
         table.latency_us,

@@ -11,7 +11,7 @@ import pytest
 from fbsearch.devices import MeasurementProtocol
 from fbsearch.errors import CalibrationError, InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibrating import calibrate_table
+from fbsearch.latency.calibrating import calibrate_table, designed
 from fbsearch.latency.design import candidate_counts
 from fbsearch.latency.journal import Journal
 from fbsearch.latency.naming import calibration_journal_path, journal_path
@@ -27,6 +27,7 @@ from tests.latency.simulated_networks import (
     simulated_network_us,
     simulated_networks,
 )
+from tests.spaces.cells import sums_space
 from tests.spaces.chains import most_candidates
 
 COUNT = 24
@@ -243,3 +244,12 @@ def test_a_table_of_another_space_or_device_is_refused(out):
     other.num_cores = 64
     with pytest.raises(TableMismatchError, match="was measured on"):
         calibrated(plain, out, other)
+
+
+def test_networks_of_a_design_see_the_image():
+    space = sums_space()
+    networks = designed(
+        space, lambda operator: 0.0 if operator.is_free else float(operator.in_channels), 24, 0
+    )
+    assert len(networks) == len(set(networks)) == 24
+    assert all(space.decode(code).sees_image for code in networks)

@@ -24,6 +24,11 @@ class _Join(Operator):
         """As many shapes, all the same."""
         return (Shape(self.in_channels, self.resolution),) * self.num_inputs
 
+    @property
+    def has_weights(self) -> bool:
+        """It learns nothing."""
+        return False
+
     def _problem(self) -> str | None:
         if not 2 <= self.num_inputs <= MAX_INPUTS:
             return f"num_inputs must lie between 2 and {MAX_INPUTS}, not {self.num_inputs}"
@@ -88,6 +93,16 @@ class Zero(Operator):
     @property
     def is_free(self) -> bool:
         """A constant takes no time."""
+        return True
+
+    @property
+    def has_weights(self) -> bool:
+        """It learns nothing."""
+        return False
+
+    @property
+    def is_constant(self) -> bool:
+        """Zeros, whatever comes in."""
         return True
 
     @property

@@ -91,6 +91,16 @@ class Operator(ABC):
         return self.is_identity
 
     @property
+    def is_constant(self) -> bool:
+        """Whether the output does not depend on the inputs."""
+        return False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it learns; two that do not give the same for the same inputs, and are computed once."""
+        return True
+
+    @property
     def has_residual(self) -> bool:
         """Whether the block adds its input to its output."""
         return False

@@ -12,6 +12,11 @@ from fbsearch.architecture.operators.windowed import Windowed
 
 @dataclass(frozen=True)
 class _Pool(Windowed):
+    @property
+    def has_weights(self) -> bool:
+        """It learns nothing."""
+        return False
+
     def _problem(self) -> str | None:
         return width_problem(self.in_channels, self.out_channels)
 

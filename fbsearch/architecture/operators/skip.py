@@ -29,6 +29,11 @@ class Skip(Operator):
         return self.stride == 1 and self.in_channels == self.out_channels
 
     @property
+    def has_weights(self) -> bool:
+        """Whether it is a convolution."""
+        return not self.is_identity
+
+    @property
     def label(self) -> str:
         """``skip`` or ``projection``."""
         return "skip" if self.is_identity else "projection"

@@ -1,16 +1,17 @@
 """Operators as modules, a file for each family of kinds; each registers its builders with :func:`build`."""
 
-import fbsearch.nn.blocks.pool  # noqa: F401  # has nothing to export, but registers its builders
 from fbsearch.nn.blocks.building import build
 from fbsearch.nn.blocks.classifier import Classifier
 from fbsearch.nn.blocks.conv import ConvNorm
 from fbsearch.nn.blocks.join import Add, Concat, Zero
 from fbsearch.nn.blocks.mbconv import ChannelShuffle, MBConv, SqueezeExcite
+from fbsearch.nn.blocks.pool import AvgPool
 from fbsearch.nn.blocks.preactivated import FactorisedReduce, PreActivated
 from fbsearch.nn.blocks.residual import ResidualBlock
 
 __all__ = [
     "Add",
+    "AvgPool",
     "ChannelShuffle",
     "Classifier",
     "Concat",

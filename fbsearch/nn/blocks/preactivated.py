@@ -82,8 +82,9 @@ class FactorisedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``B x Cin x H x W`` to ``B x Cout x ceil(H / 2) x ceil(W / 2)``."""
         x = self.relu(x)
-        moved = functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        return torch.cat((self.even(x), self.odd(moved)), 1)
+        is_odd = x.shape[-1] % 2  # of an even number of pixels, every other has one after it
+        moved = functional.pad(x, (0, 1, 0, 1)) if is_odd else x
+        return torch.cat((self.even(x), self.odd(moved[:, :, 1:, 1:])), 1)
 
 
 @build.register

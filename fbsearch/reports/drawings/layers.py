@@ -92,6 +92,7 @@ def group_layers(
     """
 
     number = 0
+    computed = {node.name for node in architecture.computing_nodes} - architecture.repeated_names
     groups: list[tuple[str, list[LayerRow]]] = []
     for node in architecture.nodes:
         group, operator = node.name.rpartition("/")[0], node.operator
@@ -99,7 +100,8 @@ def group_layers(
         number += not is_fixed
         if not groups or groups[-1][0] != group or _begins_stage(groups[-1][1][-1].operator, node):
             groups.append((group, []))
-        groups[-1][1].append(LayerRow(None if is_fixed else number, operator, _look_up(operator, latency_us)))
+        latency = look_up(operator, latency_us) if node.name in computed or latency_us is None else 0.0
+        groups[-1][1].append(LayerRow(None if is_fixed else number, operator, latency))
     titles = _titles([group for group, _ in groups])
     return tuple(
         StageRows(title, "fixed" if group in _FIXED else _stage_detail(rows[-1].operator), tuple(rows))
@@ -125,7 +127,8 @@ def _titles(groups: Sequence[str]) -> list[str]:
     return titles
 
 
-def _look_up(operator: Operator, latency_us: Callable[[Operator], float] | None) -> float | None:
+def look_up(operator: Operator, latency_us: Callable[[Operator], float] | None) -> float | None:
+    """An operator's latency, None where it is unknown."""
     if latency_us is None:
         return None
     try:

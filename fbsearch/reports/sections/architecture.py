@@ -9,10 +9,13 @@ from markupsafe import Markup
 
 from fbsearch.architecture import Architecture
 from fbsearch.reports.charts import describe_line
+from fbsearch.reports.drawings.cell_graph import draw_cell
+from fbsearch.reports.drawings.cells import CellGraph, distinct_cells
 from fbsearch.reports.drawings.chain import draw_block, kernel_class
 from fbsearch.reports.drawings.layers import LayerRow, StageRows, add_latencies, group_layers
 from fbsearch.reports.formatting import ms_decimals
 from fbsearch.reports.run_folder import RunFolder
+from fbsearch.reports.sections.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class ArchitectureSection:
 
     Args:
         architecture: of the run.
+        cells: drawings of the cells, each that differs from the others once; none of a chain.
         stages: stem, stages or cells, and head.
         num_searched: operators that are neither stem nor head.
         device: whose latencies these are: the first of the run; empty where there is but one.
@@ -59,6 +63,7 @@ class ArchitectureSection:
     """
 
     architecture: Architecture
+    cells: tuple[Figure, ...]
     stages: tuple[DrawnStage, ...]
     num_searched: int
     device: str
@@ -77,12 +82,14 @@ def architecture_section(run: RunFolder) -> ArchitectureSection | None:
         return None
     target = run.targets[0]
     table, verification = target.table, target.verification
-    groups = group_layers(run.architecture, table.latency_us if table else None)
+    latency_us = table.latency_us if table else None
+    groups = group_layers(run.architecture, latency_us)
     latencies = [row.latency_us for group in groups for row in group.rows]
     known = [latency for latency in latencies if latency is not None]
     calibration = table.calibration if table else None
     return ArchitectureSection(
         architecture=run.architecture,
+        cells=tuple(_draw_cell(cell) for cell in distinct_cells(run.architecture, latency_us)),
         stages=_draw(groups),
         num_searched=sum(row.number is not None for group in groups for row in group.rows),
         device="" if len(run.targets) == 1 else target.name,
@@ -94,6 +101,11 @@ def architecture_section(run: RunFolder) -> ArchitectureSection | None:
         slowest_us=max(known, default=0.0),
         decimals=ms_decimals(known),
     )
+
+
+def _draw_cell(cell: CellGraph) -> Figure:
+    places = f"cell{'s' if len(cell.places) > 1 else ''} {', '.join(map(str, cell.places))}"
+    return Figure(cell.title, draw_cell(cell), (("plain", places),))
 
 
 def _draw(groups: Sequence[StageRows]) -> tuple[DrawnStage, ...]:

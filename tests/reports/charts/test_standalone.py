@@ -29,11 +29,21 @@ from fbsearch.reports.charts import (
 )
 from fbsearch.reports.charts.standalone import selector_classes
 from fbsearch.reports.charts.units import LATENCY
+from fbsearch.reports.drawings.cell_graph import draw_cell
+from fbsearch.reports.drawings.cells import CellGraph, CellPart
 from fbsearch.reports.drawings.chain import draw_block
 
 ROWS = [(("a", "b"), (0.25, 0.75)), (("a", "skip"), (1.0, 0.0))]
 PALETTE = resources.files("fbsearch.reports").joinpath("charts/palette.css").read_text()
 SHEET = resources.files("fbsearch.reports").joinpath("charts/chart.css").read_text()
+
+CELL = (
+    CellPart("in_0", "input", "0", ()),
+    *(CellPart(f"k{k}", "operator", f"conv {k}×{k}", ("in_0",), f"a key {k}", f"k{k}") for k in (3, 5, 7)),
+    CellPart("unused", "operator", "skip", ("in_0",), is_idle=True),
+    CellPart("nobody", "state", "1", ("unused",), is_idle=True),
+    CellPart("node_2", "state", "2", ("k3", "k5", "k7")),
+)
 
 
 def _points(*roles: tuple[bool, bool]) -> tuple[ParetoPoint, ...]:
@@ -64,6 +74,7 @@ def drawings() -> dict[str, Markup]:
         "histogram": draw_histogram(histogram),
         "latencies": draw_heat_map(latency_grid(ROWS, (1, 0)), title="ms", colour="orange"),
         "probabilities": draw_heat_map(probability_grid(ROWS, (1, 0)), title="%", colour="blue"),
+        "cell": draw_cell(CellGraph("Normal cell", (1,), CELL)),
         "block": draw_block(MBConv(8, 8, 8, kernel=5, expansion=3, groups=2, squeeze_excite=0.25), "a block"),
     }
 

@@ -6,6 +6,7 @@ from fbsearch.architecture import Operator
 from fbsearch.errors import MissingOperatorError
 from fbsearch.reports.drawings.layers import add_latencies, group_layers
 from fbsearch.spaces import named_architecture
+from tests.spaces.cells import SUMS_OPS, sums_space
 
 
 def test_layers_are_grouped_by_width_and_their_latencies_add_up() -> None:
@@ -28,3 +29,12 @@ def test_an_unknown_latency_is_never_zero() -> None:
     assert groups[-1].rows[-1].latency_us is None
     assert groups[-1].latency_us is None
     assert add_latencies([1.0, None]) is None
+
+
+def test_what_is_not_computed_takes_no_time() -> None:
+    ops = ("avg_pool_3x3", "avg_pool_3x3", "conv_1x1", "conv_1x1", "skip", "none")
+    architecture = sums_space().decode([SUMS_OPS.index(op) for op in ops])
+    cell = group_layers(architecture, lambda operator: 1.0)[1]
+    free = [row.operator.kind for row in cell.rows if row.latency_us == 0]
+    assert free == ["avgpool", "reluconv", "add", "zero"], "nobody takes node 2"
+    assert all(row.latency_us is None for group in group_layers(architecture, None) for row in group.rows)
