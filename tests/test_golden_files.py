@@ -10,7 +10,7 @@ import torch
 
 from fbsearch.architecture import Architecture
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibration import Calibration
+from fbsearch.latency.calibration.calibration import Calibration
 from fbsearch.nn import example_input, load_network
 from fbsearch.spaces import load_space
 

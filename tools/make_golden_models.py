@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from fbsearch.export import ConversionCache, convert_operators, export_tflite
-from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.measuring.sentinel import SENTINEL
 from fbsearch.nn import Network
 from fbsearch.spaces import load_space
 

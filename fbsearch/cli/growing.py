@@ -14,9 +14,9 @@ from fbsearch.devices import find_device
 from fbsearch.errors import InvalidInputError
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.estimate import estimate_profile_seconds
-from fbsearch.latency.growing import grow_table
-from fbsearch.latency.settings import ModelSource, Watch
+from fbsearch.latency.measuring.settings import ModelSource, Watch
+from fbsearch.latency.profiling.estimate import estimate_profile_seconds
+from fbsearch.latency.profiling.growing import grow_table
 from fbsearch.spaces import load_architecture, load_space
 
 

@@ -14,8 +14,8 @@ from fbsearch.errors import BudgetError
 from fbsearch.export import ConversionCache, precision_path
 from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.designing import first_operators
-from fbsearch.latency.estimate import estimate_profile_seconds
+from fbsearch.latency.calibration.designing import first_operators
+from fbsearch.latency.profiling.estimate import estimate_profile_seconds
 from fbsearch.pipeline.recipe import (
     FinetuneSettings,
     VerifySettings,

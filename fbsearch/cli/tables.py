@@ -12,18 +12,18 @@ from fbsearch.devices import Device, DeviceDefinition, MeasurementProtocol, Runt
 from fbsearch.errors import SpaceError, TableMismatchError
 from fbsearch.files import check_writable
 from fbsearch.latency import Calibration, LatencyTable
-from fbsearch.latency.calibrating import calibrate_table
-from fbsearch.latency.checking import (
+from fbsearch.latency.calibration.designing import check_count, designed
+from fbsearch.latency.measuring.settings import ModelSource, Watch
+from fbsearch.latency.profiling.calibrating import calibrate_table
+from fbsearch.latency.profiling.checking import (
     PredictionErrors,
     TableCheck,
     check_predictions,
     fresh_measurements,
     fresh_networks,
 )
-from fbsearch.latency.designing import check_count, designed
-from fbsearch.latency.estimate import estimate_networks_seconds
-from fbsearch.latency.growing import grow_for_networks
-from fbsearch.latency.settings import ModelSource, Watch
+from fbsearch.latency.profiling.estimate import estimate_networks_seconds
+from fbsearch.latency.profiling.growing import grow_for_networks
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
 from fbsearch.reports.charts import Predictions, write_predictions
 from fbsearch.spaces import Space, load_space

@@ -2,7 +2,7 @@
 
 from fbsearch.data.augmentation import Augmentation
 from fbsearch.data.images import ImageSet
-from fbsearch.data.loader import Loader
+from fbsearch.data.loader import Loader, ProcessShare
 from fbsearch.data.source import CorruptImage, DataSplits, load_data
 
-__all__ = ["Augmentation", "CorruptImage", "DataSplits", "ImageSet", "Loader", "load_data"]
+__all__ = ["Augmentation", "CorruptImage", "DataSplits", "ImageSet", "Loader", "ProcessShare", "load_data"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +20,26 @@ from fbsearch.errors import DataError
 Batch = tuple[Tensor, Tensor]
 
 _ORDER, _AUGMENTATION = 1, 2  # apart, so that the order and the draws of an epoch are independent
+
+
+@dataclass(frozen=True)
+class ProcessShare:
+    """One of several processes that share the images.
+
+    Args:
+        rank: which one, from 0.
+        world_size: how many there are.
+
+    Raises:
+        DataError: if there is no such process.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world_size:
+            raise DataError(f"loader: rank {self.rank} of {self.world_size} is impossible")
 
 
 class Loader:
@@ -39,8 +60,7 @@ class Loader:
         shuffle: a new order each epoch.
         num_workers: threads that prepare batches ahead; 0: none, batches are made when asked for;
             None: as many as there are processors where images must be decoded, two beside a GPU, else 0.
-        rank: which of the processes this is.
-        world_size: number of processes.
+        share: which of several processes this is; None: the only one.
 
     Raises:
         DataError: if there is no batch, or a number is out of range.
@@ -58,18 +78,18 @@ class Loader:
         drop_last: bool = False,
         shuffle: bool = False,
         num_workers: int | None = None,
-        rank: int = 0,
-        world_size: int = 1,
+        share: ProcessShare | None = None,
     ) -> None:
-        if batch_size < 1 or not 0 <= rank < world_size:
-            raise DataError(f"loader: batch_size {batch_size}, rank {rank} of {world_size} is impossible")
+        share = share or ProcessShare()
+        if batch_size < 1:
+            raise DataError(f"loader: batch_size {batch_size} is impossible")
         if len(mean) != image_set.in_channels or len(std) != image_set.in_channels:
             raise DataError(
                 f"loader: mean and std need one value for each of {image_set.in_channels} channels"
             )
-        if len(image_set) < (batch_size * world_size if drop_last else 1):
+        if len(image_set) < (batch_size * share.world_size if drop_last else 1):
             raise DataError(
-                f"loader: {len(image_set)} images do not fill a batch of {batch_size * world_size}: "
+                f"loader: {len(image_set)} images do not fill a batch of {batch_size * share.world_size}: "
                 "use a smaller batch or more images"
             )
         self.image_set = image_set
@@ -79,8 +99,8 @@ class Loader:
         self.drop_last = drop_last
         self.shuffle = shuffle
         self.num_workers = _default_workers(image_set) if num_workers is None else num_workers
-        self.rank = rank
-        self.world_size = world_size
+        self.rank = share.rank
+        self.world_size = share.world_size
         self._scale = torch.tensor([1 / (255 * value) for value in std], dtype=torch.float32)
         self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], dtype=torch.float32)
 

@@ -91,7 +91,6 @@ def load_data(
     eval_limit: int | None = None,
     skip_corrupt: bool = False,
     memory_limit: int = 2 << 30,
-    num_threads: int | None = None,
 ) -> DataSplits:
     """Load a data set.
 
@@ -109,7 +108,6 @@ def load_data(
         skip_corrupt: leave corrupt images out, with a warning, rather than refuse the data set. Where images
             are not held in memory this decodes each once to find them.
         memory_limit: bytes of pixels that are held in memory; larger sets are decoded as they are used.
-        num_threads: for decoding; None: one per processor.
 
     Raises:
         DataError: if the source is missing, empty, corrupt or does not fit what was asked.
@@ -123,7 +121,7 @@ def load_data(
             splits[split] = limited(items, cap, len(catalogue.class_names), name=catalogue.name)
     shape = _shape(catalogue, splits["train"], resolution, in_channels)
     num_bytes = sum(map(len, splits.values())) * stored_resolution(shape[0]) ** 2 * shape[1]
-    threads = num_threads or default_threads()
+    threads = default_threads()
     opener = _in_memory if num_bytes <= memory_limit else _lazy_checked if skip_corrupt else _lazy
     opened = {split: opener(catalogue, splits[split], shape, threads) for split in SPLITS}
     corrupt = tuple(image for split in SPLITS for image in opened[split][1])

@@ -18,11 +18,11 @@ from fbsearch.errors import (
     TableMismatchError,
 )
 from fbsearch.files import write_json
-from fbsearch.latency.calibration import Calibration
-from fbsearch.latency.entry import TableEntry
-from fbsearch.latency.header import SentinelRecord, TableHeader, TableSeconds, parse_header
-from fbsearch.latency.json_text import parse_table_json
-from fbsearch.latency.terms import charged_keys
+from fbsearch.latency.calibration.calibration import Calibration
+from fbsearch.latency.calibration.terms import charged_keys
+from fbsearch.latency.entries.entry import TableEntry
+from fbsearch.latency.entries.header import SentinelRecord, TableHeader, TableSeconds, parse_header
+from fbsearch.latency.entries.json_text import parse_table_json
 from fbsearch.spaces import Space
 
 

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
-from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
+from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader, ProcessShare
 from fbsearch.errors import InvalidInputError, TrainingError
 from fbsearch.nn import Network
 from fbsearch.train.acceleration import make_accelerator, seeded
@@ -191,8 +191,7 @@ class ChildTask:
             mean=self.data.mean,
             std=self.data.std,
             num_workers=self.settings.num_workers,
-            rank=self.accelerator.process_index,
-            world_size=self.accelerator.num_processes,
+            share=ProcessShare(self.accelerator.process_index, self.accelerator.num_processes),
         )
 
     def _train_loader(self, augmentation: Augmentation | None) -> Loader:
@@ -211,8 +210,7 @@ class ChildTask:
             drop_last=True,
             shuffle=True,
             num_workers=self.settings.num_workers,
-            rank=self.accelerator.process_index,
-            world_size=processes,
+            share=ProcessShare(self.accelerator.process_index, processes),
         )
 
     def _train_epoch(self, epoch: int, report: Report, generator: torch.Generator) -> tuple[float, float]:

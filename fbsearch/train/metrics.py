@@ -59,7 +59,7 @@ class Metrics:
 def evaluate(network: nn.Module, loader: Loader, *, accelerator: Accelerator | None = None) -> Metrics:
     """Run a network over a loader's images, in evaluation mode and fp32.
 
-    With several processes each evaluates its share (the loader's ``rank`` and ``world_size``) and all get
+    With several processes each evaluates its share (the loader's ``share``) and all get
     the metrics of the whole, every image counted once.
 
     Args:

@@ -38,7 +38,7 @@ def space_file(request, tmp_path, monkeypatch):
     for module in ("cli.tables", "cli.growing", "pipeline.stages.profiling"):
         monkeypatch.setattr(f"fbsearch.{module}.find_device", lambda name, **options: SpaceDevice(space))
     models = models_of(space)
-    settings = "fbsearch.latency.settings"
+    settings = "fbsearch.latency.measuring.settings"
     monkeypatch.setattr(f"{settings}.converting", lambda *args, **options: models.operators)
     monkeypatch.setattr(f"{settings}.converting_networks", lambda *args, **options: models.networks)
     return path

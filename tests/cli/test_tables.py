@@ -8,8 +8,8 @@ import pytest
 
 from fbsearch.cli import main
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.profiling import profile
-from fbsearch.latency.settings import ModelSource
+from fbsearch.latency.measuring.settings import ModelSource
+from fbsearch.latency.profiling.profiling import profile
 from tests.devices.simulated import simulated_models
 from tests.latency.simulated_networks import SPACE, NetworkDevice, simulated_network_us, simulated_networks
 
@@ -27,7 +27,7 @@ def table(profiled, tmp_path, monkeypatch):
     path = tmp_path / "table.json"
     path.write_bytes(profiled.read_bytes())
     monkeypatch.setattr("fbsearch.cli.tables.find_device", lambda name: NetworkDevice())
-    settings = "fbsearch.latency.settings"
+    settings = "fbsearch.latency.measuring.settings"
     monkeypatch.setattr(f"{settings}.converting", lambda *args, **options: simulated_models)
     monkeypatch.setattr(f"{settings}.converting_networks", lambda *args, **options: simulated_networks)
     return path

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader, load_data
+from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader, ProcessShare, load_data
 from fbsearch.data.augmentation import crop_box
 from fbsearch.data.images import MemoryPixels
 from fbsearch.errors import DataError
@@ -76,7 +76,7 @@ def test_processes_share_what_one_would_see(count: int, drop_last: bool) -> None
     images = image_set(count)
     options = {"augmentation": VARIED, "shuffle": True, "drop_last": drop_last}
     whole = list(loader(images, batch_size=8, **options).epoch(1))
-    shares = [loader(images, batch_size=4, rank=rank, world_size=2, **options) for rank in range(2)]
+    shares = [loader(images, batch_size=4, share=ProcessShare(rank, 2), **options) for rank in range(2)]
     parts = [list(share.epoch(1)) for share in shares]
     assert [len(share) for share in shares] == [len(part) for part in parts]
     for index, (pixels, labels) in enumerate(whole):
@@ -177,7 +177,6 @@ def test_bad_augmentations(options: dict[str, Any]) -> None:
     "options",
     [
         {"batch_size": 0},
-        {"rank": 2, "world_size": 2},
         {"mean": (0.0,)},
         {"batch_size": 11, "drop_last": True},
     ],
@@ -185,3 +184,8 @@ def test_bad_augmentations(options: dict[str, Any]) -> None:
 def test_bad_loaders(options: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="loader"):
         loader(image_set(10), **options)
+
+
+def test_there_is_no_process_beyond_the_last() -> None:
+    with pytest.raises(DataError, match="rank 2 of 2"):
+        ProcessShare(2, 2)

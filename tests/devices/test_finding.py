@@ -98,7 +98,9 @@ def test_listing_names_what_is_wrong(tmp_path):
     assert listings["wrong"].description is None and "kind" in listings["wrong"].problem
 
 
-@pytest.mark.parametrize("module", ["fbsearch.devices", "fbsearch.latency", "fbsearch.latency.profiling"])
+@pytest.mark.parametrize(
+    "module", ["fbsearch.devices", "fbsearch.latency", "fbsearch.latency.profiling.profiling"]
+)
 def test_no_torch_is_needed(module):
     """An environment with an interpreter but without torch can profile."""
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'fbsearch.export' in sys.modules)"

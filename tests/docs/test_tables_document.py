@@ -9,8 +9,8 @@ import pytest
 
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription
 from fbsearch.latency import TableEntry
-from fbsearch.latency.calibration_records import CalibrationHeader, Diagnostics, Fit
-from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
+from fbsearch.latency.calibration.records import CalibrationHeader, Diagnostics, Fit
+from fbsearch.latency.entries.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 
 TEXT = (Path(__file__).parents[2] / "docs" / "tables.md").read_text("utf-8")
 

@@ -11,7 +11,7 @@ import torch
 from fbsearch.architecture import Architecture
 from fbsearch.export import export_model
 from fbsearch.export.constants import computing_part
-from fbsearch.latency.networks import random_network
+from fbsearch.latency.measuring.networks import random_network
 from fbsearch.nn import example_input
 from fbsearch.spaces import require_factored
 from tests.export.converted import operator_names, run_model

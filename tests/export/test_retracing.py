@@ -9,7 +9,7 @@ from torch.export import ExportedProgram
 
 from fbsearch.architecture import Architecture, Node, operators
 from fbsearch.export import export_model, tflite
-from fbsearch.latency.networks import random_network
+from fbsearch.latency.measuring.networks import random_network
 
 MOBILE = Architecture.chain(
     "mobile",

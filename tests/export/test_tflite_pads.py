@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from fbsearch.architecture import Architecture, Node, operators
 from fbsearch.export import export_model
 from fbsearch.export.tflite_pads import with_pads_of_their_own
-from fbsearch.latency.networks import random_network
+from fbsearch.latency.measuring.networks import random_network
 from fbsearch.nn import example_input
 from tests.export.converted import operator_names, run_model
 

@@ -7,13 +7,13 @@ import numpy as np
 from fbsearch.devices import DeviceDescription, Measurement, MeasurementProtocol, RuntimeDescription
 from fbsearch.devices.measurement import round_us
 from fbsearch.latency import Calibration, LatencyTable, TableEntry
-from fbsearch.latency.calibration import calibrate
-from fbsearch.latency.design import design_networks
-from fbsearch.latency.designing import latencies_by_candidate
-from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
-from fbsearch.latency.places import Places
-from fbsearch.latency.sentinel import SENTINEL
-from fbsearch.latency.terms import terms_of
+from fbsearch.latency.calibration.calibration import calibrate
+from fbsearch.latency.calibration.design import design_networks
+from fbsearch.latency.calibration.designing import latencies_by_candidate
+from fbsearch.latency.calibration.places import Places
+from fbsearch.latency.calibration.terms import terms_of
+from fbsearch.latency.entries.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
+from fbsearch.latency.measuring.sentinel import SENTINEL
 from fbsearch.spaces import FactoredSpace, load_space
 
 DEVICE = DeviceDescription(name="bench", kind="local", model="Test CPU", architecture="x86_64", num_cores=4)

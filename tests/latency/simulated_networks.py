@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fbsearch.latency.whole_networks import network_name
+from fbsearch.latency.measuring.whole_networks import network_name
 from fbsearch.spaces import load_space
 from tests.devices.simulated import (
     Machine,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fbsearch.architecture import Architecture, Operator
-from fbsearch.latency.settings import ModelSource
-from fbsearch.latency.whole_networks import network_name
+from fbsearch.latency.measuring.settings import ModelSource
+from fbsearch.latency.measuring.whole_networks import network_name
 from fbsearch.spaces import Space, parse_definition
 from tests.devices.simulated import (
     Machine,

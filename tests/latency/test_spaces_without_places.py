@@ -12,11 +12,11 @@ from fbsearch.costs import architecture_latency
 from fbsearch.devices import LocalDevice, MeasurementProtocol
 from fbsearch.errors import MissingOperatorError, TableFormatError, TableValueError
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibrating import calibrate_table
-from fbsearch.latency.checking import check_predictions, fresh_measurements, fresh_networks
-from fbsearch.latency.designing import designed
-from fbsearch.latency.growing import grow_for_networks
-from fbsearch.latency.profiling import profile
+from fbsearch.latency.calibration.designing import designed
+from fbsearch.latency.profiling.calibrating import calibrate_table
+from fbsearch.latency.profiling.checking import check_predictions, fresh_measurements, fresh_networks
+from fbsearch.latency.profiling.growing import grow_for_networks
+from fbsearch.latency.profiling.profiling import profile
 from fbsearch.spaces import load_space
 from tests.latency.simulated_spaces import LOOSE, SpaceDevice, in_context_us, models_of
 from tests.spaces.wide import WideSpace

@@ -16,11 +16,11 @@ from fbsearch.devices.measurement import Measurement
 from fbsearch.devices.protocol import MeasurementProtocol
 from fbsearch.files import write_json, write_text
 from fbsearch.latency import Calibration, LatencyTable, TableEntry
-from fbsearch.latency.calibration import calibrate
-from fbsearch.latency.design import design_networks
-from fbsearch.latency.designing import latencies_by_candidate
-from fbsearch.latency.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
-from fbsearch.latency.terms import terms_of
+from fbsearch.latency.calibration.calibration import calibrate
+from fbsearch.latency.calibration.design import design_networks
+from fbsearch.latency.calibration.designing import latencies_by_candidate
+from fbsearch.latency.calibration.terms import terms_of
+from fbsearch.latency.entries.header import SentinelRecord, SpaceReference, TableHeader, TableSeconds
 from fbsearch.spaces import FactoredSpace, load_space
 
 RECIPE = """\

@@ -20,8 +20,8 @@ from fbsearch.spaces import (
     preset_names,
 )
 from fbsearch.spaces.cells import CellDefinition, CellHead, CellsDefinition, CellStem, EdgeDefinition
+from fbsearch.spaces.layer_candidates import CandidateDefinition
 from fbsearch.spaces.layerwise import (
-    CandidateDefinition,
     HeadDefinition,
     StageDefinition,
     StemDefinition,
@@ -245,5 +245,5 @@ def test_every_field_is_documented() -> None:
         HeadDefinition,
         CandidateDefinition,
     ):
-        for field in model.model_fields:
-            assert f"`{field}`" in text, f"{model.__name__}.{field}"
+        for name, field in model.model_fields.items():
+            assert f"`{field.alias or name}`" in text, f"{model.__name__}.{name}"

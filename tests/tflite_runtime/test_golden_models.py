@@ -15,9 +15,9 @@ import pytest
 
 from fbsearch.devices import MeasurementProtocol, find_device
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.conversion import converted_in
-from fbsearch.latency.profiling import profile
-from fbsearch.latency.settings import ModelSource, Watch
+from fbsearch.latency.measuring.conversion import converted_in
+from fbsearch.latency.measuring.settings import ModelSource, Watch
+from fbsearch.latency.profiling.profiling import profile
 from fbsearch.spaces import load_space
 
 MODELS = Path(__file__).parent / "models"

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from fbsearch.devices import Device, find_device
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibrating import calibrate_table
-from fbsearch.latency.calibration import calibrate
-from fbsearch.latency.checking import TableCheck, check_predictions, fresh_measurements
-from fbsearch.latency.settings import ModelSource
+from fbsearch.latency.calibration.calibration import calibrate
+from fbsearch.latency.measuring.settings import ModelSource
+from fbsearch.latency.profiling.calibrating import calibrate_table
+from fbsearch.latency.profiling.checking import TableCheck, check_predictions, fresh_measurements
 from fbsearch.spaces import Space, load_space
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from fbsearch.devices import FORMAT_RUNTIMES, Device, find_device
 from fbsearch.export import ConversionCache, convert_operators, precision_path
 from fbsearch.files import write_json
-from fbsearch.latency.networks import measure_models
-from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.measuring.networks import measure_models
+from fbsearch.latency.measuring.sentinel import SENTINEL
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings
 from fbsearch.pipeline.stages.exporting import run_export
 from fbsearch.pipeline.stages.inputs import load_recorded

@@ -12,11 +12,11 @@ from fbsearch.costs import Cost, latency_in
 from fbsearch.devices import Device, Measurement
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibration import calibrate
-from fbsearch.latency.calibration_records import Origin
-from fbsearch.latency.design import Choices
-from fbsearch.latency.networks import measure_architectures
-from fbsearch.latency.runtime import RuntimeChoice
+from fbsearch.latency.calibration.calibration import calibrate
+from fbsearch.latency.calibration.design import Choices
+from fbsearch.latency.calibration.records import Origin
+from fbsearch.latency.measuring.networks import measure_architectures
+from fbsearch.latency.measuring.runtime import RuntimeChoice
 from fbsearch.pipeline.recipe import DeviceSettings, ProfileSettings
 from fbsearch.spaces import Space
 

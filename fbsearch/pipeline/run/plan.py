@@ -9,8 +9,8 @@ from pathlib import Path
 from fbsearch.data import DataSplits
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.designing import first_operators
-from fbsearch.latency.estimate import estimate_networks_seconds, estimate_profile_seconds
+from fbsearch.latency.calibration.designing import first_operators
+from fbsearch.latency.profiling.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.pipeline.recipe import FinetuneSettings
 from fbsearch.pipeline.targets.tables import num_calibrating
 from fbsearch.pipeline.targets.target import Target

@@ -23,13 +23,13 @@ from fbsearch.errors import DeviceError, FbsearchError, InvalidInputError
 from fbsearch.export import ConversionCache, convert_operators
 from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.designing import first_operators
-from fbsearch.latency.naming import default_table_path
-from fbsearch.latency.profiling import profile
-from fbsearch.latency.progress import Display, ProfileLines
-from fbsearch.latency.runtime import RuntimeChoice
-from fbsearch.latency.sentinel import SENTINEL
-from fbsearch.latency.settings import ModelSource, Watch
+from fbsearch.latency.calibration.designing import first_operators
+from fbsearch.latency.measuring.naming import default_table_path
+from fbsearch.latency.measuring.progress import Display, ProfileLines
+from fbsearch.latency.measuring.runtime import RuntimeChoice
+from fbsearch.latency.measuring.sentinel import SENTINEL
+from fbsearch.latency.measuring.settings import ModelSource, Watch
+from fbsearch.latency.profiling.profiling import profile
 from fbsearch.pipeline.recipe import (
     DeviceSettings,
     apply_overrides,

@@ -23,8 +23,8 @@ from fbsearch.devices import (
 from fbsearch.errors import CheckpointError, TableMismatchError
 from fbsearch.export import ConversionCache, Sidecar, convert_operators, format_of, read_sidecar
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.networks import measure_models
-from fbsearch.latency.sentinel import SENTINEL
+from fbsearch.latency.measuring.networks import measure_models
+from fbsearch.latency.measuring.sentinel import SENTINEL
 from fbsearch.pipeline.recipe import DeviceSettings, VerifySettings, check_budgets
 from fbsearch.pipeline.stages.comparing import before_finetuning, compare
 from fbsearch.pipeline.stages.finetuning import network_of

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibrating import calibrate_table
-from fbsearch.latency.profiling import profile
-from fbsearch.latency.runtime import RuntimeChoice
-from fbsearch.latency.settings import ModelSource, Watch
+from fbsearch.latency.measuring.runtime import RuntimeChoice
+from fbsearch.latency.measuring.settings import ModelSource, Watch
+from fbsearch.latency.profiling.calibrating import calibrate_table
+from fbsearch.latency.profiling.profiling import profile
 from fbsearch.pipeline.targets.target import Target
 from fbsearch.spaces import Space
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.header import SentinelRecord
+from fbsearch.latency.entries.header import SentinelRecord
 from fbsearch.reports.charts import (
     CalibrationChart,
     LineChart,

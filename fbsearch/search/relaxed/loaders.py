@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from accelerate import Accelerator
 
-from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
+from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader, ProcessShare
 from fbsearch.errors import DataError
 from fbsearch.search.relaxed.settings import DnasSettings
 
@@ -30,8 +30,7 @@ def make_loader(
         seed=seed,
         shuffle=training,
         drop_last=training,
-        rank=accelerator.process_index if training else 0,
-        world_size=accelerator.num_processes if training else 1,
+        share=ProcessShare(accelerator.process_index, accelerator.num_processes) if training else None,
     )
 
 

@@ -11,7 +11,7 @@ from fbsearch.cli import main
 from fbsearch.data import load_data
 from fbsearch.errors import ExportError
 from fbsearch.export import Agreement, ConversionCache, Preprocessing, Sidecar, read_sidecar
-from fbsearch.latency.networks import convert_architectures
+from fbsearch.latency.measuring.networks import convert_architectures
 from fbsearch.pipeline.recipe import VerifySettings, given_settings
 from fbsearch.pipeline.stages.comparing import bounds_of, check_agreement
 from fbsearch.pipeline.stages.inputs import calibration_inputs

@@ -14,10 +14,10 @@ from fbsearch.devices.protocol import PHONE_PROTOCOL
 from fbsearch.errors import ExportError, LaunchRefusedError, MeasurementError
 from fbsearch.export import convert_precision
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.conversion import in_background
-from fbsearch.latency.naming import journal_path, launches_path
-from fbsearch.latency.profiling import profile
-from fbsearch.latency.settings import ModelSource
+from fbsearch.latency.measuring.conversion import in_background
+from fbsearch.latency.measuring.naming import journal_path, launches_path
+from fbsearch.latency.measuring.settings import ModelSource
+from fbsearch.latency.profiling.profiling import profile
 from fbsearch.precision import PRECISIONS
 from fbsearch.spaces import load_space
 from tests.devices.adb.conftest import OURS, MakeDevice, list_ours

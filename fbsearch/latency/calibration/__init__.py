@@ -1,0 +1,1 @@
+"""From sums to networks: terms, designs, fits; measures nothing."""

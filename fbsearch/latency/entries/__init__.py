@@ -1,0 +1,1 @@
+"""What a table holds of an operator, and what it says of itself."""

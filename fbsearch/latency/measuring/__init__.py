@@ -1,0 +1,1 @@
+"""How operators and whole networks are measured: batches, rounds, journals, models."""
