@@ -359,10 +359,10 @@ def _environment(process: Path) -> bytes:
 
 
 def _is_becoming_another(process: Path) -> bool:
-    """Whether it has memory, as no zombie or thread of the kernel does, but no environment yet."""
+    """Whether it has memory, as no zombie or thread of the kernel does, and no environment until now."""
     fields = (process / "stat").read_text().rpartition(")")[2].split()
-    memory_bytes, environment_end = int(fields[20]), int(fields[48])
-    return memory_bytes > 0 and environment_end == 0
+    memory_bytes, environment_start, environment_end = (int(fields[place]) for place in (20, 47, 48))
+    return memory_bytes > 0 and (environment_end == 0 or environment_start != environment_end)
 
 
 def _stop_listening(listener: socket.socket) -> None:
