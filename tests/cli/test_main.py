@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fbsearch
-from fbsearch.cli import listing, main
+from fbsearch.cli import main
 
 
 def test_version_and_help_end_well(capsys):
@@ -33,13 +33,13 @@ def fail() -> None:
 
 
 def test_an_interruption_says_how_to_go_on(monkeypatch, capsys):
-    monkeypatch.setattr(listing, "list_devices", interrupt)
+    monkeypatch.setattr("fbsearch.devices.list_devices", interrupt)
     assert main(["devices"]) == 130
     assert "--resume" in capsys.readouterr().err
 
 
 def test_a_bug_shows_its_traceback(monkeypatch, capsys):
-    monkeypatch.setattr(listing, "list_devices", fail)
+    monkeypatch.setattr("fbsearch.devices.list_devices", fail)
     assert main(["devices"]) == 1
     assert "Traceback" in capsys.readouterr().err
 

@@ -16,7 +16,9 @@ import pytest
 import yaml
 
 from fbsearch.architecture import Operator
-from fbsearch.cli import describing_phones, main, printing, stages
+from fbsearch.cli import main, printing
+from fbsearch.cli.commands import profile
+from fbsearch.cli.commands.devices import setup
 from fbsearch.devices import AdbDefinition, find_device
 from fbsearch.devices.adb.benchmark import provisioning
 from fbsearch.devices.adb.device.describing import describe_phone
@@ -251,7 +253,7 @@ class TestSetup:
             return provisioning.keep_binary(abi, BINARY)
 
         monkeypatch.setattr(provisioning, "fetch_binary", fetched)
-        monkeypatch.setattr(describing_phones, "show_progress", lambda quiet: not quiet)
+        monkeypatch.setattr(setup, "show_progress", lambda quiet: not quiet)
         _, said = command("devices", "setup", "--abi", "arm64-v8a", "--url", "https://x.example/b")
         assert shown == [("arm64-v8a", "https://x.example/b", None)] and "fetched from" in said
 
@@ -368,7 +370,7 @@ class TestMeasuring:
                 os.kill(os.getpid(), signal.SIGINT)
                 assert stopping.wait(60)  # else a busy machine may have ended it before the signal is heard
 
-        monkeypatch.setattr(stages, "notify", interrupting)
+        monkeypatch.setattr(profile, "notify", interrupting)
         arguments = [*self.profile, "--device", "sim", "--device", "board", "--out", "t/"]
         try:
             assert main(arguments) == 130
