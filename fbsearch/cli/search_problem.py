@@ -55,13 +55,13 @@ class TabledProblem:
     Args:
         problem: what to search.
         tables: of the targets.
-        given: their latency budgets, as a recipe says them.
+        budgets: of latency, one per table, as a recipe says them.
         swept: the budgets of a sweep; none where each target has but its own.
     """
 
     problem: Problem
     tables: Sequence[LatencyTable]
-    given: Sequence[float | str]
+    budgets: Sequence[float | str]
     swept: Sequence[SweepBudget]
 
     def save_tables(self, paths: RunPaths) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +52,10 @@ def run(
     from fbsearch.pipeline import Run, SweepRun
     from fbsearch.pipeline.sweeps.budgets import parse_budgets
 
-    wanted = _recipe(recipe, [*(settings or []), *_naming(device)], method)
+    overrides = list(settings or [])
+    if device is not None:
+        overrides.append(f"device.name={json.dumps(device)}")  # quoted: a name may look like a number
+    wanted = _recipe(recipe, overrides, method)
     progress = show_progress(quiet)
     if sweep is None:
         job: Run | SweepRun = Run(wanted, out, progress=progress, notify=notify, keep=keep)
@@ -65,11 +68,6 @@ def run(
     record = _executed(job, resume=resume)
     if as_json and record:
         print_json(record)
-
-
-def _naming(device: str | None) -> Iterator[str]:
-    if device is not None:
-        yield f"device.name={json.dumps(device)}"  # quoted: a name may look like a number
 
 
 def _recipe(source: str, overrides: Sequence[str], method: str | None) -> Recipe:

@@ -153,7 +153,7 @@ def _sweep(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: boo
     from fbsearch.search import check_feasible, find_method
 
     problem = given.problem
-    swept = {budget: swept_limits(problem.limits, budget, given.given) for budget in given.swept}
+    swept = {budget: swept_limits(problem.limits, budget, given.budgets) for budget in given.swept}
     for limits in swept.values():
         check_feasible(limits)
     check_writable(paths.root)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fbsearch.architecture import Architecture
     from fbsearch.data import DataSplits
     from fbsearch.records import DataSettings
+    from fbsearch.train import TrainResult
 
 EXAMPLES = "Example: fbsearch train RUN/architecture.json --data DIR --out RUN --set epochs=100"
 
@@ -67,12 +68,7 @@ def train(
             progress=show_progress(quiet),
             initial_weights=init,
         )
-    if as_json:
-        print_json(
-            {"test_accuracy": result.test.top1, "weights": str(paths.weights), "seconds": result.seconds}
-        )
-    else:
-        notify(f"{paths.weights}: test accuracy {result.test.top1:.2%}")
+    _show(result, paths.weights, as_json=as_json)
 
 
 def _images(architecture: Architecture, settings: DataSettings, seed: int) -> DataSplits:
@@ -84,3 +80,10 @@ def _images(architecture: Architecture, settings: DataSettings, seed: int) -> Da
     )
     check_classes(architecture.num_classes, images.num_classes)
     return images
+
+
+def _show(result: TrainResult, weights: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"test_accuracy": result.test.top1, "weights": str(weights), "seconds": result.seconds})
+    else:
+        notify(f"{weights}: test accuracy {result.test.top1:.2%}")

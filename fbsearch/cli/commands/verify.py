@@ -70,10 +70,7 @@ def verify(
     written = save_verification_of(model, verification, paths, number)
     if written != paths.verification(number):
         notify(f"{written}: {paths.verification(number).name} stays that of the run's own model")
-    if as_json:
-        print_json(verification.model_dump(mode="json"))
-    else:
-        notify(_describe(model, verification))
+    _show(model, verification, as_json=as_json)
     _check_budgets(model, verification)
 
 
@@ -91,10 +88,13 @@ def _images(paths: RunPaths, source: str) -> DataSplits:
     )
 
 
-def _describe(model: Path, verification: Verification) -> str:
+def _show(model: Path, verification: Verification, *, as_json: bool) -> None:
+    if as_json:
+        print_json(verification.model_dump(mode="json"))
+        return
     is_quantised = verification.precision != "fp32"
     before = f", {verification.fp32_test_accuracy:.2%} in fp32" if is_quantised else ""
-    return (
+    notify(
         f"{model}: {verification.measured_ms:.4g} ms on {verification.device}; accuracy "
         f"{verification.test_accuracy:.2%} on {verification.num_samples} images"
         f"{before}; largest difference {verification.max_abs_diff:.2g}"
