@@ -1,4 +1,4 @@
-"""The command line: parse, call one pipeline function, print, exit code."""
+"""The command line: parse, call the pipeline, print, exit code."""
 
 from fbsearch.cli.main import main
 

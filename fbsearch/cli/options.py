@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+SpaceFields = Mapping[str, int | float | None]
+"""What replaces fields of a space's definition; None leaves a field alone."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
@@ -74,8 +78,8 @@ def space_fields(
     num_classes: int | None,
     width_multiplier: float | None,
     head_channels: int | None,
-) -> dict[str, object]:
-    """What replaces fields of a space's definition; None leaves a field alone."""
+) -> SpaceFields:
+    """The options that replace fields of a space's definition."""
     return {
         "resolution": resolution,
         "num_classes": num_classes,

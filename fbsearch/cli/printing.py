@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,11 @@ from fbsearch.files import dump_json
 def print_json(data: Any) -> None:
     """JSON on standard output, and nothing else there."""
     sys.stdout.write(dump_json(data))
+
+
+def one_or_all(records: Sequence[Any]) -> Any:
+    """The record of a single device by itself, those of several as a list: as scripts read them."""
+    return records[0] if len(records) == 1 else list(records)
 
 
 def print_table(

@@ -35,7 +35,7 @@ def space_file(request, tmp_path, monkeypatch):
     path.write_text(YAML[request.param])
     space = load_space(str(path))
     assert isinstance(space, WideSpace) == (request.param == "wide")
-    for module in ("cli.tables", "cli.growing", "pipeline.stages.profiling"):
+    for module in ("cli.opened_table", "pipeline.stages.profiling"):
         monkeypatch.setattr(f"fbsearch.{module}.find_device", lambda name, **options: SpaceDevice(space))
     models = models_of(space)
     settings = "fbsearch.latency.measuring.settings"

@@ -1,40 +1,69 @@
-"""``fbsearch table show``."""
+"""``fbsearch table show``: what a table was measured with, and what each candidate costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from fbsearch.cli.options import (
+    HeadChannels,
+    Json,
+    NumClasses,
+    Resolution,
+    TableFile,
+    TableSpace,
+    WidthMultiplier,
+    space_fields,
+)
 from fbsearch.cli.printing import notify, print_fields, print_json
-from fbsearch.cli.tables import space_of
-from fbsearch.costs import AdditiveCost, architecture_latency, latency_cost
 from fbsearch.files import check_writable, write_text
-from fbsearch.latency import LatencyTable
-from fbsearch.reports.charts import Row, draw_heat_map, latency_grid, standalone
-from fbsearch.reports.formatting import format_ms
-from fbsearch.spaces import FactoredSpace, Space, require_factored
+
+if TYPE_CHECKING:
+    from fbsearch.costs import AdditiveCost
+    from fbsearch.latency import LatencyTable
+    from fbsearch.reports.charts import Row
+    from fbsearch.spaces import FactoredSpace, Space
+
+EXAMPLES = "Example: fbsearch table show T.json --plot heatmap.svg"
 
 
-def show_table(path: Path, space_fields: Mapping[str, Any], *, plot: Path | None, as_json: bool) -> None:
-    """Print a table's facts, and draw it where a file is given."""
-    table = LatencyTable.load(path)
-    space = space_of(table, space_fields)
-    if plot is None and not isinstance(space, FactoredSpace):
-        _show_operators(path, table, space, as_json=as_json)
+def show(
+    table: TableFile,
+    space: TableSpace = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    width_multiplier: WidthMultiplier = None,
+    head_channels: HeadChannels = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw layer x candidate as a heat map here, as SVG.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a table was measured with, and what each candidate of each layer costs."""
+    from fbsearch.cli.opened_table import space_of
+    from fbsearch.latency import LatencyTable
+    from fbsearch.spaces import FactoredSpace, require_factored
+
+    shown = LatencyTable.load(table)
+    fields = space_fields(resolution, num_classes, width_multiplier, head_channels)
+    measured = space_of(shown, space, fields)
+    if plot is None and not isinstance(measured, FactoredSpace):
+        _show_operators(table, shown, measured, as_json=as_json)
         return
-    _show_candidates(path, table, require_factored(space, "drawing a table"), plot=plot, as_json=as_json)
+    _show_candidates(table, shown, require_factored(measured, "drawing a table"), plot, as_json=as_json)
 
 
 def _show_candidates(
-    path: Path, table: LatencyTable, space: FactoredSpace, *, plot: Path | None, as_json: bool
+    path: Path, table: LatencyTable, space: FactoredSpace, plot: Path | None, *, as_json: bool
 ) -> None:
+    from fbsearch.costs import latency_cost
+
     latency = latency_cost(space, table)
     rows = _rows(space, latency)
     if plot is not None:
-        check_writable(plot.parent)
-        title = f"Latency of each candidate, ms ({latency.label})"
-        write_text(plot, standalone(draw_heat_map(latency_grid(rows), title=title, colour="orange")))
+        _draw(plot, rows, latency.label)
     if as_json:
         least, greatest = latency.range()
         slots = [{"names": list(names), "latencies_us": list(values)} for names, values in rows]
@@ -48,8 +77,18 @@ def _show_candidates(
         notify(f"figure: {plot}")
 
 
+def _draw(path: Path, rows: list[Row], label: str) -> None:
+    from fbsearch.reports.charts import draw_heat_map, latency_grid, standalone
+
+    check_writable(path.parent)
+    title = f"Latency of each candidate, ms ({label})"
+    write_text(path, standalone(draw_heat_map(latency_grid(rows), title=title, colour="orange")))
+
+
 def _show_operators(path: Path, table: LatencyTable, space: Space, *, as_json: bool) -> None:
     """Of a space without independent decisions: what an architecture takes, its operators tell."""
+    from fbsearch.costs import architecture_latency
+
     label = architecture_latency(space, table).label
     if as_json:
         entries = {key: entry.latency_us for key, entry in table.entries.items()}
@@ -80,6 +119,8 @@ def _facts(table: LatencyTable, label: str) -> list[tuple[str, str]]:
 
 
 def _ranges(space: FactoredSpace, latency: AdditiveCost) -> list[tuple[str, str]]:
+    from fbsearch.reports.formatting import format_ms
+
     least, greatest = latency.range()
     return [
         ("layers", str(len(space.decisions))),

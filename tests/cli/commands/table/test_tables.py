@@ -26,7 +26,7 @@ def table(profiled, tmp_path, monkeypatch):
     """A plain table of the simulated device, which the commands find."""
     path = tmp_path / "table.json"
     path.write_bytes(profiled.read_bytes())
-    monkeypatch.setattr("fbsearch.cli.tables.find_device", lambda name: NetworkDevice())
+    monkeypatch.setattr("fbsearch.cli.opened_table.find_device", lambda name: NetworkDevice())
     settings = "fbsearch.latency.measuring.settings"
     monkeypatch.setattr(f"{settings}.converting", lambda *args, **options: simulated_models)
     monkeypatch.setattr(f"{settings}.converting_networks", lambda *args, **options: simulated_networks)
@@ -66,7 +66,7 @@ def test_a_check_whose_figures_cannot_be_written_is_kept_for_the_next(table, tmp
     measured = table.with_name("table.json.check.partial")
     command = ["table", "check", str(table), "-n", "5", "--quiet", "--plot", str(tmp_path / "check.svg")]
     with monkeypatch.context() as patched:
-        patched.setattr("fbsearch.cli.tables.write_predictions", _full_disk)
+        patched.setattr("fbsearch.reports.charts.write_predictions", _full_disk)
         assert main(command) != 0
     before = measured.read_bytes()
     assert main(command) == 0 and not measured.exists()

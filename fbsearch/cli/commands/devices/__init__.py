@@ -1,0 +1,1 @@
+"""``fbsearch devices``, a file for each of its commands."""

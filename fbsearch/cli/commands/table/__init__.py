@@ -1,0 +1,1 @@
+"""``fbsearch table``, a file for each of its commands."""

@@ -1,0 +1,91 @@
+"""A table's file, opened for commands: its space, and where and how to measure for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fbsearch.cli.options import SpaceFields
+from fbsearch.devices import Device, MeasurementProtocol, find_device
+from fbsearch.errors import SpaceError, TableMismatchError
+from fbsearch.files import check_writable
+from fbsearch.latency import LatencyTable
+from fbsearch.pipeline.recipe import apply_overrides, validate_settings
+from fbsearch.spaces import Space, load_space
+
+
+@dataclass(frozen=True)
+class OpenedTable:
+    """A table with all that measuring whole networks for it takes.
+
+    Args:
+        table: as read.
+        space: whose table it is.
+        device: where to measure.
+        protocol: how.
+    """
+
+    table: LatencyTable
+    space: Space
+    device: Device
+    protocol: MeasurementProtocol
+
+
+def open_table(
+    path: Path,
+    source: str | None,
+    fields: SpaceFields,
+    *,
+    device_name: str | None,
+    overrides: Sequence[str],
+) -> OpenedTable:
+    """Open a table's file to measure for it.
+
+    Args:
+        path: the file.
+        source: its space; None for the preset of its name.
+        fields: what replaces fields of the space's definition.
+        device_name: None for the table's own device.
+        overrides: ``name=value`` of the measurement protocol.
+
+    Raises:
+        FbsearchError: if the table cannot be read or replaced, or is of another space; if the device is not
+            known, or a setting is wrong.
+    """
+    table = LatencyTable.load(path)
+    space = space_of(table, source, fields)
+    check_writable(path.parent)
+    protocol = validate_settings(
+        MeasurementProtocol, apply_overrides(table.protocol.model_dump(), overrides), source="protocol"
+    )
+    return OpenedTable(table, space, device_of(table, device_name), protocol)
+
+
+def device_of(table: LatencyTable, name: str | None) -> Device:
+    """The device of a name, or the table's own, by its name.
+
+    Raises:
+        DeviceError: if it is not known.
+    """
+    return find_device(name or table.device.name)
+
+
+def space_of(table: LatencyTable, source: str | None, fields: SpaceFields) -> Space:
+    """The space that the options name, or the table's own.
+
+    Raises:
+        SpaceError: if the named one cannot be loaded.
+        TableMismatchError: if the table was measured for another, or for one whose file must be named.
+    """
+    try:
+        space = load_space(source or table.space_name, **fields)
+    except SpaceError as error:
+        if source is not None:
+            raise
+        raise TableMismatchError(
+            f"{table.source} was measured for space {table.space_name!r}, which is no preset ({error}): "
+            "give its file with --space"
+        ) from None
+    table.check_space(space)
+    return space
