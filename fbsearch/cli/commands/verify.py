@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fbsearch.cli.options import DeviceName, Json, Keep, Quiet, RunMethod, Set, Threads
+from fbsearch.cli.options import DeviceName, Json, Keep, Quiet, Set, Threads
 from fbsearch.cli.printing import notify, print_json
 from fbsearch.errors import BudgetError
 
@@ -34,7 +34,6 @@ def verify(
     data: Annotated[
         str | None, typer.Option("--data", help="Test images, if not those of the training.")
     ] = None,
-    method: RunMethod = None,
     settings: Set = None,
     keep: Keep = False,
     quiet: Quiet = False,
