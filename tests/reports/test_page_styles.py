@@ -6,9 +6,8 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from sample_run import write_sample_run
-
 from fbsearch.reports import write_report
+from tests.reports.sample_run import write_sample_run
 
 
 def test_the_page_holds_the_charts_rules_once_and_no_others_for_marks(tmp_path: Path) -> None:

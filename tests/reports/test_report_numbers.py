@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_run import write_sample_run
 
 from fbsearch.export import FineTuning
 from fbsearch.records import SearchRecord, TestMetrics, Verification
@@ -27,6 +26,7 @@ from fbsearch.reports.formatting import (
 from fbsearch.reports.run_folder import read_run
 from fbsearch.reports.verdict import make_gauge, make_verdict
 from fbsearch.spaces import load_space
+from tests.reports.sample_run import write_sample_run
 
 
 @pytest.mark.parametrize(

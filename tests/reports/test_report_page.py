@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_run import SampleRun, write_sample_run
 
 from fbsearch.errors import ArchitectureError, CheckpointError, FbsearchError, TableError
 from fbsearch.reports import write_figures, write_report
+from tests.reports.sample_run import SampleRun, write_sample_run
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = '<script>alert("1")</script>&amp;\'"'

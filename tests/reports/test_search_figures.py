@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from sample_run import write_sample_run
-
 from fbsearch.records import SearchRecord
 from fbsearch.reports.charts import draw_heat_map, standalone
 from fbsearch.reports.finalist_rows import finalist_rows
 from fbsearch.reports.run_folder import read_run
 from fbsearch.reports.search_figures import finalists_plot, latency_map, probability_map, run_predictions
+from tests.reports.sample_run import write_sample_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 

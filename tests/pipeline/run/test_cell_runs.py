@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.pipeline.test_run import SMALL, arguments
 
 from fbsearch.architecture import Architecture
 from fbsearch.cli import main
 from fbsearch.latency import LatencyTable
 from fbsearch.spaces import load_space
+from tests.pipeline.run.test_run import SMALL, arguments
 
 CELLS = """
 name: small_cells
