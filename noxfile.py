@@ -15,7 +15,14 @@ nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "layering", "structure", "tests"]
 nox.options.error_on_external_run = True
 
-TFLITE_RUNTIME = ("tflite-runtime==2.14.0", "numpy<2", "pydantic>=2.8,<2.12", "pyyaml", "rich", "psutil")
+TFLITE_RUNTIME = (
+    "tflite-runtime==2.14.0",
+    "numpy<2",
+    "pydantic>=2.8,<2.12",
+    "pyyaml!=6.0.4",
+    "rich",
+    "psutil",
+)
 """Its metadata allows numpy 2, with which it does not run; typing-extensions is free here."""
 
 
