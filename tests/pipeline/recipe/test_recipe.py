@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
-from fbsearch.errors import RecipeError
+from fbsearch.errors import InvalidInputError, RecipeError
 from fbsearch.pipeline import load_recipe, recipe_names
 from fbsearch.pipeline.recipe import apply_overrides, latency_budget_us, parse_recipe
+from fbsearch.search import find_method
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -91,3 +94,26 @@ def test_what_is_no_yaml_is_one_clear_error(tmp_path, text):
     path.write_text(text)
     with pytest.raises(RecipeError, match="not YAML"):
         load_recipe(str(path))
+
+
+def test_another_method_takes_the_place_of_the_recipes_with_its_own_defaults():
+    recipe = load_recipe("quickstart", ["search.trials=5"], method="random")
+    assert recipe.search.method == "random"
+    assert recipe.search == find_method("random").settings(method="random", trials=5)
+    assert parse_recipe(yaml.safe_load(recipe.to_yaml()), source="again") == recipe
+    assert load_recipe("quickstart", method="dnas") == load_recipe("quickstart")
+    with pytest.raises(InvalidInputError, match="no search method 'magic'"):
+        load_recipe("quickstart", method="magic")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("search.method=magic", "search: no search method 'magic'; there are dnas, random"),
+        ("search.trials=5", "search.trials: Extra inputs"),
+        ("search=5", "search: write a mapping"),
+    ],
+)
+def test_settings_of_no_method_or_another_are_refused(override, words):
+    with pytest.raises(RecipeError, match=re.escape(words)):
+        load_recipe("quickstart", [override])

@@ -219,3 +219,24 @@ def test_a_dry_run_tells_the_stages_of_every_budget(table, tmp_path, capsys):
     assert [stage["name"] for stage in stages[:4]] == ["profile", "calibrate", "search 5ms", "train 5ms"]
     assert stages[-1]["writes"] == [str(tmp_path / "sweep" / "budget-8ms" / "report.html")]
     assert not (tmp_path / "sweep").exists()
+
+
+def test_trials_within_the_loosest_budget_serve_all(table, tmp_path, capsys):
+    out = tmp_path / "sweep"
+    command = [
+        "search", "--space", "digits", "--data", "digits", "--limit", 100, "--table", table, "--out", out,
+        "--method", "random", "--set", "trials=8", "--set", "training.epochs=1", "--budgets", "40,80%",
+        "--quiet",
+    ]  # fmt: skip
+    assert main([*map(str, command), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert list(results) == ["budget-40percent", "budget-80percent"]
+    for name, result in results.items():
+        assert result["method"] == "random" and result["slots"] == []
+        [target] = result["targets"]
+        for finalist in result["finalists"]:
+            assert finalist["latencies"][0]["predicted_us"] <= target["budget_us"]
+        assert Architecture.load(out / name / "architecture.json")
+        assert not (out / name / "search" / "inherited.safetensors").exists()
+    tried = (out / "search" / "metrics.jsonl").read_text().splitlines()
+    assert len(tried) == 8, "one search for both"
