@@ -187,7 +187,7 @@ import sys, time
 from pathlib import Path
 
 from tests.latency.simulated_networks import NetworkDevice
-from tests.latency.test_checking import fresh
+from tests.latency.profiling.test_checking import fresh
 
 device = NetworkDevice()
 take = device.machine.take
