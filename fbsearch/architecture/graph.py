@@ -114,15 +114,22 @@ class Architecture:
     @cached_property
     def repeated_names(self) -> frozenset[str]:
         """Names of computing nodes that give what a node before them gives, and so are not computed again:
-        two pools of one size on the same input.
+        two pools of one size on the same input, also where it comes by way of identities.
         """
+        given: dict[str, str] = {INPUT: INPUT}  # the first node that gives the same, by name
         first: dict[tuple[Operator, tuple[str, ...]], str] = {}
-        alike = (node for node in self.computing_nodes if not node.operator.has_weights)
-        return frozenset(
-            node.name
-            for node in alike
-            if first.setdefault((node.operator, node.inputs), node.name) != node.name
-        )
+        repeated = set()
+        for node in self.computing_nodes:
+            sources = tuple(given[name] for name in node.inputs if name in given)  # the others are constant
+            if node.operator.is_identity or (node.operator.is_sum and len(sources) == 1):
+                given[node.name] = sources[0]
+                continue
+            given[node.name] = node.name
+            if not node.operator.has_weights:
+                given[node.name] = first.setdefault((node.operator, sources), node.name)
+            if given[node.name] != node.name:
+                repeated.add(node.name)
+        return frozenset(repeated)
 
     def computed_operators(self) -> Iterator[Operator]:
         """What an exported model computes: the operators of computing nodes that repeat no other."""

@@ -49,3 +49,10 @@ def test_pools_of_one_input_are_computed_once() -> None:
     ]
     repeated = {name for name in SPACE.decode(codes).repeated_names if name.startswith("cells/0/")}
     assert repeated == {"cells/0/edge_0_1"}, "edge 0-2 runs before"
+
+
+def test_pools_of_one_input_by_way_of_identities_are_computed_once() -> None:
+    """Node 1 is a skip of the input and nothing else, so that its pool gives what the input's does."""
+    codes = [SUMS_OPS.index(op) for op in ("skip", "none", "none", "avg_pool_3x3", "avg_pool_3x3", "none")]
+    repeated = {name for name in SPACE.decode(codes).repeated_names if name.startswith("cells/0/")}
+    assert len(repeated & {"cells/0/edge_0_3", "cells/0/edge_1_3"}) == 1 == len(repeated)

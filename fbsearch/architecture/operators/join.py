@@ -50,6 +50,11 @@ class Add(_Join):
     kind: ClassVar[str] = "add"
 
     @property
+    def is_sum(self) -> bool:
+        """It is."""
+        return True
+
+    @property
     def label(self) -> str:
         """``+``."""
         return "+"

@@ -96,6 +96,11 @@ class Operator(ABC):
         return False
 
     @property
+    def is_sum(self) -> bool:
+        """Whether the output is the sum of the inputs: where all but one are zero, it is that one."""
+        return False
+
+    @property
     def has_weights(self) -> bool:
         """Whether it learns; two that do not give the same for the same inputs, and are computed once."""
         return True

@@ -127,9 +127,16 @@ class PlaceTerms(Terms):
         )
 
     def idle_operators(self, architecture: Architecture) -> tuple[Operator, ...]:
-        """Fixed operators that ``architecture`` has, and does not compute."""
+        """Fixed operators that ``architecture`` does not compute, and of which its terms tell nothing.
+
+        A sum of places that give nothing is told by them: what each saves of it is in their terms.
+        """
         names = set(self.names)
-        return tuple(node.operator for node in architecture.idle_nodes if node.name not in names)
+        return tuple(
+            node.operator
+            for node in architecture.idle_nodes
+            if node.name not in names and not names.issuperset(node.inputs)
+        )
 
     def numbers(self, choices: Choices) -> tuple[int, ...]:
         """One term for each place."""
