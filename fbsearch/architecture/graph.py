@@ -10,6 +10,7 @@ from typing import Any
 
 from fbsearch.architecture import files
 from fbsearch.architecture.node import INPUT, Node, chain_nodes, check_network
+from fbsearch.architecture.numbering import first_alike
 from fbsearch.architecture.operators import Operator
 from fbsearch.architecture.shape import Shape
 from fbsearch.errors import ArchitectureError
@@ -116,20 +117,12 @@ class Architecture:
         """Names of computing nodes that give what a node before them gives, and so are not computed again:
         two pools of one size on the same input, also where it comes by way of identities.
         """
-        given: dict[str, str] = {INPUT: INPUT}  # the first node that gives the same, by name
-        first: dict[tuple[Operator, tuple[str, ...]], str] = {}
-        repeated = set()
-        for node in self.computing_nodes:
-            sources = tuple(given[name] for name in node.inputs if name in given)  # the others are constant
-            if node.operator.is_identity or (node.operator.is_sum and len(sources) == 1):
-                given[node.name] = sources[0]
-                continue
-            given[node.name] = node.name
-            if not node.operator.has_weights:
-                given[node.name] = first.setdefault((node.operator, sources), node.name)
-            if given[node.name] != node.name:
-                repeated.add(node.name)
-        return frozenset(repeated)
+        alike = first_alike(self.nodes, {node.name for node in self.computing_nodes})
+        return frozenset(
+            node.name
+            for node in self.computing_nodes
+            if alike[node.name] not in (node.name, *(alike[name] for name in node.inputs))
+        )
 
     def computed_operators(self) -> Iterator[Operator]:
         """What an exported model computes: the operators of computing nodes that repeat no other."""

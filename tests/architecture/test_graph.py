@@ -56,3 +56,13 @@ def test_pools_of_one_input_by_way_of_identities_are_computed_once() -> None:
     codes = [SUMS_OPS.index(op) for op in ("skip", "none", "none", "avg_pool_3x3", "avg_pool_3x3", "none")]
     repeated = {name for name in SPACE.decode(codes).repeated_names if name.startswith("cells/0/")}
     assert len(repeated & {"cells/0/edge_0_3", "cells/0/edge_1_3"}) == 1 == len(repeated)
+
+
+def test_what_a_constant_is_added_to_is_another_thing() -> None:
+    """Node 1 gets nothing; a convolution behind it gives its norm's shift, which node 2 adds to the image."""
+    codes = [
+        SUMS_OPS.index(op) for op in ("none", "skip", "conv_1x1", "avg_pool_3x3", "none", "avg_pool_3x3")
+    ]
+    assert SPACE.decode(codes).repeated_names == frozenset()
+    codes = [SUMS_OPS.index(op) for op in ("none", "skip", "skip", "avg_pool_3x3", "none", "avg_pool_3x3")]
+    assert len({name for name in SPACE.decode(codes).repeated_names if name.startswith("cells/0/")}) == 1
