@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -88,8 +88,8 @@ Raises BudgetError where no architecture keeps the budgets, SpaceError where the
 search, DataError, TrainingError and CheckpointError.
 """
 
-Merge = Callable[[Sequence[Sequence[Limit]]], tuple[Limit, ...]]
-"""The limits of several budgets to those of one search from which all of them choose."""
+BoundOfAll = Callable[[Sequence[float]], float]
+"""The bounds of several budgets to that of one search from which all of them choose."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,24 @@ class Method:
         name: that ``--method`` takes.
         settings: what a recipe's ``search`` section may say.
         search: does it.
-        merge: budgets of a sweep.
+        bound_of_all: for the budgets of a sweep.
     """
 
     name: str
     settings: type[MethodSettings]
     search: Search
-    merge: Merge
+    bound_of_all: BoundOfAll
+
+    def merge(self, swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
+        """The limits of the one search from which all budgets of a sweep choose.
+
+        Args:
+            swept: the limits of each budget, alike but for their bounds.
+        """
+        return tuple(
+            replace(limits[0], bound=self.bound_of_all([limit.bound for limit in limits]))
+            for limits in zip(*swept, strict=True)
+        )
 
 
 _METHODS: dict[str, Method] = {}
@@ -141,9 +152,10 @@ def _parse_settings(data: Any) -> Any:
     name = fields.setdefault("method", DEFAULT_METHOD)
     if not isinstance(data, Mapping) or not isinstance(name, str):
         raise ValueError("write a mapping of settings, with the name of a 'method'")
-    if name not in _METHODS:
-        raise ValueError(f"no search method {name!r}; there are {', '.join(method_names())}")
-    return _METHODS[name].settings.model_validate(fields)
+    try:
+        return find_method(name).settings.model_validate(fields)
+    except InvalidInputError as error:
+        raise ValueError(str(error)) from None
 
 
 AnyMethodSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(_parse_settings)]

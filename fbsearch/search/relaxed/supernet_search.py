@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,7 +17,6 @@ from fbsearch.search.method import Method, Session, register_method
 from fbsearch.search.problem import Problem, limit_identity
 from fbsearch.search.relaxed.dnas import DnasTask
 from fbsearch.search.relaxed.loaders import divide, make_loader
-from fbsearch.search.relaxed.middle import middle_limits
 from fbsearch.search.relaxed.objective import make_objective, most_used
 from fbsearch.search.relaxed.searched_supernet import SearchedSupernet
 from fbsearch.search.relaxed.settings import DnasSettings
@@ -105,4 +105,13 @@ def _penalty_costs(space: FactoredSpace, settings: DnasSettings) -> Mapping[Tabu
     return {_PENALTIES[name](space): eta for name, eta in settings.penalties.items() if eta}
 
 
-register_method(Method("dnas", DnasSettings, search_supernet, middle_limits))
+def middle(bounds: Sequence[float]) -> float:
+    """The geometric mean of the least and the greatest.
+
+    The objective sees a latency as log(E[LAT] / B), by which both ends are equally far from it.
+    """
+    least, greatest = min(bounds), max(bounds)
+    return least if least == greatest else math.sqrt(least * greatest)
+
+
+register_method(Method("dnas", DnasSettings, search_supernet, middle))

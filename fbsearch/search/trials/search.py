@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -134,17 +134,6 @@ def search_by_trials(problem: Problem, session: Session, *, make_sampler: MakeSa
     return SearchedTrials(problem.space, task.trials, settings, time.monotonic() - started)
 
 
-def loosest_limits(swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
-    """Of each limit of a sweep the loosest bound: trials within it serve all budgets.
-
-    Args:
-        swept: the limits of each budget, alike but for their bounds.
-    """
-    return tuple(
-        replace(limits[0], bound=max(limit.bound for limit in limits)) for limits in zip(*swept, strict=True)
-    )
-
-
 def sampling_method(
     name: str, settings: type[TrialSettings] = TrialSettings
 ) -> Callable[[_Sampler], _Sampler]:
@@ -156,8 +145,9 @@ def sampling_method(
     """
 
     def register(make_sampler: _Sampler) -> _Sampler:
+        # Trials within the loosest of a sweep's budgets serve all of them.
         search = partial(search_by_trials, make_sampler=make_sampler)
-        register_method(Method(name, settings, search, loosest_limits))
+        register_method(Method(name, settings, search, max))
         return make_sampler
 
     return register

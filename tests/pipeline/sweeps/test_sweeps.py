@@ -16,7 +16,7 @@ from fbsearch.pipeline.recipe import latency_budget_us
 from fbsearch.pipeline.sweeps.budgets import parse_budgets
 from fbsearch.reports.charts import find_dominated
 from fbsearch.search.relaxed import DnasTask
-from fbsearch.search.relaxed.middle import middle
+from fbsearch.search.relaxed.supernet_search import middle
 from fbsearch.spaces import load_space
 from tests.latency.sample_table import sample_table
 
