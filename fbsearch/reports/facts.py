@@ -17,6 +17,7 @@ from fbsearch.reports.formatting import (
     format_number,
     format_percent,
     format_seconds,
+    on_device,
 )
 from fbsearch.reports.run_folder import RunFolder, TargetFiles
 from fbsearch.reports.verdict import prediction_error, verdict_decimals
@@ -51,7 +52,8 @@ class StageTime:
 
 def verdict_tiles(run: RunFolder) -> tuple[Tile, ...]:
     """Latency on every device, accuracy, agreement and size of every model; what is unknown is left out."""
-    tiles = [tile for target in run.targets for tile in _target_tiles(target, len(run.targets) == 1)]
+    pairs = zip(run.targets, run.labels, strict=True)
+    tiles = [tile for target, label in pairs for tile in _target_tiles(target, label)]
     tiles += _accuracy_tiles(run)
     for verification in _models(run):
         tiles += _model_tiles(verification)
@@ -188,13 +190,12 @@ def _latency_tiles(verification: Verification) -> list[Tile]:
     return tiles
 
 
-def _target_tiles(target: TargetFiles, is_alone: bool) -> list[Tile]:
+def _target_tiles(target: TargetFiles, label: str) -> list[Tile]:
     """Latency on a device, as measured or else as predicted; the device is named where there are several."""
     verification = target.verification
     tiles = _predicted_tiles(target) if verification is None else _latency_tiles(verification)
-    if is_alone:
-        return tiles
-    return [replace(tile, note=", ".join(filter(None, (f"on {target.name}", tile.note)))) for tile in tiles]
+    where = on_device(label).strip()
+    return [replace(tile, note=", ".join(filter(None, (where, tile.note)))) for tile in tiles]
 
 
 def _predicted_tiles(target: TargetFiles) -> list[Tile]:

@@ -45,6 +45,11 @@ def format_ms(latency_us: float | None, *, decimals: int | None = None, unit: bo
     return f"{text}{NO_BREAK}ms" if unit else text
 
 
+def on_device(label: str) -> str:
+    """Where something is so, behind other words; empty without a label."""
+    return f" on {label}" if label else ""
+
+
 def format_percent(share: float | None, *, decimals: int | None = None, sign: bool = False) -> str:
     """A share as per cent; one decimal near 100 %, where it decides, and for small shares.
 

@@ -9,7 +9,13 @@ from typing import Literal
 
 from fbsearch.records import MetricsRow, RunPaths, SearchRecord, Verification
 from fbsearch.reports.budgets import budget_rows
-from fbsearch.reports.formatting import format_accuracy, format_ms, format_number, format_percent
+from fbsearch.reports.formatting import (
+    format_accuracy,
+    format_ms,
+    format_number,
+    format_percent,
+    on_device,
+)
 from fbsearch.reports.run_folder import RunFolder, TargetFiles
 from fbsearch.reports.verdict import prediction_error, status_of, verdict_decimals
 
@@ -73,8 +79,7 @@ def _missing_stages(run: RunFolder) -> Iterator[Notice]:
 def _of_every_target(
     run: RunFolder, title: str, contents: Sequence[object], path: Callable[[int], Path]
 ) -> list[tuple[str, object, Path]]:
-    is_alone = len(run.targets) == 1
-    titles = [f"{title} the device" if is_alone else f"{title} {target.name}" for target in run.targets]
+    titles = [f"{title} {label or 'the device'}" for label in run.labels]
     return [
         (words, content, path(number))
         for number, (words, content) in enumerate(zip(titles, contents, strict=True), start=1)
@@ -83,14 +88,13 @@ def _of_every_target(
 
 def _target_notices(run: RunFolder) -> Iterator[Notice]:
     """Of every device, named where there are several."""
-    for target in run.targets:
+    for target, label in zip(run.targets, run.labels, strict=True):
         found = [
             *(_verification_notices(target.verification) if target.verification else ()),
             *_table_notices(run, target),
         ]
         for notice in found:
-            where = "" if len(run.targets) == 1 else f" on {target.name}"
-            yield replace(notice, title=f"{notice.title}{where}")
+            yield replace(notice, title=f"{notice.title}{on_device(label)}")
 
 
 def _verification_notices(verification: Verification) -> Iterator[Notice]:

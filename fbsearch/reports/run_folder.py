@@ -77,6 +77,11 @@ class RunFolder:
         return RunPaths(self.path)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What tells the targets apart: their names; empty of one that stands alone."""
+        return tuple(target.name for target in self.targets) if len(self.targets) > 1 else ("",)
+
+    @property
     def verifications(self) -> tuple[Verification, ...]:
         """Those that there are, by target."""
         return tuple(one.verification for one in self.targets if one.verification is not None)

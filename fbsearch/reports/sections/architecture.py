@@ -92,7 +92,7 @@ def architecture_section(run: RunFolder) -> ArchitectureSection | None:
         cells=tuple(_draw_cell(cell) for cell in distinct_cells(run.architecture, latency_us)),
         stages=_draw(groups),
         num_searched=sum(row.number is not None for group in groups for row in group.rows),
-        device="" if len(run.targets) == 1 else target.name,
+        device=run.labels[0],
         has_table=table is not None,
         total_us=add_latencies(latencies),
         calibrated_us=table.calibrated_us(run.architecture) if table else None,

@@ -29,8 +29,8 @@ def reproduce_section(run: RunFolder) -> ReproduceSection:
     """What is known of the devices, the machine and the versions."""
     return ReproduceSection(
         devices=tuple(
-            ("" if len(run.targets) == 1 else target.name, facts)
-            for target in run.targets
+            (label, facts)
+            for target, label in zip(run.targets, run.labels, strict=True)
             if (facts := device_facts(target))
         ),
         stages=stage_times(run),

@@ -9,7 +9,7 @@ from fbsearch.records import SearchRecord, TargetRecord
 from fbsearch.reports.charts import HeatMap, Predictions, draw_pareto, draw_predictions
 from fbsearch.reports.curves import search_charts
 from fbsearch.reports.finalist_rows import FinalistRow, finalist_rows
-from fbsearch.reports.formatting import ms_decimals
+from fbsearch.reports.formatting import ms_decimals, on_device
 from fbsearch.reports.run_folder import RunFolder
 from fbsearch.reports.search_figures import finalists_plot, latency_map, probability_map, run_predictions
 from fbsearch.reports.sections.figure import Figure, line_figure
@@ -38,7 +38,7 @@ class SearchedTarget:
     @property
     def where(self) -> str:
         """Words that name the device in a heading; empty where there is but one."""
-        return f" on {self.name}" if self.name else ""
+        return on_device(self.name)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class SearchSection:
 
 def search_section(run: RunFolder) -> SearchSection:
     """The search as far as it has come."""
-    search, names = run.search, _names(run)
+    search, names = run.search, run.labels
     budget_us = search.targets[0].budget_us if search else None
     return SearchSection(
         charts=tuple(map(line_figure, search_charts(run.search_metrics, budget_us=budget_us))),
@@ -82,12 +82,8 @@ def search_section(run: RunFolder) -> SearchSection:
     )
 
 
-def _names(run: RunFolder) -> list[str]:
-    return [""] if len(run.targets) == 1 else [target.name for target in run.targets]
-
-
 def _predictions_figure(predictions: Sequence[Predictions], name: str) -> Figure:
-    caption = "Measured over predicted latency" + (f" on {name}" if name else "")
+    caption = f"Measured over predicted latency{on_device(name)}"
     return Figure(caption, draw_predictions(predictions), (("equal", "equal"),))
 
 
@@ -104,7 +100,7 @@ def _settled(search: SearchRecord, names: Sequence[str]) -> SettledSearch:
 def _target(search: SearchRecord, number: int, name: str) -> SearchedTarget:
     latencies = [finalist.latencies[number - 1] for finalist in search.finalists]
     plot = finalists_plot(search, number)
-    caption = "Validation accuracy over latency" + (f" on {name}" if name else "")
+    caption = f"Validation accuracy over latency{on_device(name)}"
     return SearchedTarget(
         name=name,
         record=search.targets[number - 1],

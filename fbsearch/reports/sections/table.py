@@ -68,8 +68,8 @@ class TableSection:
 def table_sections(run: RunFolder) -> tuple[TableSection, ...]:
     """A section for each device that has a table."""
     return tuple(
-        _section(target.table, "" if len(run.targets) == 1 else target.name)
-        for target in run.targets
+        _section(target.table, label)
+        for target, label in zip(run.targets, run.labels, strict=True)
         if target.table is not None
     )
 
