@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from fbsearch.devices import Device, MeasurementProtocol, find_device
 from fbsearch.errors import SpaceError, TableMismatchError
 from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.measuring.settings import ModelSource, Watch
+from fbsearch.latency.profiling.growing import grow_for_networks
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
-from fbsearch.spaces import Space, load_space
+from fbsearch.spaces import Code, Space, load_space
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,33 @@ class OpenedTable:
     """A table with all that measuring whole networks for it takes.
 
     Args:
+        path: of the file.
         table: as read.
         space: whose table it is.
         device: where to measure.
         protocol: how.
     """
 
+    path: Path
     table: LatencyTable
     space: Space
     device: Device
     protocol: MeasurementProtocol
+
+    def grown_for(
+        self, codes: Callable[[], Iterable[Code]], *, models: ModelSource, watch: Watch
+    ) -> LatencyTable:
+        """The table with all that networks take: an open space's is measured first.
+
+        Args:
+            codes: tells which networks; asked only where the space is open.
+            models: where model files come from.
+            watch: who watches.
+
+        Raises:
+            FbsearchError: as :func:`fbsearch.latency.profiling.growing.grow_table` raises it.
+        """
+        return grow_for_networks(self.path, self.space, codes, self.device, models=models, watch=watch)
 
 
 def open_table(
@@ -59,7 +78,7 @@ def open_table(
     protocol = validate_settings(
         MeasurementProtocol, apply_overrides(table.protocol.model_dump(), overrides), source="protocol"
     )
-    return OpenedTable(table, space, device_of(table, device_name), protocol)
+    return OpenedTable(path, table, space, device_of(table, device_name), protocol)
 
 
 def device_of(table: LatencyTable, name: str | None) -> Device:

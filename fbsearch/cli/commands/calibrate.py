@@ -64,7 +64,7 @@ def calibrate(
         notify(f"would measure {_estimate(opened, networks, jobs)}, and calibrate {table} with them")
         return
     models, watch = ModelSource(jobs=jobs), Watch(show_progress(quiet))
-    _show(table, _calibrated(opened, table, networks, seed, models, watch), as_json=as_json)
+    _show(table, _calibrated(opened, networks, seed, models, watch), as_json=as_json)
 
 
 def _estimate(opened: OpenedTable, num_networks: int, jobs: int | None) -> str:
@@ -80,27 +80,21 @@ def _estimate(opened: OpenedTable, num_networks: int, jobs: int | None) -> str:
 
 
 def _calibrated(
-    opened: OpenedTable, path: Path, num_networks: int, seed: int, models: ModelSource, watch: Watch
+    opened: OpenedTable, num_networks: int, seed: int, models: ModelSource, watch: Watch
 ) -> Calibration:
     """Add to the table what the networks take, measure them, and calibrate it."""
     from fbsearch.latency.calibration.designing import designed
     from fbsearch.latency.profiling.calibrating import calibrate_table
-    from fbsearch.latency.profiling.growing import grow_for_networks
 
-    space, device = opened.space, opened.device
-    table = grow_for_networks(
-        path,
-        space,
-        lambda: designed(space, opened.table.latency_us, num_networks, seed),
-        device,
-        models=models,
-        watch=watch,
+    space = opened.space
+    table = opened.grown_for(
+        lambda: designed(space, opened.table.latency_us, num_networks, seed), models=models, watch=watch
     )
     calibrated = calibrate_table(
         table,
         space,
-        device,
-        out=path,
+        opened.device,
+        out=opened.path,
         num_networks=num_networks,
         protocol=opened.protocol,
         models=models,

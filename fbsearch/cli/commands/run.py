@@ -13,7 +13,7 @@ from fbsearch.cli.options import Json, Keep, Out, Quiet, Resume, RunMethod, Set
 from fbsearch.cli.printing import notify, one_or_all, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from fbsearch.pipeline import PlannedStage, Recipe, Run, SweepRun
+    from fbsearch.pipeline import PlannedStage, Run, SweepRun
     from fbsearch.pipeline.choice.judging import Verifications
 
 EXAMPLES = (
@@ -49,13 +49,13 @@ def run(
 
     --budgets searches once, and runs the stages after it for each budget, in a folder of its own.
     """
-    from fbsearch.pipeline import Run, SweepRun
+    from fbsearch.pipeline import Run, SweepRun, load_recipe
     from fbsearch.pipeline.sweeps.budgets import parse_budgets
 
     overrides = list(settings or [])
     if device is not None:
         overrides.append(f"device.name={json.dumps(device)}")  # quoted: a name may look like a number
-    wanted = _recipe(recipe, overrides, method)
+    wanted = load_recipe(recipe, overrides, method=method, notify=notify)
     progress = show_progress(quiet)
     if sweep is None:
         job: Run | SweepRun = Run(wanted, out, progress=progress, notify=notify, keep=keep)
@@ -68,17 +68,6 @@ def run(
     record = _executed(job, resume=resume)
     if as_json and record:
         print_json(record)
-
-
-def _recipe(source: str, overrides: Sequence[str], method: str | None) -> Recipe:
-    from fbsearch.pipeline import load_recipe
-
-    recipe = load_recipe(source, overrides, method=method)
-    if method is not None and (own := load_recipe(source).search.method) != method:
-        notify(
-            f"search: the recipe's settings of method {own} are left aside; {method} has defaults of its own"
-        )
-    return recipe
 
 
 def _executed(job: Run | SweepRun, *, resume: bool) -> Any:

@@ -49,14 +49,6 @@ def design_networks(
     return _distinct(best, sizes, rng)
 
 
-def candidate_counts(networks: Sequence[Choices], shape: tuple[int, int]) -> NDArray[np.int64]:
-    """``S x C``: in how many of the networks each candidate stands in each slot."""
-    counts = np.zeros(shape, np.int64)
-    for choices in networks:
-        counts[np.arange(len(choices)), choices] += 1
-    return counts
-
-
 def _draw(latencies_us: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """``count x S``: one design."""
     return np.stack([list(itertools.islice(_column(row, rng), count)) for row in latencies_us], axis=1)

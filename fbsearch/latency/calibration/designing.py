@@ -111,6 +111,11 @@ def _that_see(space: Space, codes: Sequence[Code], rng: np.random.Generator) -> 
     return tuple(seeing)
 
 
+def num_designed(space: Space, num_networks: int) -> int:
+    """How many of the networks that are asked for a space holds."""
+    return num_networks if space.size is None else min(num_networks, space.size)
+
+
 def check_count(num_networks: int) -> None:
     """Refuse a number of networks that makes no calibration.
 

@@ -14,6 +14,7 @@ from fbsearch.architecture import Operator
 from fbsearch.devices.definition import AdbDefinition, DeviceDefinition
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.runner import RUNTIME_FORMATS
+from fbsearch.latency.calibration.designing import num_designed
 from fbsearch.latency.measuring.sentinel import SENTINEL
 from fbsearch.precision import Precision
 from fbsearch.spaces import Space
@@ -97,7 +98,7 @@ def estimate_networks_seconds(
         jobs: conversions side by side.
         definition: of the device; None for this computer.
     """
-    count = num_networks if space.size is None else min(num_networks, space.size)
+    count = num_designed(space, num_networks)
     num_operators = len(space.decode(space.sample(np.random.default_rng(0))).nodes)
     alone_s = _CONVERSION_S[RUNTIME_FORMATS[runtime]]
     conversion_s = alone_s * (_FIXED_SHARE + (1 - _FIXED_SHARE) * num_operators)

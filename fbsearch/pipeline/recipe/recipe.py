@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,7 +89,13 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
 
 
-def load_recipe(source: str, overrides: Sequence[str] = (), *, method: str | None = None) -> Recipe:
+def load_recipe(
+    source: str,
+    overrides: Sequence[str] = (),
+    *,
+    method: str | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Recipe:
     """The recipe of a name or a YAML file, with ``a.b=c`` overrides.
 
     >>> load_recipe("quickstart", ["search.epochs=5"]).search.effort
@@ -100,14 +106,21 @@ def load_recipe(source: str, overrides: Sequence[str] = (), *, method: str | Non
         overrides: of its settings.
         method: that searches in place of the recipe's, whose settings make way for its defaults.
 
+        notify: told in one line of settings that make way.
+
     Raises:
         RecipeError: if there is no such recipe, or a field is wrong; the message names it.
         InvalidInputError: if there is no such method.
     """
-    data = _read(source)
-    if method is not None and method != recipe_method(data):
+    data, own = _read(source), None
+    if method is not None and (own := recipe_method(data)) != method:
         data = {**data, "search": {"method": find_method(method).name}}
-    return parse_recipe(apply_overrides(data, overrides), source=f"recipe {source}")
+    recipe = parse_recipe(apply_overrides(data, overrides), source=f"recipe {source}")
+    if method is not None and own != method and notify is not None:
+        notify(
+            f"search: the recipe's settings of method {own} are left aside; {method} has defaults of its own"
+        )
+    return recipe
 
 
 def recipe_method(data: Mapping[str, Any]) -> Any:

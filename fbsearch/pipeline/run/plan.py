@@ -9,10 +9,10 @@ from pathlib import Path
 from fbsearch.data import DataSplits
 from fbsearch.export import ConversionCache
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibration.designing import first_operators
+from fbsearch.latency.calibration.designing import num_designed
 from fbsearch.latency.profiling.estimate import estimate_networks_seconds, estimate_profile_seconds
 from fbsearch.pipeline.recipe import FinetuneSettings
-from fbsearch.pipeline.targets.tables import num_calibrating
+from fbsearch.pipeline.targets.tables import profiled_operators
 from fbsearch.pipeline.targets.target import Target
 from fbsearch.spaces import Space
 
@@ -96,7 +96,7 @@ def _profile(target: Target, space: Space) -> PlannedStage:
     if settings.profile.table is not None:
         return PlannedStage(name, f"use {settings.profile.table}", writes)
     estimate = estimate_profile_seconds(
-        first_operators(space, num_networks=target.recipe.confirm.num_networks, seed=target.recipe.seed),
+        profiled_operators(target, space),
         ConversionCache(),
         runtime=settings.device.runtime,
         precision=settings.device.precision,
@@ -111,7 +111,7 @@ def _profile(target: Target, space: Space) -> PlannedStage:
 
 def _calibrate(target: Target, space: Space) -> PlannedStage:
     name, writes, settings = target.stage("calibrate"), (target.table_path.name,), target.settings
-    wanted = num_calibrating(space, target.recipe.confirm.num_networks)
+    wanted = num_designed(space, target.recipe.confirm.num_networks)
     if not wanted:
         return PlannedStage(name, "nothing: plain sums", writes)
     given = LatencyTable.load(Path(settings.profile.table)) if settings.profile.table else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fbsearch.architecture import Operator
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.calibration.designing import first_operators, num_designed
 from fbsearch.latency.measuring.runtime import RuntimeChoice
 from fbsearch.latency.measuring.settings import ModelSource, Watch
 from fbsearch.latency.profiling.calibrating import calibrate_table
@@ -45,6 +47,7 @@ def profile_into(target: Target, space: Space, path: Path) -> LatencyTable:
         space,
         target.device,
         out=path,
+        operators=profiled_operators(target, space),
         how=RuntimeChoice(how.runtime, how.threads, how.precision),
         protocol=measuring.protocol,
         models=ModelSource(jobs=measuring.jobs),
@@ -53,9 +56,9 @@ def profile_into(target: Target, space: Space, path: Path) -> LatencyTable:
     )
 
 
-def num_calibrating(space: Space, num_networks: int) -> int:
-    """How many whole networks there are to calibrate with, of those that are asked for."""
-    return num_networks if space.size is None else min(num_networks, space.size)
+def profiled_operators(target: Target, space: Space) -> tuple[Operator, ...]:
+    """What is measured before the search: of an open space, what its calibration takes."""
+    return first_operators(space, num_networks=target.recipe.confirm.num_networks, seed=target.recipe.seed)
 
 
 def calibrate_target(target: Target, space: Space) -> None:
@@ -64,7 +67,7 @@ def calibrate_target(target: Target, space: Space) -> None:
     A poor calibration is worse than none, and no reason to end a run of hours: the finalists and the
     exported model are measured in any case.
     """
-    wanted = num_calibrating(space, target.recipe.confirm.num_networks)
+    wanted = num_designed(space, target.recipe.confirm.num_networks)
     if wanted == 0:
         return
     table = target.load_table()

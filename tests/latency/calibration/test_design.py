@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbsearch.latency.calibration.design import candidate_counts, design_networks
+from fbsearch.latency.calibration.design import design_networks
+from tests.latency.designs import candidate_counts
 
 
 @st.composite

@@ -11,7 +11,6 @@ import pytest
 from fbsearch.devices import MeasurementProtocol
 from fbsearch.errors import CalibrationError, InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibration.design import candidate_counts
 from fbsearch.latency.measuring.journal import Journal
 from fbsearch.latency.measuring.naming import calibration_journal_path, journal_path
 from fbsearch.latency.measuring.settings import ModelSource
@@ -19,6 +18,7 @@ from fbsearch.latency.profiling.calibrating import calibrate_table, designed
 from fbsearch.latency.profiling.profiling import profile
 from fbsearch.spaces import load_space
 from tests.devices.simulated import Machine, simulated_models
+from tests.latency.designs import candidate_counts
 from tests.latency.simulated_networks import (
     SPACE,
     NetworkDevice,

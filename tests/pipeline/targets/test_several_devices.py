@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ from fbsearch.costs import file_size_cost, latency_cost
 from fbsearch.devices import LocalDevice
 from fbsearch.export import Preprocessing, write_sidecar
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.calibration.designing import designed
 from fbsearch.pipeline import load_recipe
 from fbsearch.pipeline.recipe import BudgetSettings, given_settings, on_device
 from fbsearch.pipeline.stages.verifying import target_number
+from fbsearch.pipeline.targets.tables import profiled_operators
 from fbsearch.pipeline.targets.target import open_targets
 from fbsearch.records import RunPaths
 from fbsearch.spaces import load_space
+from tests.spaces.wide import WideSpace
 
 SPACE = load_space("digits")
 SMALL = (
@@ -248,3 +252,11 @@ def test_a_model_that_is_verified_by_itself_is_of_the_device_that_its_table_is_o
     assert target_number(paths, model, local, settings) == 2
     LatencyTable.load(tablet).save(paths.table(2))
     assert target_number(paths, model, local, settings) == 1
+
+
+def test_of_an_open_space_what_its_calibration_takes_is_profiled():
+    space = WideSpace("wide", resolution=8, depth=2, max_width=64, num_classes=3)
+    recipe = load_recipe("quickstart", ["confirm.num_networks=12"])
+    profiled = set(profiled_operators(SimpleNamespace(recipe=recipe), space))
+    for code in designed(space, lambda operator: 1.0, 12, recipe.seed):
+        assert set(space.decode(code).operators()) <= profiled

@@ -63,7 +63,7 @@ def check(
     if plot is not None:
         check_writable(plot.parent)
     models, watch = ModelSource(jobs=jobs), Watch(show_progress(quiet))
-    with _checked(opened, table, networks, seed, models, watch) as checked:
+    with _checked(opened, networks, seed, models, watch) as checked:
         if plot is not None:
             _draw(plot, checked)
         if as_json:
@@ -75,26 +75,20 @@ def check(
 
 @contextmanager
 def _checked(
-    opened: OpenedTable, path: Path, num_networks: int, seed: int, models: ModelSource, watch: Watch
+    opened: OpenedTable, num_networks: int, seed: int, models: ModelSource, watch: Watch
 ) -> Iterator[TableCheck]:
     """Measure fresh networks and compare; what was measured is kept until it has been told."""
     from fbsearch.latency.profiling.checking import check_predictions, fresh_measurements, fresh_networks
-    from fbsearch.latency.profiling.growing import grow_for_networks
 
-    space, device = opened.space, opened.device
-    table = grow_for_networks(
-        path,
-        space,
-        lambda: fresh_networks(space, opened.table, num_networks, seed),
-        device,
-        models=models,
-        watch=watch,
+    space = opened.space
+    table = opened.grown_for(
+        lambda: fresh_networks(space, opened.table, num_networks, seed), models=models, watch=watch
     )
     with fresh_measurements(
         table,
         space,
-        device,
-        path=path,
+        opened.device,
+        path=opened.path,
         num_networks=num_networks,
         protocol=opened.protocol,
         models=models,
