@@ -19,6 +19,23 @@ Count = Annotated[int, Field(ge=1, le=MAX_SIZE, strict=True)]
 """A whole number from 1; strict, since YAML's ``yes`` would else pass for 1."""
 
 
+MAX_CANDIDATES = 50_000
+"""Of all places together; FBNet's space has 198, DARTS' 2,240."""
+
+
+def check_num_candidates(number: int) -> None:
+    """Refuse a space that would take minutes to write out.
+
+    Raises:
+        ValueError: which pydantic turns into the definition's error.
+    """
+    if number > MAX_CANDIDATES:
+        raise ValueError(
+            f"{number:,} candidates in all places together; {MAX_CANDIDATES:,} are allowed: "
+            "give it fewer layers or candidates"
+        )
+
+
 class DefinitionPart(BaseModel):
     """A part of a definition: exactly these fields."""
 
