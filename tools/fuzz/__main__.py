@@ -1,6 +1,6 @@
 """Reads hostile files of every kind: ``python -m tools.fuzz --cases 100000 --seed 0``, from the root.
 
-Prints what became of them, kind by kind, and every finding once with the seed that makes its case again.
+Prints every finding with the seed that makes its case again, and what became of all, kind by kind.
 Exit code 1 if an exception was not ours, a case took over five seconds, or memory grew over its bound.
 """
 
@@ -45,7 +45,8 @@ def fuzz(folder: Path, num_cases: int, seed: int, *, only: str | None = None) ->
     here = Path.cwd()
     os.chdir(folder)  # a value may be the name of a file
     try:
-        return [try_case(kinds[case % len(kinds)], f"{seed}/{case}") for case in range(num_cases)]
+        cases = (try_case(kinds[case % len(kinds)], f"{seed}/{case}") for case in range(num_cases))
+        return [_told(outcome) for outcome in cases]
     finally:
         os.chdir(here)
 
@@ -57,13 +58,14 @@ def tell(outcomes: Sequence[Outcome]) -> int:
         counts = Counter(one.verdict for one in mine)
         words = ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
         print(f"{kind:20} {words}, slowest {max(one.seconds for one in mine):.2f} s")
-    findings = [one for one in outcomes if one.verdict in ("foreign", "slow")]
-    first: dict[tuple[str, str], Outcome] = {}
-    for one in findings:
-        first.setdefault((one.kind, one.where.partition(": ")[0]), one)
-    for one in first.values():
-        print(f"  {one.verdict}: {one.kind}, seed {one.seed}: {one.where}")
-    return len(findings)
+    return sum(one.is_finding for one in outcomes)
+
+
+def _told(one: Outcome) -> Outcome:
+    """An outcome; a finding is printed at once, so that a run that is broken off has told all."""
+    if one.is_finding:
+        print(f"{one.verdict}: {one.kind}, seed {one.seed}: {one.where}", flush=True)
+    return one
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,6 +42,11 @@ class Outcome:
     where: str
     seconds: float
 
+    @property
+    def is_finding(self) -> bool:
+        """Whether it is what is looked for."""
+        return self.verdict in ("foreign", "slow")
+
 
 def try_case(kind: Kind, seed: str) -> Outcome:
     """Put a changed file in the place of the sound one, read it, and put the sound one back."""
