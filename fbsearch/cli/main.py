@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from fbsearch.cli.app import app
+from fbsearch.cli.showing import OneLine, one_line
 from fbsearch.errors import FbsearchError
 
 # Newer typers carry a click of their own, so its errors are found by way of the one that typer exports.
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = "--debug" in given
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    _log_lines()
     if is_debugging:
         logging.getLogger("fbsearch").setLevel(logging.DEBUG)
     arguments_or_help = [argument for argument in given if argument != "--debug"] or ["--help"]
@@ -64,12 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain(error: Exception) -> str | None:
     """One line for an error that a user can put right, None for a bug."""
     if isinstance(error, FbsearchError):
-        return " ".join(str(error).split())
+        return str(error)
     if isinstance(error, _ClickError):
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
         message: str = error.format_message()  # type: ignore[attr-defined]  # click's, whichever click
-        return " ".join(message.split()) + hint
+        return message + hint
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
         return (
             f"cannot write {error.filename or 'a file'}: {os.strerror(error.errno)}; what is finished is kept"
@@ -77,5 +78,11 @@ def _explain(error: Exception) -> str | None:
     return None
 
 
+def _log_lines() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
 def _say(line: str) -> None:
-    print(f"fbsearch: {line}", file=sys.stderr)
+    print(f"fbsearch: {one_line(line)}", file=sys.stderr)

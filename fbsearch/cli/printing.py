@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fbsearch.cli.showing import escaped, one_line
 from fbsearch.files import dump_json
 
 
@@ -26,25 +27,25 @@ def print_table(
     title: str, columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] = frozenset()
 ) -> None:
     """A table; ``numeric`` columns are aligned to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=escaped(title), title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escaped, row))
     Console().print(table)
 
 
 def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
     """What is known of one thing, a name and a value each."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=escaped(title), title_justify="left", title_style="bold", show_header=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escaped, row))
     Console().print(table)
 
 
 def notify(line: str) -> None:
     """A line about what happens, on standard error."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(one_line(line))
 
 
 def show_progress(quiet: bool) -> bool:

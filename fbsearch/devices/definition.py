@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.protocol import PHONE_PROTOCOL, MeasurementProtocol
-from fbsearch.errors import DeviceError
-from fbsearch.files import parse_yaml
+from fbsearch.errors import DeviceError, UnreadableFileError
+from fbsearch.files import parse_yaml, read_text
 from fbsearch.precision import Precision
 
 Delegate = Literal["xnnpack", "gpu", "nnapi", "none"]
@@ -169,13 +169,13 @@ def load_definition(path: Path) -> DeviceDefinition:
         DeviceError: if it cannot be read or a field is wrong; the message names the field.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except UnreadableFileError as error:
         raise DeviceError(f"{path}: cannot read a device definition: {error}") from None
     try:
         data: Any = parse_yaml(text)
-    except ValueError as error:
-        raise DeviceError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except UnreadableFileError as error:
+        raise DeviceError(f"{path}: not YAML: {error}") from None
     if not isinstance(data, dict):
         raise DeviceError(f"{path}: must be a mapping with at least 'name' and 'kind'")
     try:

@@ -16,12 +16,15 @@ from types import TracebackType
 from typing import Any
 
 from fbsearch.devices.log import Event, ModelRound, SentinelReading
-from fbsearch.errors import TableError, TableFormatError, TableMismatchError
-from fbsearch.files import lock
+from fbsearch.errors import TableError, TableFormatError, TableMismatchError, UnreadableFileError
+from fbsearch.files import JSON_BYTES, lock, parse_json, read_open
 from fbsearch.latency.calibration.design import Choices
 
 FORMAT = "fbsearch.latency_journal"
 VERSION = 1
+
+_MOST_SECONDS = 1e9
+"""Thirty years: sums of what is below stay numbers."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Journal:
 
     def _read_or_begin(self, identity: Mapping[str, Any]) -> None:
         self._file.seek(0)
-        content = self._file.read() or b""
+        content = self._content()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             self._file.truncate(len(whole))
@@ -138,10 +141,18 @@ class Journal:
         for number, line in enumerate(lines[1:], start=2):
             self._take(self._parse(line, number), number)
 
+    def _content(self) -> bytes:
+        try:
+            return read_open(self._file, most_bytes=JSON_BYTES)
+        except UnreadableFileError as error:
+            raise TableFormatError(
+                f"{self.path}: no journal: {error}; move it away or {self._remedy}"
+            ) from None
+
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line.decode())
+        except (UnreadableFileError, UnicodeDecodeError):
             row = None
         if not isinstance(row, dict):
             raise self._damaged(number)
@@ -225,7 +236,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_seconds(value: Any) -> bool:
-    return _is_number(value) and value >= 0
+    return _is_number(value) and 0 <= value <= _MOST_SECONDS
 
 
 def _is_latency(value: Any) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fbsearch.errors import CheckpointError
-from fbsearch.files import check_writable, parse_yaml, write_text
+from fbsearch.errors import CheckpointError, UnreadableFileError
+from fbsearch.files import check_writable, read_yaml, write_text
 from fbsearch.pipeline.recipe.recipe import Recipe, parse_recipe
 from fbsearch.records import RunPaths
 
@@ -38,8 +38,8 @@ def read_recipe(path: Path) -> Recipe:
         RecipeError: if it is damaged.
     """
     try:
-        data = parse_yaml(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        data = read_yaml(path)
+    except UnreadableFileError as error:
         raise CheckpointError(f"{path}: cannot read the run's recipe: {error}") from None
     return parse_recipe(data if isinstance(data, dict) else {}, source=str(path))
 

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import yaml
-
 from fbsearch.errors import CheckpointError
 
 
@@ -70,44 +68,6 @@ def write_json(path: Path, data: Any) -> None:
 def dump_json(data: Any, *, indent: int = 1) -> str:
     """JSON text, indented, with lists of numbers on one line each and a final newline."""
     return _dump(data, 0, indent) + "\n"
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        OSError, json.JSONDecodeError, UnicodeDecodeError: as reading and parsing raise them.
-    """
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def parse_yaml(text: str) -> Any:
-    """The content of a YAML text that a person wrote.
-
-    Raises:
-        ValueError: if it is none, on one line: a date of month 13, nesting thousands deep and a key that
-            stands twice included.
-    """
-    try:
-        return yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping: YAML forbids it, and the last would silently count."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            name, line = (key.tag, key.value), key.start_mark.line + 1
-            if name in lines:
-                raise ValueError(f"key {key.value!r} stands twice, in line {lines[name]} and in line {line}")
-            lines[name] = line
-        return node
 
 
 def _dump(data: Any, depth: int, indent: int) -> str:
