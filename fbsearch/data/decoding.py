@@ -112,7 +112,7 @@ def convert(image: Image.Image, in_channels: int) -> Image.Image:
     if image.mode == "F":
         raise CorruptImageError("its pixels are floating-point numbers: save it with 8 bits per channel")
     if image.mode.startswith("I"):  # 16-bit gray, which a plain conversion would clip at 255
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     mode = "L" if in_channels == 1 else "RGB"
     if image.mode == mode:
         return image
