@@ -115,10 +115,11 @@ class LazyPixels:
         if crop is None:
             margin = (stored - self.resolution) // 2
             shown = slice(margin, margin + self.resolution)
-            return fit(self.reader.open(index, size=stored), stored, self.in_channels)[shown, shown]
+            with self.reader.open(index, size=stored) as image:
+                return fit(image, stored, self.in_channels)[shown, shown]
         # A crop takes a third of the image's side or so and is enlarged: decode more pixels than are shown.
-        image = convert(self.reader.open(index, size=2 * stored), self.in_channels)
-        return _resized_crop(image, crop, self.resolution)
+        with self.reader.open(index, size=2 * stored) as image:
+            return _resized_crop(convert(image, self.in_channels), crop, self.resolution)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,13 @@ class AdbDefinition(_Definition):
     max_battery_celsius: Annotated[float, Field(gt=0, le=80)] = 42.0
     protocol: MeasurementProtocol = PHONE_PROTOCOL
 
+    @property
+    def place(self) -> str | None:
+        """What ``adb devices`` calls it: its address with its port, else its serial; None: the only one."""
+        if self.address is None:
+            return self.serial
+        return tcp_serial(*split_address(self.address, ADB_PORT))
+
     @field_validator("protocol", mode="before")
     @classmethod
     def _over_the_phone_defaults(cls, value: Any) -> Any:
