@@ -140,8 +140,8 @@ def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bo
     if as_json:
         print_json(result.record().model_dump(mode="json"))
         return
-    if result.collapse:
-        notify(f"warning: {result.collapse}")
+    for warning in result.warnings:
+        notify(f"warning: {warning}")
     notify(f"{paths.architecture}: {_describe(result)} ({describe_sources(problem.limits)})")
 
 
@@ -178,8 +178,8 @@ def _tell_sweep(given: TabledProblem, paths: RunPaths, results: Results) -> None
 
     for budget, result in results.items():
         notify(f"{RunPaths(paths.root / budget.name).architecture}: {_describe(result)}")
-    for collapse in {result.collapse for result in results.values() if result.collapse}:
-        notify(f"warning: {collapse}")
+    for warning in dict.fromkeys(warning for result in results.values() for warning in result.warnings):
+        notify(f"warning: {warning}")
     sources = describe_sources(given.problem.limits)
     notify(f"{paths.root / 'pareto.svg'}: the finalists of all budgets ({sources})")
 
