@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,18 +21,38 @@ from fbsearch.errors import CheckpointError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without error.
 
-    The content is flushed to disk before the rename, so that a crash leaves the old file or the new
-    one. On an error the temporary file is removed and ``path`` keeps what it held.
+    The content is flushed to disk before the rename and the folder after it, so that a crash leaves the old
+    file or the new one. On an error the temporary file is removed and ``path`` keeps what it held; one that
+    a killed process left goes when :mod:`fbsearch.ownership` sweeps. Whoever may read what this process
+    writes may read the file, though some libraries keep theirs to its owner.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's names on disk: what was renamed there stays so after a crash."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems have nothing to sync there
+            raise
+    finally:
+        os.close(handle)
 
 
 def lock(file: IO[Any]) -> bool:

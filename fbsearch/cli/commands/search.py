@@ -29,7 +29,6 @@ from fbsearch.cli.options import (
     space_fields,
 )
 from fbsearch.cli.printing import notify, print_json, show_progress
-from fbsearch.files import check_writable
 
 if TYPE_CHECKING:
     from fbsearch.cli.search_problem import TabledProblem
@@ -126,13 +125,12 @@ def search(
 def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bool, as_json: bool) -> None:
     from fbsearch.pipeline.choice.limits import describe_sources
     from fbsearch.pipeline.choice.searching import run_search
-    from fbsearch.pipeline.stages.run_log import RunLog
+    from fbsearch.pipeline.stages.run_log import stage_alone
     from fbsearch.search import check_feasible
 
     problem = given.problem
     check_feasible(problem.limits)
-    check_writable(paths.root)
-    with RunLog(paths, seed=problem.seed).stage("search"):
+    with stage_alone(paths, "search", seed=problem.seed):
         result = run_search(problem, paths=paths, resume=resume, progress=progress)
     if result is None:
         return
@@ -146,7 +144,7 @@ def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bo
 
 
 def _sweep(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bool, as_json: bool) -> None:
-    from fbsearch.pipeline.stages.run_log import RunLog
+    from fbsearch.pipeline.stages.run_log import stage_alone
     from fbsearch.pipeline.sweeps.budgets import swept_limits
     from fbsearch.pipeline.sweeps.search import run_sweep
     from fbsearch.records import RunPaths
@@ -156,8 +154,7 @@ def _sweep(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: boo
     swept = {budget: swept_limits(problem.limits, budget, given.budgets) for budget in given.swept}
     for limits in swept.values():
         check_feasible(limits)
-    check_writable(paths.root)
-    with RunLog(paths, seed=problem.seed).stage("search"):
+    with stage_alone(paths, "search", seed=problem.seed):
         merged = find_method(problem.settings.method).merge(list(swept.values()))
         results = run_sweep(
             replace(problem, limits=merged), swept, out=paths.root, resume=resume, progress=progress
