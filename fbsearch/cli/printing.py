@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,8 @@ from fbsearch.files import dump_json
 
 def print_json(data: Any) -> None:
     """JSON on standard output, and nothing else there."""
-    sys.stdout.write(dump_json(data))
+    if _speaks():
+        sys.stdout.write(dump_json(data))
 
 
 def one_or_all(records: Sequence[Any]) -> Any:
@@ -44,7 +46,13 @@ def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
 
 def notify(line: str) -> None:
     """A line about what happens, on standard error."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+    if _speaks():
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+
+
+def _speaks() -> bool:
+    """Whether this process tells what happens: of those that torchrun started, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def show_progress(quiet: bool) -> bool:
