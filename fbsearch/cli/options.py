@@ -13,6 +13,9 @@ SpaceFields = Mapping[str, int | float | None]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
+RunOut = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder of the run; left out where it is the recipe.")
+]
 DeviceName = Annotated[
     str, typer.Option("--device", help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT.")
 ]
@@ -69,7 +72,8 @@ TableDevice = Annotated[
     str | None, typer.Option("--device", help="Where to measure; by default the table's device, by its name.")
 ]
 TableSpace = Annotated[
-    str | None, typer.Option("--space", help="The table's space; by default the preset of its name.")
+    str | None,
+    typer.Option("--space", help="The table's space; by default its run's, or a preset by its name."),
 ]
 
 

@@ -42,13 +42,13 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Tell what a table was measured with, and what each candidate of each layer costs."""
-    from fbsearch.cli.opened_table import space_of
+    from fbsearch.cli.table_space import space_of
     from fbsearch.latency import LatencyTable
     from fbsearch.spaces import FactoredSpace, require_factored
 
     shown = LatencyTable.load(table)
     fields = space_fields(resolution, num_classes, width_multiplier, head_channels)
-    measured = space_of(shown, space, fields)
+    measured = space_of(shown, table, space, fields)
     if plot is None and not isinstance(measured, FactoredSpace):
         _show_operators(table, shown, measured, as_json=as_json)
         return
