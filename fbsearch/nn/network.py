@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fbsearch.architecture import INPUT, Architecture
 from fbsearch.errors import CheckpointError
-from fbsearch.files import atomic_path
 from fbsearch.nn.blocks import build
 from fbsearch.nn.node_modules import NodeModules
+from fbsearch.nn.tensor_file import save_tensors
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -72,8 +72,7 @@ def initialise(module: nn.Module) -> None:
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write a module's weights and buffers as safetensors, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    save_tensors(tensors, path)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

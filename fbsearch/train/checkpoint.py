@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from fbsearch.errors import CheckpointError
-from fbsearch.files import atomic_path
+from fbsearch.nn.tensor_file import save_tensors
 
 FORMAT = "fbsearch.state"
 VERSION = "1"
@@ -44,8 +43,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         "structure": structure,
         "sha256": _checksum(structure, tensors),
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    save_tensors(tensors, path, metadata=metadata)
 
 
 def load_state(path: Path) -> dict[str, Any]:
