@@ -142,6 +142,17 @@ def _dump(data: Any, depth: int, indent: int) -> str:
     return json.dumps(data, allow_nan=False)
 
 
+def check_file_writable(path: Path) -> None:
+    """Make sure, before hours of work, that a file can be written.
+
+    Raises:
+        CheckpointError: if it cannot, or is a folder.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder: name a file in it")
+    check_writable(path.parent)
+
+
 def check_writable(folder: Path) -> None:
     """Make sure, before hours of work, that a folder takes files.
 

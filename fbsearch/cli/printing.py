@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from fbsearch.files import dump_json
+
+
+class _Console(Console):
+    """One that leaves it to the outermost frame what happens when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Newer versions of rich would end the program here, with the exit code of a bug."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def print_json(data: Any) -> None:
@@ -33,7 +42,7 @@ def print_table(
         table.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    _Console().print(table)
 
 
 def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
@@ -41,13 +50,13 @@ def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
     table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    _Console().print(table)
 
 
 def notify(line: str) -> None:
     """A line about what happens, on standard error."""
     if _speaks():
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+        _Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
 
 
 def _speaks() -> bool:
