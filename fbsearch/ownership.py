@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,15 +56,22 @@ def owned(path: Path, *, error: type[FbsearchError], remedy: str) -> Iterator[No
             place.unlink(missing_ok=True)  # while it is held: see _is_in_place
 
 
-def sweep(path: Path) -> None:
-    """Remove what killed processes of this computer left half written in a folder, or beside a file."""
+def sweep(path: Path, *, min_age_s: float = 0.0) -> None:
+    """Remove what killed processes of this computer left half written in a folder, or beside a file.
+
+    Args:
+        path: the folder or the file.
+        min_age_s: since a file was last written; for places where another computer may be writing too.
+    """
+    latest_s = time.time() - min_age_s
     found = path.rglob(".*") if path.is_dir() else path.parent.glob(".*.tmp")
     prefix = "." if path.is_dir() else f".{path.name}."
     for one in list(found):
         match = _TEMPORARY.fullmatch(one.name) if one.name.startswith(prefix) else None
         if match and not _is_running(int(match[1] or match[2])):
             with suppress(OSError):  # a folder of that name, or gone by now
-                one.unlink()
+                if one.stat().st_mtime <= latest_s:
+                    one.unlink()
 
 
 class _HeldError(Exception):

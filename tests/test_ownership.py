@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fbsearch.errors import CheckpointError
+from fbsearch.export import ConversionCache
 from fbsearch.files import atomic_path
 from fbsearch.ownership import owned, sweep
 from fbsearch.spaces import load_space
@@ -125,6 +126,18 @@ def test_half_written_files_of_dead_processes_are_removed(tmp_path):
         assert theirs not in names(tmp_path) and f".b.{dead.pid}.tmp" in names(tmp_path)
     with own(tmp_path):
         assert names(tmp_path) == {".lock", mine, "search", ".kept.tmp", "kept.1.tmp"}
+
+
+def test_a_cache_that_other_computers_may_share_is_swept_of_old_ones_alone(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    old, new = (tmp_path / "onnx" / f".{name}.onnx.{dead.pid}.tmp" for name in ("old", "new"))
+    old.parent.mkdir()
+    for path in (old, new):
+        path.write_text("")
+    os.utime(old, (0, 0))
+    ConversionCache(tmp_path).check_writable()
+    assert names(tmp_path) == {"onnx", new.name}
 
 
 def test_sweeping_removes_nothing_but_plain_names_of_processes(tmp_path):
