@@ -124,7 +124,7 @@ class Run:
         """Write the page of a run that failed: it shows the stage's error."""
         try:
             self._notify(f"report: {write_report(self.paths.root)}")
-        except FbsearchError as error:
+        except (FbsearchError, OSError) as error:
             self._notify(f"no report: {error}")  # the stage's own error follows, and says more
 
     def _conclude(self) -> Verifications:
