@@ -132,9 +132,9 @@ def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bo
     check_feasible(problem.limits)
     with stage_alone(paths, "search", seed=problem.seed):
         result = run_search(problem, paths=paths, resume=resume, progress=progress)
-    if result is None:
-        return
-    given.save_tables(paths)
+        if result is None:
+            return
+        given.save_tables(paths)
     if as_json:
         print_json(result.record().model_dump(mode="json"))
         return
@@ -159,10 +159,10 @@ def _sweep(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: boo
         results = run_sweep(
             replace(problem, limits=merged), swept, out=paths.root, resume=resume, progress=progress
         )
-    if results is None:
-        return
-    for budget in results:
-        given.save_tables(RunPaths(paths.root / budget.name))
+        if results is None:
+            return
+        for budget in results:
+            given.save_tables(RunPaths(paths.root / budget.name))
     if as_json:
         print_json({budget.name: one.record().model_dump(mode="json") for budget, one in results.items()})
     else:
