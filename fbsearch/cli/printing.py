@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +15,18 @@ from fbsearch.cli.showing import escaped, one_line
 from fbsearch.files import dump_json
 
 
+class _Console(Console):
+    """One that leaves it to the outermost frame what happens when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Newer versions of rich would end the program here, with the exit code of a bug."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def print_json(data: Any) -> None:
     """JSON on standard output, and nothing else there."""
-    sys.stdout.write(dump_json(data))
+    if _speaks():
+        sys.stdout.write(dump_json(data))
 
 
 def one_or_all(records: Sequence[Any]) -> Any:
@@ -32,7 +43,7 @@ def print_table(
         table.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
     for row in rows:
         table.add_row(*map(escaped, row))
-    Console().print(table)
+    _Console().print(table)
 
 
 def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
@@ -40,12 +51,18 @@ def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
     table = Table(title=escaped(title), title_justify="left", title_style="bold", show_header=False)
     for row in rows:
         table.add_row(*map(escaped, row))
-    Console().print(table)
+    _Console().print(table)
 
 
 def notify(line: str) -> None:
     """A line about what happens, on standard error."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(one_line(line))
+    if _speaks():
+        _Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(one_line(line))
+
+
+def _speaks() -> bool:
+    """Whether this process tells what happens: of those that torchrun started, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def show_progress(quiet: bool) -> bool:

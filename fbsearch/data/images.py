@@ -106,7 +106,8 @@ class LazyPixels:
                 batch[row] = self._read_one(index, None if crops is None else crops[row])
             except CorruptImageError as error:  # noqa: PERF203  # names the image
                 raise DataError(
-                    f"corrupt image {self.reader.name(index)}: {error}; remove it, or load with skip_corrupt"
+                    f"corrupt image {self.reader.name(index)}: {error}; remove it, or leave it out "
+                    "with --skip-corrupt"
                 ) from None
         return batch
 

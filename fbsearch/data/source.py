@@ -231,7 +231,7 @@ def _report_corrupt(catalogue: Catalogue, corrupt: tuple[CorruptImage, ...], *, 
     more = f" and {len(corrupt) - 3} more" if len(corrupt) > 3 else ""
     message = f"{catalogue.name}: {len(corrupt)} corrupt images: {shown}{more}"
     if not skip_corrupt:
-        raise DataError(f"{message}; remove them, or load with skip_corrupt to leave them out")
+        raise DataError(f"{message}; remove them, or leave them out with --skip-corrupt")
     _log.warning("%s; left out", message)
 
 

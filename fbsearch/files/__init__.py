@@ -14,9 +14,11 @@ from fbsearch.files.reading import (
 )
 from fbsearch.files.writing import (
     atomic_path,
+    check_file_writable,
     check_writable,
     dump_json,
     lock,
+    sync_folder,
     write_json,
     write_text,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "MODEL_BYTES",
     "TEXT_BYTES",
     "atomic_path",
+    "check_file_writable",
     "check_regular",
     "check_writable",
     "dump_json",
@@ -40,6 +43,7 @@ __all__ = [
     "read_text",
     "read_yaml",
     "sha256_of",
+    "sync_folder",
     "write_json",
     "write_text",
 ]

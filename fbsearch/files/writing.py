@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +19,42 @@ from fbsearch.errors import CheckpointError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without error.
 
-    The content is flushed to disk before the rename, so that a crash leaves the old file or the new
-    one. On an error the temporary file is removed and ``path`` keeps what it held.
+    The content is flushed to disk before the rename and the folder after it, so that a crash leaves the old
+    file or the new one. On an error the temporary file is removed and ``path`` keeps what it held; one that
+    a killed process left goes when :mod:`fbsearch.ownership` sweeps. Whoever may read what this process
+    writes may read the file, though some libraries keep theirs to its owner.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)  # the name that a person knows
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's names on disk: what was renamed there stays so after a crash."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems have nothing to sync there
+            raise
+    finally:
+        os.close(handle)
 
 
 def lock(file: IO[Any]) -> bool:
@@ -78,6 +104,17 @@ def _dump(data: Any, depth: int, indent: int) -> str:
     if isinstance(data, (list, tuple)) and any(isinstance(item, (dict, list, tuple, str)) for item in data):
         return "[" + pad + ("," + pad).join(_dump(item, depth + 1, indent) for item in data) + end + "]"
     return json.dumps(data, allow_nan=False)
+
+
+def check_file_writable(path: Path) -> None:
+    """Make sure, before hours of work, that a file can be written.
+
+    Raises:
+        CheckpointError: if it cannot, or is a folder.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder: name a file in it")
+    check_writable(path.parent)
 
 
 def check_writable(folder: Path) -> None:

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fbsearch.architecture import INPUT, Architecture
 from fbsearch.errors import CheckpointError, UnreadableFileError
-from fbsearch.files import atomic_path
 from fbsearch.nn.blocks import build
 from fbsearch.nn.node_modules import NodeModules
-from fbsearch.nn.tensor_file import read_tensors
+from fbsearch.nn.tensor_file import read_tensors, save_tensors
 
 _HEADER_BYTES = 16 * 2**20
 """Room for the names and shapes of a file of weights."""
@@ -76,8 +74,7 @@ def initialise(module: nn.Module) -> None:
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write a module's weights and buffers as safetensors, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    save_tensors(tensors, path)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

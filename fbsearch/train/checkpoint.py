@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from fbsearch.errors import CheckpointError, UnreadableFileError
-from fbsearch.files import JSON_BYTES, atomic_path, parse_json
-from fbsearch.nn.tensor_file import read_tensors
+from fbsearch.files import JSON_BYTES, parse_json
+from fbsearch.nn.tensor_file import read_tensors, save_tensors
 
 FORMAT = "fbsearch.state"
 VERSION = "1"
@@ -47,8 +46,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         "structure": structure,
         "sha256": _checksum(structure, tensors),
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    save_tensors(tensors, path, metadata=metadata)
 
 
 def load_state(path: Path) -> dict[str, Any]:
