@@ -32,6 +32,18 @@ class RecipeError(InvalidInputError):
     """A recipe or a ``--set`` override is wrong: the message names the field."""
 
 
+class UnreadableFileError(FbsearchError):
+    """A file cannot be read, or is not what it should be: who asked for it names it and says what to do."""
+
+
+class MissingFileError(UnreadableFileError):
+    """There is no such file."""
+
+
+class MalformedJsonError(UnreadableFileError):
+    """A text is no JSON: a torn line, where lines are only ever appended."""
+
+
 class DataError(FbsearchError):
     """A data set is missing, empty, corrupt or of another shape than was asked for."""
 

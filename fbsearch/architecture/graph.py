@@ -13,7 +13,7 @@ from fbsearch.architecture.node import INPUT, Node, chain_nodes, check_network
 from fbsearch.architecture.numbering import first_alike
 from fbsearch.architecture.operators import Operator
 from fbsearch.architecture.shape import Shape
-from fbsearch.errors import ArchitectureError
+from fbsearch.errors import ArchitectureError, UnreadableFileError
 from fbsearch.files import read_json, write_json
 
 
@@ -162,5 +162,5 @@ class Architecture:
             return Architecture.from_dict(read_json(path))
         except ArchitectureError as error:
             raise ArchitectureError(f"{path}: {error}") from None
-        except (OSError, ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested thousands deep
+        except UnreadableFileError as error:
             raise ArchitectureError(f"{path}: cannot read an architecture: {error}") from None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fbsearch.architecture.operators import Operator
+from fbsearch.architecture.operators import BYTES_PER_NUMBER, MAX_BYTES, Operator
 from fbsearch.architecture.shape import Shape
 from fbsearch.errors import ArchitectureError
 
@@ -74,6 +74,12 @@ def check_network(nodes: Sequence[Node]) -> Shape:
     """
     if not nodes or not nodes[-1].operator.output.is_vector:
         raise ArchitectureError("the last operator must be a classifier")
+    num_bytes = BYTES_PER_NUMBER * sum(node.operator.num_weights for node in nodes)
+    if num_bytes > MAX_BYTES:
+        raise ArchitectureError(
+            f"its weights would take {num_bytes / 2**30:,.0f} GiB, more than the {MAX_BYTES / 2**30:.0f} GiB "
+            "that are allowed: give it fewer channels"
+        )
     image = next((node.operator.inputs[0] for node in nodes if node.inputs[0] == INPUT), None)
     if image is None:
         raise ArchitectureError("no node takes the image")

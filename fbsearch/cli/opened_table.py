@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbsearch.cli.options import SpaceFields
+from fbsearch.cli.table_space import space_of
 from fbsearch.devices import Device, MeasurementProtocol, find_device
-from fbsearch.errors import SpaceError, TableMismatchError
 from fbsearch.files import check_writable
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.measuring.settings import ModelSource, Watch
 from fbsearch.latency.profiling.growing import grow_for_networks
 from fbsearch.pipeline.recipe import apply_overrides, validate_settings
-from fbsearch.spaces import Code, Space, load_space
+from fbsearch.spaces import Code, Space
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def open_table(
             known, or a setting is wrong.
     """
     table = LatencyTable.load(path)
-    space = space_of(table, source, fields)
+    space = space_of(table, path, source, fields)
     check_writable(path.parent)
     protocol = validate_settings(
         MeasurementProtocol, apply_overrides(table.protocol.model_dump(), overrides), source="protocol"
@@ -88,23 +88,3 @@ def device_of(table: LatencyTable, name: str | None) -> Device:
         DeviceError: if it is not known.
     """
     return find_device(name or table.device.name)
-
-
-def space_of(table: LatencyTable, source: str | None, fields: SpaceFields) -> Space:
-    """The space that the options name, or the table's own.
-
-    Raises:
-        SpaceError: if the named one cannot be loaded.
-        TableMismatchError: if the table was measured for another, or for one whose file must be named.
-    """
-    try:
-        space = load_space(source or table.space_name, **fields)
-    except SpaceError as error:
-        if source is not None:
-            raise
-        raise TableMismatchError(
-            f"{table.source} was measured for space {table.space_name!r}, which is no preset ({error}): "
-            "give its file with --space"
-        ) from None
-    table.check_space(space)
-    return space

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 SpaceFields = Mapping[str, int | float | None]
 """What replaces fields of a space's definition; None leaves a field alone."""
 
+
+def written(*names: str, help: str) -> Any:  # as typer calls it
+    """An option that names what a command writes; an empty name would be the working folder's."""
+    return typer.Option(*names, parser=_written_path, metavar="PATH", help=help)
+
+
+def _written_path(text: str) -> Path:
+    if not text.strip():
+        raise typer.BadParameter("it is empty: name a file or a folder, '.' for the working folder")
+    return Path(text)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
+Out = Annotated[Path, written("--out", "-o", help="Folder of the run.")]
+RunOut = Annotated[
+    Path | None, written("--out", "-o", help="Folder of the run; left out where it is the recipe.")
+]
 DeviceName = Annotated[
     str, typer.Option("--device", help="'local', a device of devices/*.yaml, adb:SERIAL or HOST:PORT.")
 ]
@@ -69,7 +84,8 @@ TableDevice = Annotated[
     str | None, typer.Option("--device", help="Where to measure; by default the table's device, by its name.")
 ]
 TableSpace = Annotated[
-    str | None, typer.Option("--space", help="The table's space; by default the preset of its name.")
+    str | None,
+    typer.Option("--space", help="The table's space; by default its run's, or a preset by its name."),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +11,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fbsearch.cli.showing import escaped, one_line
 from fbsearch.files import dump_json
+
+
+class _Console(Console):
+    """One that leaves it to the outermost frame what happens when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Newer versions of rich would end the program here, with the exit code of a bug."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def print_json(data: Any) -> None:
     """JSON on standard output, and nothing else there."""
-    sys.stdout.write(dump_json(data))
+    if _speaks():
+        sys.stdout.write(dump_json(data))
 
 
 def one_or_all(records: Sequence[Any]) -> Any:
@@ -26,25 +38,31 @@ def print_table(
     title: str, columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] = frozenset()
 ) -> None:
     """A table; ``numeric`` columns are aligned to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=escaped(title), title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(escaped, row))
+    _Console().print(table)
 
 
 def print_fields(title: str, rows: list[tuple[str, str]]) -> None:
     """What is known of one thing, a name and a value each."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=escaped(title), title_justify="left", title_style="bold", show_header=False)
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(escaped, row))
+    _Console().print(table)
 
 
 def notify(line: str) -> None:
     """A line about what happens, on standard error."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+    if _speaks():
+        _Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(one_line(line))
+
+
+def _speaks() -> bool:
+    """Whether this process tells what happens: of those that torchrun started, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def show_progress(quiet: bool) -> bool:

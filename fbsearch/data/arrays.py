@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +31,9 @@ class ArrayReader:
         """The image's number."""
         return f"{self.source}[{index}]"
 
-    def open(self, index: int, *, size: int) -> Image.Image:
+    def open(self, index: int, *, size: int) -> AbstractContextManager[Image.Image]:
         """As :meth:`~fbsearch.data.decoding.ImageReader.open`."""
-        return to_image(self.pixels[index])
+        return nullcontext(to_image(self.pixels[index]))
 
 
 def digits_catalogue() -> Catalogue:
@@ -127,6 +128,9 @@ def _class_names(archive: Archive, folder: str) -> tuple[str, ...]:
     """From the file that comes with the set; the well-known ones where it does not."""
     if folder + _CLASSES_FILE not in archive.files:
         return _CIFAR_CLASSES
-    text = archive.read(folder + _CLASSES_FILE).decode("utf-8", "replace")
+    try:
+        text = archive.read(folder + _CLASSES_FILE).decode("utf-8", "replace")
+    except CorruptImageError as error:
+        raise DataError(f"{archive.source}: {folder}{_CLASSES_FILE}: {error}") from None
     names = tuple(line.strip() for line in text.splitlines() if line.strip())
     return names if len(names) == 10 else _CIFAR_CLASSES

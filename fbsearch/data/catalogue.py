@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,8 @@ from fbsearch.errors import DataError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+MAX_CLASSES = 50_000
+"""Twice as many as the largest public set has (ImageNet-21k)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Catalogue:
         if len(self.class_names) < 2:
             raise DataError(
                 f"{self.name}: one class only ({self.class_names[0]!r}): a classifier needs two or more"
+            )
+        if len(self.class_names) > MAX_CLASSES:
+            raise DataError(
+                f"{self.name}: {len(self.class_names)} classes, {MAX_CLASSES} at most: "
+                "is there a folder per image in place of a folder per class?"
             )
         for split, items in self.items.items():
             check_classes(self.name, split, self.class_names, items.labels)
@@ -119,23 +127,32 @@ def limited(items: Items, limit: int, num_classes: int, *, name: str) -> Items:
     quotas = _quotas(counts, limit)
     # Position within its own class, in the (random) order of the items.
     rank = np.empty(len(items), np.int64)
-    for label in range(num_classes):
-        rank[items.labels == label] = np.arange(counts[label])
+    for positions in _by_class(items.labels, num_classes):
+        rank[positions] = np.arange(len(positions))
     return items.at(np.flatnonzero(rank < quotas[items.labels]))
+
+
+def _by_class(labels: IntArray, num_classes: int) -> list[IntArray]:
+    """Where each class stands in ``labels``, in ascending order."""
+    ends = np.cumsum(np.bincount(labels, minlength=num_classes))
+    return np.split(np.argsort(labels, kind="stable"), ends[:-1])
 
 
 def _quotas(counts: IntArray, total: int) -> IntArray:
     """``total`` shared in proportion to ``counts`` (largest remainders), at least 1 each."""
     exact = counts * (total / counts.sum())
     quotas: IntArray = np.minimum(counts, np.maximum(1, np.floor(exact).astype(np.int64)))
-    while (missing := total - int(quotas.sum())) != 0:
-        gap = exact - quotas
-        if missing > 0:
-            order = np.argsort(-np.where(quotas < counts, gap, -np.inf), kind="stable")
-            quotas[order[:1]] += 1
-        else:
-            order = np.argsort(np.where(quotas > 1, gap, np.inf), kind="stable")
-            quotas[order[:1]] -= 1
+    missing = total - int(quotas.sum())
+    step = 1 if missing > 0 else -1
+    last = counts if missing > 0 else np.ones_like(counts)
+    # Who is furthest from the exact share comes first, of equals the first class.
+    queue = [(-step * (exact[label] - quotas[label]), label) for label in np.flatnonzero(quotas != last)]
+    heapq.heapify(queue)
+    for _ in range(abs(missing)):
+        _, label = heapq.heappop(queue)
+        quotas[label] += step
+        if quotas[label] != last[label]:
+            heapq.heappush(queue, (-step * (exact[label] - quotas[label]), label))
     return quotas
 
 
@@ -144,8 +161,9 @@ def _stratified(
 ) -> list[IntArray]:
     """Positions of what stays, then of each share taken; every class is in every part."""
     parts: list[list[IntArray]] = [[] for _ in range(len(fractions) + 1)]
-    for label, class_name in enumerate(catalogue.class_names):
-        positions = rng.permutation(np.flatnonzero(items.labels == label))
+    classes = _by_class(items.labels, len(catalogue.class_names))
+    for class_name, ordered in zip(catalogue.class_names, classes, strict=True):
+        positions = rng.permutation(ordered)
         if len(positions) <= len(fractions):
             raise DataError(
                 f"{catalogue.name}: class {class_name!r} has {len(positions)} images, too few to split off "

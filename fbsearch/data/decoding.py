@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from fbsearch.data.room import Room
+
 ByteArray = NDArray[np.uint8]
 IntArray = NDArray[np.int64]
 
 MAX_FILE_BYTES = 256 << 20
+MAX_PIXELS = 80_000_000
+"""Of an image as it is decoded, and of all that are decoded at once: 320 MB, as Pillow holds colours."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""What an image may be, whatever its name says: Pillow hands others to programs, EPS to Ghostscript."""
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+_room = Room(MAX_PIXELS)
 
 
 class CorruptImageError(Exception):
@@ -29,8 +41,8 @@ class ImageReader(Protocol):
         """What people call the image: its path within the data set."""
         ...
 
-    def open(self, index: int, *, size: int) -> Image.Image:
-        """The image, gray or colour as stored.
+    def open(self, index: int, *, size: int) -> AbstractContextManager[Image.Image]:
+        """The image, gray or colour as stored; to be used within, where there is room for its pixels.
 
         Args:
             index: which.
@@ -42,18 +54,39 @@ class ImageReader(Protocol):
         ...
 
 
-def decode(data: bytes, *, size: int) -> Image.Image:
-    """The image in a file's bytes, turned upright.
+@contextmanager
+def decoded(data: bytes, *, size: int) -> Iterator[Image.Image]:
+    """The image in a file's bytes, of several frames the first, turned upright.
 
     Raises:
-        CorruptImageError: if it is none, or damaged.
+        CorruptImageError: if it is none of :data:`FORMATS`, damaged, or larger than :data:`MAX_PIXELS`.
     """
-    try:
-        image = Image.open(io.BytesIO(data))
+    with _reported():
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        num_pixels = image.width * image.height
         image.draft(None, (size, size))  # JPEG only: decodes at 1/2, 1/4 or 1/8, never below the size
-        image.load()
-        return ImageOps.exif_transpose(image) if image.format == "JPEG" and image.getexif() else image
-    except Exception as error:  # decoders raise whatever a damaged file leads them to; all of it is reported
+    if image.width * image.height > MAX_PIXELS:
+        raise CorruptImageError(
+            f"{image.width} x {image.height} pixels: more than {MAX_PIXELS // 10**6} million; make it smaller"
+        )
+    with _room.taken(min(num_pixels, MAX_PIXELS)):  # of a progressive JPEG all are held, scaled or not
+        with _reported():
+            upright = _upright(image)
+        yield upright
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    is_photograph = image.format in ("JPEG", "MPO")  # MPO: a JPEG with more of them behind it
+    return ImageOps.exif_transpose(image) if is_photograph and image.getexif() else image
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Decoders raise whatever a damaged file leads them to; all of it is that the image is corrupt."""
+    try:
+        yield
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CorruptImageError("not an image" if "cannot identify" in reason else reason[:120]) from None
 
@@ -79,13 +112,18 @@ def convert(image: Image.Image, in_channels: int) -> Image.Image:
     if image.mode == "F":
         raise CorruptImageError("its pixels are floating-point numbers: save it with 8 bits per channel")
     if image.mode.startswith("I"):  # 16-bit gray, which a plain conversion would clip at 255
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     mode = "L" if in_channels == 1 else "RGB"
     if image.mode == mode:
         return image
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # else Pillow warns about a palette with transparency
-    return image.convert(mode)
+    try:
+        if image.mode == "P" and "transparency" in image.info:
+            image = image.convert("RGBA")  # else Pillow warns about a palette with transparency
+        if image.mode == "LAB":
+            image = image.convert("RGB")  # the only way from there to gray
+        return image.convert(mode)
+    except (ValueError, ImportError):  # no such conversion, or one that this Pillow was built without
+        raise CorruptImageError(f"its colours are {image.mode}: save it as gray or RGB") from None
 
 
 def to_image(pixels: ByteArray) -> Image.Image:
@@ -104,7 +142,8 @@ def read_all(
     pixels = np.zeros((len(indices), size, size, in_channels), np.uint8)
 
     def read(row: int) -> None:
-        pixels[row] = fit(reader.open(int(indices[row]), size=size), size, in_channels)
+        with reader.open(int(indices[row]), size=size) as image:
+            pixels[row] = fit(image, size, in_channels)
 
     return pixels, for_each_image(read, len(indices), num_threads=num_threads)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,9 @@ from PIL import Image
 
 from fbsearch.data.archive import Archive
 from fbsearch.data.catalogue import Catalogue, Items, Split
-from fbsearch.data.decoding import decode
+from fbsearch.data.decoding import SUFFIXES, decoded
 from fbsearch.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 _SPLIT_NAMES: Mapping[str, Split] = {
     "train": "train",
     "training": "train",
@@ -40,9 +40,9 @@ class FileReader:
         """The file's path within the data set."""
         return self.names[index]
 
-    def open(self, index: int, *, size: int) -> Image.Image:
+    def open(self, index: int, *, size: int) -> AbstractContextManager[Image.Image]:
         """As :meth:`~fbsearch.data.decoding.ImageReader.open`."""
-        return decode(self.archive.read(self.names[index]), size=size)
+        return decoded(self.archive.read(self.names[index]), size=size)
 
 
 def folder_catalogue(archive: Archive) -> Catalogue:
@@ -73,7 +73,8 @@ def _items(
         raise DataError(
             f"{archive.source}: class {unknown[0]!r} is in {split} but not in train: add or remove it"
         )
-    pairs = sorted((index, class_names.index(name)) for name, indices in classes.items() for index in indices)
+    label_of = {name: label for label, name in enumerate(class_names)}
+    pairs = sorted((index, label_of[name]) for name, indices in classes.items() for index in indices)
     table = np.array(pairs, np.int64).reshape(-1, 2)
     return Items(table[:, 0], table[:, 1])
 
@@ -114,7 +115,8 @@ def _split_folders(archive: Archive, depth: int) -> dict[str, Split]:
     if "train" not in splits.values():
         return {}
     if set(splits) != folders or len(set(splits.values())) != len(splits):
-        raise DataError(f"{archive.source}: found folders {', '.join(sorted(folders))}; {_LAYOUT}")
+        more = f" and {len(folders) - 9} more" if len(folders) > 9 else ""
+        raise DataError(f"{archive.source}: found folders {', '.join(sorted(folders)[:9])}{more}; {_LAYOUT}")
     return splits
 
 

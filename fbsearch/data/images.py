@@ -106,7 +106,8 @@ class LazyPixels:
                 batch[row] = self._read_one(index, None if crops is None else crops[row])
             except CorruptImageError as error:  # noqa: PERF203  # names the image
                 raise DataError(
-                    f"corrupt image {self.reader.name(index)}: {error}; remove it, or load with skip_corrupt"
+                    f"corrupt image {self.reader.name(index)}: {error}; remove it, or leave it out "
+                    "with --skip-corrupt"
                 ) from None
         return batch
 
@@ -115,10 +116,11 @@ class LazyPixels:
         if crop is None:
             margin = (stored - self.resolution) // 2
             shown = slice(margin, margin + self.resolution)
-            return fit(self.reader.open(index, size=stored), stored, self.in_channels)[shown, shown]
+            with self.reader.open(index, size=stored) as image:
+                return fit(image, stored, self.in_channels)[shown, shown]
         # A crop takes a third of the image's side or so and is enlarged: decode more pixels than are shown.
-        image = convert(self.reader.open(index, size=2 * stored), self.in_channels)
-        return _resized_crop(image, crop, self.resolution)
+        with self.reader.open(index, size=2 * stored) as image:
+            return _resized_crop(convert(image, self.in_channels), crop, self.resolution)
 
 
 @dataclass(frozen=True)

@@ -172,8 +172,7 @@ def _shape(
 def _first_image(catalogue: Catalogue, items: Items) -> tuple[int, str]:
     """Shorter side and mode of the first image that can be read; loading reports those that cannot."""
     for index in items.indices.tolist():
-        with suppress(CorruptImageError):
-            image = catalogue.reader.open(index, size=4096)
+        with suppress(CorruptImageError), catalogue.reader.open(index, size=4096) as image:
             return min(image.size), image.mode
     raise DataError(
         f"{catalogue.name}: all {len(items)} training images are corrupt: download or create it again"
@@ -210,7 +209,8 @@ def _lazy_checked(
     """Decode everything once, to know what is corrupt, and keep no pixels."""
 
     def check(row: int) -> None:
-        convert(catalogue.reader.open(int(items.indices[row]), size=stored_resolution(shape[0])), shape[1])
+        with catalogue.reader.open(int(items.indices[row]), size=stored_resolution(shape[0])) as image:
+            convert(image, shape[1])
 
     kept, corrupt = _without(catalogue, items, for_each_image(check, len(items), num_threads=num_threads))
     return _lazy(catalogue, items.at(kept), shape, num_threads)[0], corrupt
@@ -231,7 +231,7 @@ def _report_corrupt(catalogue: Catalogue, corrupt: tuple[CorruptImage, ...], *, 
     more = f" and {len(corrupt) - 3} more" if len(corrupt) > 3 else ""
     message = f"{catalogue.name}: {len(corrupt)} corrupt images: {shown}{more}"
     if not skip_corrupt:
-        raise DataError(f"{message}; remove them, or load with skip_corrupt to leave them out")
+        raise DataError(f"{message}; remove them, or leave them out with --skip-corrupt")
     _log.warning("%s; left out", message)
 
 

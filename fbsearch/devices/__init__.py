@@ -1,5 +1,6 @@
 """Where a model file runs, and how its latency is measured. Needs no torch."""
 
+from fbsearch.devices.apart import RunnerApart, with_models_apart
 from fbsearch.devices.definition import AdbDefinition, DeviceDefinition, LocalDefinition
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription, RuntimeName
 from fbsearch.devices.finding import DeviceListing, find_definition, find_device, list_devices
@@ -37,6 +38,7 @@ __all__ = [
     "ModelRound",
     "Precision",
     "Runner",
+    "RunnerApart",
     "RuntimeDescription",
     "RuntimeName",
     "SentinelReading",
@@ -45,4 +47,5 @@ __all__ = [
     "find_device",
     "list_devices",
     "measure",
+    "with_models_apart",
 ]

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from fbsearch.devices.description import RuntimeName
 from fbsearch.devices.protocol import PHONE_PROTOCOL, MeasurementProtocol
-from fbsearch.errors import DeviceError
-from fbsearch.files import parse_yaml
+from fbsearch.errors import DeviceError, UnreadableFileError
+from fbsearch.files import parse_yaml, read_text
 from fbsearch.precision import Precision
 
 Delegate = Literal["xnnpack", "gpu", "nnapi", "none"]
@@ -99,6 +99,13 @@ class AdbDefinition(_Definition):
     max_battery_celsius: Annotated[float, Field(gt=0, le=80)] = 42.0
     protocol: MeasurementProtocol = PHONE_PROTOCOL
 
+    @property
+    def place(self) -> str | None:
+        """What ``adb devices`` calls it: its address with its port, else its serial; None: the only one."""
+        if self.address is None:
+            return self.serial
+        return tcp_serial(*split_address(self.address, ADB_PORT))
+
     @field_validator("protocol", mode="before")
     @classmethod
     def _over_the_phone_defaults(cls, value: Any) -> Any:
@@ -169,13 +176,13 @@ def load_definition(path: Path) -> DeviceDefinition:
         DeviceError: if it cannot be read or a field is wrong; the message names the field.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except UnreadableFileError as error:
         raise DeviceError(f"{path}: cannot read a device definition: {error}") from None
     try:
         data: Any = parse_yaml(text)
-    except ValueError as error:
-        raise DeviceError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except UnreadableFileError as error:
+        raise DeviceError(f"{path}: not YAML: {error}") from None
     if not isinstance(data, dict):
         raise DeviceError(f"{path}: must be a mapping with at least 'name' and 'kind'")
     try:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from fbsearch.devices.definition import (
     ADB_PORT,
+    SERVER_PORT,
     AdbDefinition,
     DeviceDefinition,
     load_definition,
@@ -149,17 +150,15 @@ def list_devices(*, folder: Path = DEVICES_FOLDER) -> tuple[list[DeviceListing],
     found, hints = _discovered(list(phones.values()))
     for file, phone in phones.items():
         listings.append(_phone_listing(file, phone, found))
-    claimed = {serial for phone in phones.values() if (serial := _serial(phone)) is not None}
-    for device in found:
-        if device.serial not in claimed:
-            name = f"{ADB_PREFIX}{device.serial}"
-            listings.append(_found_listing(name, None, _without_file(device.serial), device))
-    return listings, hints
+    named = [phone for phone in phones.values() if phone.place is not None]
+    unclaimed = [device for device in found if not any(_may_be(device, phone) for phone in named)]
+    return [*listings, *map(_unclaimed_listing, unclaimed)], hints
 
 
 def _phone_listing(file: Path, phone: AdbDefinition, found: list[FoundDevice]) -> DeviceListing:
-    serial = _serial(phone)
-    matches = [device for device in found if serial is None or device.serial == serial]
+    matches = [device for device in found if _may_be(device, phone)]
+    if phone.address is not None:  # what several servers hold at one address is one phone
+        matches = sorted(matches, key=lambda device: device.server != _server(phone))[:1]
     if len(matches) == 1:
         return _found_listing(file.stem, file, phone, matches[0])
     if matches:
@@ -167,6 +166,22 @@ def _phone_listing(file: Path, phone: AdbDefinition, found: list[FoundDevice]) -
     else:
         problem = "not in reach: plug it in with USB debugging allowed, or correct its serial or address"
     return DeviceListing(file.stem, file, None, problem)
+
+
+def _may_be(device: FoundDevice, phone: AdbDefinition) -> bool:
+    """Whether a phone's file leads to a device: by its address, else by its own server and no other."""
+    if phone.address is not None:
+        return device.serial == phone.place
+    return phone.place in (None, device.serial) and device.server in (None, _server(phone))
+
+
+def _unclaimed_listing(device: FoundDevice) -> DeviceListing:
+    """A phone that no file is of; one at another server than the usual needs a file, which names that."""
+    name, definition = f"{ADB_PREFIX}{device.serial}", _without_file(device.serial)
+    if _may_be(device, definition) or device.server is None:
+        return _found_listing(name, None, definition, device)
+    problem = f"the adb server at {tcp_serial(*device.server)} has it: write a device file with that 'server'"
+    return DeviceListing(name, None, None, problem, device.transport)
 
 
 def _found_listing(
@@ -194,14 +209,12 @@ def _discovered(phones: list[AdbDefinition]) -> tuple[list[FoundDevice], list[st
             f"no phones were looked for: {error.name} is not installed (pip install adb-shell adbutils)"
         ]
     addresses = [split_address(phone.address, ADB_PORT) for phone in phones if phone.address is not None]
-    return discover(addresses=addresses)
+    return discover(servers=map(_server, phones), addresses=addresses)
 
 
-def _serial(phone: AdbDefinition) -> str | None:
-    """As discovery shows it."""
-    if phone.address is None:
-        return phone.serial
-    return tcp_serial(*split_address(phone.address, ADB_PORT))
+def _server(phone: AdbDefinition) -> tuple[str, int]:
+    """Where its adb server runs."""
+    return split_address(phone.server, SERVER_PORT)
 
 
 def _without_file(place: str) -> AdbDefinition:

@@ -124,6 +124,11 @@ class OnnxRuntimeSession:
         """``C x H x W``."""
         return self._shape[1:]
 
+    @property
+    def input_name(self) -> str:
+        """What the model calls its input."""
+        return str(next(iter(self._feeds)))
+
     def invoke(self, count: int) -> list[float]:
         """Latencies of ``count`` runs in microseconds; inputs and outputs stay where they are."""
         run, binding = self._session.run_with_iobinding, self._binding
@@ -138,7 +143,7 @@ class OnnxRuntimeSession:
         return self._thread.submit(self._run, inputs).result()
 
     def _run(self, inputs: np.ndarray) -> np.ndarray:
-        name, feeds = next(iter(self._feeds)), dict(self._feeds)
+        name, feeds = self.input_name, dict(self._feeds)
         outputs = []
         for one in inputs:
             feeds[name] = one[np.newaxis].astype(self._feeds[name].dtype)

@@ -34,6 +34,11 @@ class Session(Protocol):
         """Shape of one input, without the batch dimension."""
         ...
 
+    @property
+    def input_name(self) -> str:
+        """What the model calls its input."""
+        ...
+
     def invoke(self, count: int) -> list[float]:
         """Run the model about ``count`` times on one fixed random input.
 

@@ -13,7 +13,6 @@ from fbsearch.export.sidecar import (
     Sidecar,
     parse_finetuning,
     read_sidecar,
-    sha256_of,
     sidecar_path,
     write_sidecar,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "precision_path",
     "random_inputs",
     "read_sidecar",
-    "sha256_of",
     "sidecar_path",
     "write_sidecar",
 ]

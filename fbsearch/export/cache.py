@@ -15,6 +15,7 @@ import platformdirs
 from fbsearch.architecture import Operator
 from fbsearch.errors import ExportError
 from fbsearch.export.formats import ModelFormat
+from fbsearch.ownership import sweep
 from fbsearch.precision import Precision
 
 EXPORTER_VERSION = 2
@@ -24,6 +25,9 @@ QUANTISER_VERSION = 1
 """Likewise for what only changes files of other precisions than fp32."""
 
 CACHE_VARIABLE = "FBSEARCH_CACHE"
+
+_ABANDONED_S = 3600.0
+"""A conversion takes seconds: what nobody has written to for an hour is of a killed process."""
 
 _CONVERTERS: dict[ModelFormat, tuple[str, ...]] = {
     "tflite": ("torch", "litert-torch", "litert-converter"),
@@ -65,7 +69,7 @@ class ConversionCache:
         return folder / f"{operator.key}-{digest}.{model_format}"
 
     def check_writable(self) -> None:
-        """Make sure that the folder exists and takes files.
+        """Make sure that the folder exists and takes files; what killed converters left there goes.
 
         Raises:
             ExportError: if it does not.
@@ -75,6 +79,7 @@ class ConversionCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"fbsearch")
             probe.unlink()
+            sweep(self.folder, min_age_s=_ABANDONED_S)
         except OSError as error:
             raise ExportError(
                 f"the conversion cache {self.folder} cannot be written ({error.strerror}); "

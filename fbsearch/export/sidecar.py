@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import fbsearch
-from fbsearch.errors import ExportError
-from fbsearch.files import read_json, write_json
+from fbsearch.errors import ExportError, UnreadableFileError
+from fbsearch.files import read_json, sha256_of, write_json
 from fbsearch.precision import PRECISIONS, Precision
 
 Layout = Literal["NHWC", "NCHW"]
@@ -138,7 +137,7 @@ def write_sidecar(
             finetuning,
         )
         write_json(sidecar_path(model), {"format": FORMAT, "version": VERSION, **asdict(sidecar)})
-    except OSError as error:
+    except (OSError, UnreadableFileError) as error:
         raise ExportError(f"{sidecar_path(model)}: cannot write the model's sidecar: {error}") from error
     return sidecar
 
@@ -152,7 +151,7 @@ def read_sidecar(model: Path) -> Sidecar:
     path = sidecar_path(model)
     try:
         data, sha256 = read_json(path), sha256_of(model)
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except UnreadableFileError as error:
         raise ExportError(
             f"{model}: cannot read the model with its sidecar {path.name} ({error}); "
             "both come from 'fbsearch export'"
@@ -177,11 +176,11 @@ def _parse(data: Any, path: Path, model: Path) -> Sidecar:
             preprocessing=Preprocessing(
                 resolution=int(fields["resolution"]),
                 in_channels=int(fields["in_channels"]),
-                mean=tuple(map(float, fields["mean"])),
-                std=tuple(map(float, fields["std"])),
+                mean=tuple(map(_number, fields["mean"])),
+                std=tuple(map(_number, fields["std"])),
                 layout=fields["layout"],
                 class_names=tuple(map(str, fields["class_names"])),
-                value_range=(float(fields["value_range"][0]), float(fields["value_range"][1])),
+                value_range=(_number(fields["value_range"][0]), _number(fields["value_range"][1])),
             ),
             sha256=str(data["sha256"]),
             fbsearch_version=str(data["fbsearch_version"]),
@@ -191,8 +190,15 @@ def _parse(data: Any, path: Path, model: Path) -> Sidecar:
             num_calibration_images=int(data.get("num_calibration_images", 0)),
             finetuning=parse_finetuning(data.get("finetuning")),
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ExportError(f"{path}: the sidecar is damaged ({error!r}); export the model again") from error
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"number {value!r}")
+    return number
 
 
 def _precision(name: Any) -> Precision:
@@ -212,16 +218,11 @@ def parse_finetuning(fields: Any) -> FineTuning | None:
         return None
     return FineTuning(
         epochs=int(fields["epochs"]),
-        fp32_accuracy=float(fields["fp32_accuracy"]),
-        before=float(fields["before"]),
-        after=float(fields["after"]),
+        fp32_accuracy=_number(fields["fp32_accuracy"]),
+        before=_number(fields["before"]),
+        after=_number(fields["after"]),
         num_samples=int(fields["num_samples"]),
         is_kept=bool(fields["is_kept"]),
         weights=str(fields["weights"]),
         weights_sha256=str(fields["weights_sha256"]),
     )
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

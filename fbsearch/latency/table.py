@@ -16,8 +16,9 @@ from fbsearch.errors import (
     TableError,
     TableFormatError,
     TableMismatchError,
+    UnreadableFileError,
 )
-from fbsearch.files import write_json
+from fbsearch.files import JSON_BYTES, read_text, write_json
 from fbsearch.latency.calibration.calibration import Calibration
 from fbsearch.latency.calibration.terms import charged_keys
 from fbsearch.latency.entries.entry import TableEntry
@@ -211,13 +212,9 @@ class LatencyTable:
             TableValueError: if it holds an impossible number, or one that its raw values contradict.
         """
         try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise TableFormatError(
-                f"{path}: cannot read a latency table: {error.strerror or error}"
-            ) from None
-        except UnicodeDecodeError:
-            raise TableFormatError(f"{path}: no latency table: not UTF-8 text") from None
+            text = read_text(path, most_bytes=JSON_BYTES)
+        except UnreadableFileError as error:
+            raise TableFormatError(f"{path}: cannot read a latency table: {error}") from None
         return LatencyTable.from_dict(parse_table_json(text, source=str(path)), source=str(path))
 
     @staticmethod

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fbsearch.architecture import INPUT, Architecture
-from fbsearch.errors import CheckpointError
-from fbsearch.files import atomic_path
+from fbsearch.errors import CheckpointError, UnreadableFileError
 from fbsearch.nn.blocks import build
 from fbsearch.nn.node_modules import NodeModules
+from fbsearch.nn.tensor_file import read_tensors, save_tensors
+
+_HEADER_BYTES = 16 * 2**20
+"""Room for the names and shapes of a file of weights."""
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -72,8 +74,7 @@ def initialise(module: nn.Module) -> None:
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write a module's weights and buffers as safetensors, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    save_tensors(tensors, path)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -82,11 +83,14 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Raises:
         CheckpointError: if the file cannot be read or holds another network's weights.
     """
+    own_bytes = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     try:
-        network.load_state_dict(load_file(path))
-    except OSError as error:
+        _, tensors = read_tensors(path, most_bytes=2 * own_bytes + _HEADER_BYTES)
+    except UnreadableFileError as error:
         raise CheckpointError(f"{path}: cannot read weights: {error}") from None
-    except Exception as error:  # safetensors' own errors share no base with a stable name
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{path}: these weights do not fit the architecture: {reason}") from None
 

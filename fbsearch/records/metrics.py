@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fbsearch.errors import CheckpointError
-from fbsearch.files import write_text
+from fbsearch.errors import CheckpointError, MalformedJsonError, UnreadableFileError
+from fbsearch.files import JSON_BYTES, parse_json, read_text, write_text
 from fbsearch.records.record import damaged
 
 METRICS = "metrics.jsonl"
@@ -50,16 +50,18 @@ def read_metrics(path: Path) -> tuple[MetricsRow, ...]:
     if not path.exists():
         return ()
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path, most_bytes=JSON_BYTES).splitlines()
+    except UnreadableFileError as error:
         raise _damaged(path, str(error)) from None
     rows: dict[tuple[int, str | None], MetricsRow] = {}
     for number, line in enumerate(lines, start=1):
         try:
-            row = _row(json.loads(line))
-        except (ValueError, OverflowError, RecursionError) as error:
-            if number == len(lines) and isinstance(error, json.JSONDecodeError):
+            row = _row(parse_json(line, allow_nan=True))
+        except MalformedJsonError as error:
+            if number == len(lines):
                 continue
+            raise _damaged(path, f"line {number}: {error}") from None
+        except (UnreadableFileError, ValueError) as error:
             raise _damaged(path, f"line {number}: {error}") from None
         rows.pop((row.epoch, row.phase), None)
         rows[row.epoch, row.phase] = row

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from fbsearch.errors import CheckpointError
+from fbsearch.errors import CheckpointError, MissingFileError, UnreadableFileError
 from fbsearch.files import read_json, write_json
 
 Positive = Annotated[FiniteFloat, Field(ge=0)]
@@ -38,11 +38,11 @@ def read_record(path: Path, kind: type[_File]) -> _File:
     """
     try:
         return kind.model_validate(read_json(path))
-    except FileNotFoundError:
+    except MissingFileError:
         raise CheckpointError(f"{path} is missing; it is made by '{kind.made_by}'") from None
     except ValidationError as error:
         raise damaged(path, _first_complaint(error), kind.made_by) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except UnreadableFileError as error:
         raise damaged(path, str(error), kind.made_by) from None
 
 

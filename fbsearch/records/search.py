@@ -106,7 +106,8 @@ class SearchRecord(FileRecord):
         finalists: as they were ranked.
         chosen: index of the finalist to train.
         collapse: a warning where the search gave up on most layers, or None.
-        seconds: wall time.
+        undecided: a warning where its probabilities stayed as even as they began, or None.
+        seconds: wall time of the try that ended it.
     """
 
     made_by: ClassVar[str] = "fbsearch search"
@@ -120,6 +121,7 @@ class SearchRecord(FileRecord):
     finalists: Annotated[tuple[FinalistRecord, ...], Field(min_length=1)]
     chosen: Count
     collapse: str | None = None
+    undecided: str | None = None
     seconds: Positive | None = None
 
     @property

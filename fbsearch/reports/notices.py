@@ -185,6 +185,8 @@ def _agreement_notices(verification: Verification) -> Iterator[Notice]:
 def _search_notices(search: SearchRecord) -> Iterator[Notice]:
     if search.collapse:
         yield Notice("bad", "The search collapsed", search.collapse)
+    if search.undecided:
+        yield Notice("bad", "The search did not decide", search.undecided)
     for target, latency in zip(search.targets, search.winner.latencies, strict=True):
         if target.budget_us is not None and latency.predicted_us > target.budget_us:
             where = "" if len(search.targets) == 1 else f" on {target.name}"

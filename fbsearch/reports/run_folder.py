@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fbsearch.architecture import Architecture
-from fbsearch.errors import CheckpointError
-from fbsearch.files import parse_yaml
+from fbsearch.errors import CheckpointError, UnreadableFileError
+from fbsearch.files import parse_yaml, read_text
 from fbsearch.latency import LatencyTable
 from fbsearch.records import (
     MetricsRow,
@@ -173,9 +173,9 @@ def _read_recipe(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
         recipe = parse_yaml(text)
-    except (OSError, ValueError) as error:
+    except UnreadableFileError as error:
         raise damaged(path, str(error), "fbsearch run") from None
     if not isinstance(recipe, dict):
         raise damaged(path, "a recipe is a mapping", "fbsearch run")

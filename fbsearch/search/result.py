@@ -28,9 +28,10 @@ class SearchResult:
         limits: all budgets, with the costs as they are known at the end.
         finalists: best first.
         chosen: index of the finalist to train.
-        seconds: wall time.
+        seconds: wall time of this try.
         probabilities: ``S x C``; None where the method has no distribution.
         collapse: a warning where the search gave up on most layers, or None.
+        undecided: a warning where its probabilities stayed as even as they began, or None.
     """
 
     space: Space
@@ -41,11 +42,17 @@ class SearchResult:
     seconds: float
     probabilities: FloatArray | None = None
     collapse: str | None = None
+    undecided: str | None = None
 
     @property
     def winner(self) -> Finalist:
         """The finalist to train."""
         return self.finalists[self.chosen]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person has to know before believing it."""
+        return tuple(warning for warning in (self.collapse, self.undecided) if warning)
 
     def record(self) -> SearchRecord:
         """What is kept of it on disk."""
@@ -70,6 +77,7 @@ class SearchResult:
             finalists=tuple(map(self._finalist, self.finalists)),
             chosen=self.chosen,
             collapse=self.collapse,
+            undecided=self.undecided,
             seconds=self.seconds,
         )
 

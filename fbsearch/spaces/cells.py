@@ -13,7 +13,13 @@ from fbsearch.architecture import Activation, Node, Operator
 from fbsearch.spaces.cell_networks import CellNetwork, CellPlan, EdgePlan, NetworkPlan
 from fbsearch.spaces.cell_ops import KNOWN, cell_op
 from fbsearch.spaces.choices import ChoiceSpace, chosen_nodes, fingerprint_of
-from fbsearch.spaces.definition import Count, DefinitionPart, SpaceDefinition, space_kind
+from fbsearch.spaces.definition import (
+    Count,
+    DefinitionPart,
+    SpaceDefinition,
+    check_num_candidates,
+    space_kind,
+)
 from fbsearch.spaces.factored import ProductSpace, sort_topologically
 from fbsearch.spaces.space import Code, Space
 
@@ -93,6 +99,12 @@ class CellDefinition(DefinitionPart):
         targets = range(self.inputs, self.num_states)
         return tuple(EdgeDefinition(source=s, target=t) for t in targets for s in range(t))
 
+    def num_candidates(self) -> int:
+        """Of all edges together."""
+        if self.rule == "chosen":
+            return 2 * len(self.ops) * sum(range(self.inputs, self.num_states))
+        return sum(len(edge.ops or self.ops) for edge in self.all_edges())
+
     def plan(self, output: tuple[int, ...]) -> CellPlan:
         """The cell with its output settled."""
         if self.rule == "chosen":
@@ -161,10 +173,16 @@ class CellsDefinition(SpaceDefinition):
     head: CellHead = CellHead()
 
     @model_validator(mode="after")
-    def _same_inputs(self) -> CellsDefinition:
+    def _fits_together(self) -> CellsDefinition:
         reduction = self.reduction_cell
         if reduction is not None and reduction.inputs != self.cell.inputs:
             raise ValueError("normal and reduction cells must take as many inputs")
+        num_cells = self.stages * self.cells_per_stage
+        num_reductions = 0 if reduction is None else self.stages - 1
+        check_num_candidates(
+            num_cells * self.cell.num_candidates()
+            + num_reductions * (0 if reduction is None else reduction.num_candidates())
+        )
         return self
 
     @property

@@ -11,12 +11,29 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fbsearch.architecture import MAX_SIZE
-from fbsearch.errors import ArchitectureError, SpaceError
-from fbsearch.files import parse_yaml
+from fbsearch.errors import ArchitectureError, SpaceError, UnreadableFileError
+from fbsearch.files import parse_yaml, read_text
 from fbsearch.spaces.space import Space
 
 Count = Annotated[int, Field(ge=1, le=MAX_SIZE, strict=True)]
 """A whole number from 1; strict, since YAML's ``yes`` would else pass for 1."""
+
+
+MAX_CANDIDATES = 50_000
+"""Of all places together; FBNet's space has 198, DARTS' 2,240."""
+
+
+def check_num_candidates(number: int) -> None:
+    """Refuse a space that would take minutes to write out.
+
+    Raises:
+        ValueError: which pydantic turns into the definition's error.
+    """
+    if number > MAX_CANDIDATES:
+        raise ValueError(
+            f"{number:,} candidates in all places together; {MAX_CANDIDATES:,} are allowed: "
+            "give it fewer layers or candidates"
+        )
 
 
 class DefinitionPart(BaseModel):
@@ -127,15 +144,15 @@ def _read(source: str) -> dict[str, Any]:
         text = (resources.files("fbsearch.spaces") / "presets" / f"{source}.yaml").read_text("utf-8")
     else:
         try:
-            text = Path(source).read_text("utf-8")
-        except (OSError, ValueError) as error:
+            text = read_text(Path(source))
+        except UnreadableFileError as error:
             raise SpaceError(
                 f"space {source!r} is neither a preset ({', '.join(preset_names())}) "
                 f"nor a readable YAML file: {error}"
             ) from None
     try:
         data = parse_yaml(text)
-    except ValueError as error:
+    except UnreadableFileError as error:
         raise SpaceError(f"space {source}: not YAML: {error}") from None
     if not isinstance(data, dict):
         raise SpaceError(f"space {source}: must be a mapping with 'name', 'resolution', 'stages', …")

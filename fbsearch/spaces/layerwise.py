@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fbsearch.architecture import INPUT, MAX_SIZE, Activation, Node, Operator, Shape
 from fbsearch.architecture.node import chain_nodes
 from fbsearch.architecture.operators import Classifier, Conv
 from fbsearch.errors import SpaceError
 from fbsearch.spaces.choices import fingerprint_of
-from fbsearch.spaces.definition import Count, DefinitionPart, SpaceDefinition, space_kind
+from fbsearch.spaces.definition import (
+    Count,
+    DefinitionPart,
+    SpaceDefinition,
+    check_num_candidates,
+    space_kind,
+)
 from fbsearch.spaces.factored import ProductSpace
 from fbsearch.spaces.layer_candidates import LayerCandidate, LayerPlace
 from fbsearch.spaces.space import Candidate, Decision
 
 MAX_LAYERS = 1000
+MAX_MULTIPLIER = 1000
 
 
 class StemDefinition(DefinitionPart):
@@ -61,13 +68,23 @@ class LayerwiseDefinition(SpaceDefinition):
 
     kind: Literal["layerwise"] = "layerwise"
     activation: Activation = "relu"
-    width_multiplier: Annotated[float, Field(gt=0)] = 1.0
+    width_multiplier: Annotated[float, Field(gt=0, le=MAX_MULTIPLIER)] = 1.0
     expand_expansion_1: bool = False
     skip_across_shapes: Literal["project", "omit"] = "project"
     stem: StemDefinition = StemDefinition()
     stages: Annotated[tuple[StageDefinition, ...], Field(min_length=1)]
     candidates: tuple[LayerCandidate, ...] = ()
     head: HeadDefinition = HeadDefinition()
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> LayerwiseDefinition:
+        num_layers = sum(stage.layers for stage in self.stages)
+        if num_layers > MAX_LAYERS:
+            raise ValueError(f"the stages have {num_layers:,} layers; {MAX_LAYERS:,} are allowed")
+        check_num_candidates(
+            sum(stage.layers * len(stage.candidates or self.candidates) for stage in self.stages)
+        )
+        return self
 
     def _build(self) -> ProductSpace:
         stem = Conv(

@@ -1,8 +1,8 @@
 """One training loop for supernets and children: device, precision, processes, checkpoints."""
 
-from fbsearch.train.acceleration import Precision, make_accelerator, seeded
+from fbsearch.train.acceleration import Precision, join_processes, make_accelerator, seeded
 from fbsearch.train.averaging import WeightAverage
-from fbsearch.train.checkpoint import load_state, save_state
+from fbsearch.train.checkpoint import identity_of, load_state, save_state
 from fbsearch.train.child import ChildTask, TrainResult, make_optimizer, train_network
 from fbsearch.train.fake_quantisation import FakeQuantisation
 from fbsearch.train.finetuning import finetune_network, finetuning_settings
@@ -27,6 +27,8 @@ __all__ = [
     "evaluate",
     "finetune_network",
     "finetuning_settings",
+    "identity_of",
+    "join_processes",
     "large_pages",
     "load_state",
     "make_accelerator",

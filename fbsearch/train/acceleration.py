@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Literal
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 
 from fbsearch.errors import InvalidInputError
@@ -18,6 +19,17 @@ _log = logging.getLogger(__name__)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _NAMES: dict[Precision, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+_PATIENCE = timedelta(days=7)
+"""How long processes wait for the one that measures a table or exports: longer than that takes."""
+
+
+def join_processes() -> PartialState:
+    """The processes that torchrun started, on the GPU where there is one; else this one alone.
+
+    Whoever asks first decides: told nothing, accelerate lets processes on a machine without a GPU run side
+    by side, each alone.
+    """
+    return PartialState(cpu=not torch.accelerator.is_available(), timeout=_PATIENCE)
 
 
 def make_accelerator(precision: Precision = "fp32") -> Accelerator:
@@ -31,7 +43,7 @@ def make_accelerator(precision: Precision = "fp32") -> Accelerator:
         # accelerate fixes the precision at its first use in a process, but one run may search in one
         # precision and train in another; the process group (PartialState) stays as it is.
         AcceleratorState._reset_state()
-    # Told nothing, accelerate lets processes on a machine without a GPU train side by side, each alone.
+    join_processes()
     on_cpu = not torch.accelerator.is_available()
     try:
         accelerator = Accelerator(mixed_precision=_NAMES[precision], cpu=on_cpu)

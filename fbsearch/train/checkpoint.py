@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from fbsearch.errors import CheckpointError
-from fbsearch.files import atomic_path
+from fbsearch.errors import CheckpointError, UnreadableFileError
+from fbsearch.files import JSON_BYTES, parse_json
+from fbsearch.nn.tensor_file import read_tensors, save_tensors
 
 FORMAT = "fbsearch.state"
 VERSION = "1"
+
+MOST_BYTES = 16 * 2**30
+"""Of a checkpoint: weights and what an optimiser keeps of each, several times what fits on a phone."""
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -44,8 +46,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         "structure": structure,
         "sha256": _checksum(structure, tensors),
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    save_tensors(tensors, path, metadata=metadata)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -55,10 +56,8 @@ def load_state(path: Path) -> dict[str, Any]:
         CheckpointError: if the file is missing, damaged or no state.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    except (OSError, SafetensorError) as error:
+        metadata, tensors = read_tensors(path, most_bytes=MOST_BYTES)
+    except UnreadableFileError as error:
         raise CheckpointError(f"{path}: cannot read a checkpoint: {error}; delete it to start over") from None
     if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
         raise CheckpointError(
@@ -67,12 +66,42 @@ def load_state(path: Path) -> dict[str, Any]:
     if metadata.get("sha256") != _checksum(metadata.get("structure", ""), tensors):
         raise CheckpointError(f"{path}: damaged: its checksum does not match; delete it to start over")
     try:
-        state = _decode(json.loads(metadata["structure"]), tensors)
-    except (KeyError, TypeError, ValueError) as error:
+        state = _decode(_structure(metadata), tensors)
+    except (UnreadableFileError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: damaged structure ({error!r}); delete it to start over") from None
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: damaged: it holds no mapping; delete it to start over")
     return state
+
+
+def identity_of(path: Path) -> Any:
+    """What a checkpoint in ``path`` says of whose it is, JSON-like.
+
+    Raises:
+        CheckpointError: as :func:`load_state`, or if it says nothing of the kind.
+    """
+    return plain_identity(load_state(path), path)
+
+
+def plain_identity(state: Mapping[str, Any], path: Path) -> Any:
+    """The identity in a state, as JSON has it.
+
+    Raises:
+        CheckpointError: if there is none, or it holds tensors.
+    """
+    try:
+        return json.loads(json.dumps(state["identity"]))
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{path}: no checkpoint of a training or search: delete it to start over"
+        ) from None
+
+
+def _structure(metadata: Mapping[str, str]) -> Any:
+    text = metadata["structure"]
+    if len(text) > JSON_BYTES:
+        raise UnreadableFileError(f"{len(text):,} characters, more than {JSON_BYTES:,}")
+    return parse_json(text)
 
 
 def _checksum(structure: str, tensors: Mapping[str, Tensor]) -> str:

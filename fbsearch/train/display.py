@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fbsearch.train.event_file import EventFile
+
 Show = Callable[[float, list[dict[str, float]]], None]
 Log = Callable[[Mapping[str, Any]], None]
 
@@ -27,21 +29,13 @@ def tensorboard_log(folder: Path, first_epoch: int, *, enabled: bool) -> Iterato
     if not enabled:
         yield lambda row: None
         return
-    from torch.utils.tensorboard import SummaryWriter  # slow to import, and only a run needs it
+    with EventFile(folder, first_step=first_epoch) as file:
+        # Whatever a killed process logged of a later epoch is purged from the curves.
+        yield lambda row: file.add(_scalars(row), step=int(row["epoch"]))
 
-    # Whatever a killed process logged of a later epoch is purged from the curves.
-    writer = SummaryWriter(str(folder), purge_step=first_epoch)
 
-    def log(row: Mapping[str, Any]) -> None:
-        for key, value in row.items():
-            if key != "epoch" and isinstance(value, (int, float)):
-                writer.add_scalar(key, value, int(row["epoch"]))
-        writer.flush()
-
-    try:
-        yield log
-    finally:
-        writer.close()
+def _scalars(row: Mapping[str, Any]) -> dict[str, float]:
+    return {key: value for key, value in row.items() if key != "epoch" and isinstance(value, (int, float))}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from fbsearch.data import Augmentation, DataSplits
 from fbsearch.nn import Network
 from fbsearch.precision import Precision
 from fbsearch.train.acceleration import make_accelerator
-from fbsearch.train.checkpoint import load_state
+from fbsearch.train.checkpoint import identity_of
 from fbsearch.train.child import ChildTask
 from fbsearch.train.fake_quantisation import FakeQuantisation
 from fbsearch.train.loop import CHECKPOINT, Report, run_epochs
@@ -127,7 +127,7 @@ class _Finetuning(ChildTask):
 
 def _make_way(checkpoint: Path, identity: Mapping[str, Any]) -> None:
     """Remove a checkpoint of anything else."""
-    if checkpoint.exists() and load_state(checkpoint).get("identity") != json.loads(json.dumps(identity)):
+    if checkpoint.exists() and identity_of(checkpoint) != json.loads(json.dumps(identity)):
         checkpoint.unlink()
 
 

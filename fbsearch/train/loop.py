@@ -12,7 +12,7 @@ from accelerate import Accelerator
 
 from fbsearch.errors import CheckpointError
 from fbsearch.records.metrics import METRICS, write_metrics
-from fbsearch.train.checkpoint import load_state, save_state
+from fbsearch.train.checkpoint import load_state, plain_identity, save_state
 from fbsearch.train.display import Show, epoch_bar, tensorboard_log
 from fbsearch.train.memory import large_pages
 
@@ -132,13 +132,35 @@ def _restore(task: Task, path: Path, identity: dict[str, Any]) -> list[dict[str,
     state = load_state(path)
     if set(state) != {"identity", "rows", "task"}:
         raise CheckpointError(f"{path}: no checkpoint of a training or search: delete it to start over")
-    if state["identity"] != identity:
+    own = plain_identity(state, path)
+    if own != identity:
         raise CheckpointError(
-            f"{path} belongs to a run with other settings ({_difference(state['identity'], identity)}): "
+            f"{path} belongs to a run with other settings ({_difference(own, identity)}): "
             "resume with the same settings, or choose another folder"
         )
-    task.load_state_dict(state["task"])
-    return list(state["rows"])
+    try:
+        task.load_state_dict(state["task"])
+    except Exception as error:  # whatever was sealed into the file, and torch names each misfit otherwise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise CheckpointError(
+            f"{path}: its state is not this task's ({reason}); delete it to start over"
+        ) from None
+    return _rows(state["rows"], path)
+
+
+def _rows(rows: Any, path: Path) -> list[dict[str, float]]:
+    is_sound = isinstance(rows, list) and all(
+        isinstance(row, dict) and row.get("epoch") == index and all(map(_is_metric, row.items()))
+        for index, row in enumerate(rows)
+    )
+    if not is_sound:
+        raise CheckpointError(f"{path}: damaged: its rows are no metrics; delete it to start over")
+    return list(rows)
+
+
+def _is_metric(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    return isinstance(name, str) and isinstance(value, (int, float, str))
 
 
 def _difference(old: Any, new: Any, name: str = "") -> str:

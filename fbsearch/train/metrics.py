@@ -14,6 +14,7 @@ from torch.nn import functional
 from fbsearch.data import Loader
 
 NUM_BINS = 15
+NUM_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Metrics:
     Args:
         loss: mean cross-entropy, without label smoothing.
         top1: share of images whose class has the highest score.
-        top5: share of images whose class is among the five highest scores.
+        top5: share of images whose class is among the five highest scores; None for five classes or fewer,
+            where it always is.
         macro_f1: mean over classes of F1, over the classes that occur or are predicted.
         ece: expected calibration error, 15 bins of equal width (Guo et al., 2017, eq. 3).
         per_class: K recalls; NaN for a class without images.
@@ -33,7 +35,7 @@ class Metrics:
 
     loss: float
     top1: float
-    top5: float
+    top5: float | None
     macro_f1: float
     ece: float
     per_class: tuple[float, ...]
@@ -93,7 +95,7 @@ def _count(logits: Tensor, labels: Tensor) -> Tensor:
     bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)
     calibration = torch.zeros(NUM_BINS, dtype=torch.double)
     calibration.index_add_(0, bins, confidence.double() - correct)
-    top5 = (logits.topk(min(5, num_classes), 1).indices == labels[:, None]).sum().double()
+    top5 = (logits.topk(min(NUM_TOP, num_classes), 1).indices == labels[:, None]).sum().double()
     loss = functional.cross_entropy(logits.double(), labels, reduction="sum")
     return torch.cat([confusion, calibration, torch.stack([top5, loss])])
 
@@ -112,7 +114,7 @@ def summarise(sums: Tensor) -> Metrics:
     return Metrics(
         loss=loss / float(count),
         top1=float(correct.sum() / count),
-        top5=top5 / float(count),
+        top5=top5 / float(count) if num_classes > NUM_TOP else None,
         macro_f1=float(f1.mean()),
         ece=float(ece),
         per_class=tuple((correct / support).tolist()),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fbsearch.architecture import Architecture
+from fbsearch.architecture.operators import Classifier, Conv
+from fbsearch.errors import ArchitectureError
 from tests.spaces.cells import SUMS_OPS, sums_space
 
 SPACE = sums_space()
@@ -66,3 +69,10 @@ def test_what_a_constant_is_added_to_is_another_thing() -> None:
     assert SPACE.decode(codes).repeated_names == frozenset()
     codes = [SUMS_OPS.index(op) for op in ("none", "skip", "skip", "avg_pool_3x3", "none", "avg_pool_3x3")]
     assert len({name for name in SPACE.decode(codes).repeated_names if name.startswith("cells/0/")}) == 1
+
+
+def test_weights_that_cannot_be_are_refused_before_anything_is_built() -> None:
+    wide = [Conv(40_000, 40_000, 1, activation="relu")] * 6
+    groups = {"stem": [Conv(3, 40_000, 1)], "layers": wide, "head": [Classifier(40_000, 10, 1)]}
+    with pytest.raises(ArchitectureError, match="its weights would take 36 GiB, more than the 32 GiB"):
+        Architecture.chain("huge", groups)

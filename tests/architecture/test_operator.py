@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from fbsearch.architecture import ACTIVATIONS, MAX_SIZE, Operator, register, registered_kinds
 from fbsearch.architecture.operators import (
     Add,
+    AsymConv,
     AvgPool,
+    BasicBlock,
     Bottleneck,
     Classifier,
     Concat,
@@ -21,12 +23,14 @@ from fbsearch.architecture.operators import (
     FactorisedReduce,
     MaxPool,
     MBConv,
+    ReluConv,
+    SepConv,
     Skip,
     Zero,
 )
 from fbsearch.errors import ArchitectureError
 
-sizes = st.integers(1, 2048)
+sizes = st.integers(1, 1024)
 shares = st.integers(1, 10_000).map(lambda n: n / 10_000)
 
 
@@ -40,7 +44,7 @@ def operators(draw: st.DrawFn) -> Operator:
     drawn: dict[str, Any] = {
         "in_channels": draw(sizes) * groups,
         "out_channels": draw(sizes) * groups * ratio + 1 * (kind is FactorisedReduce),
-        "resolution": draw(sizes),
+        "resolution": draw(st.integers(1, 256)),
         "groups": groups,
         "ratio": ratio,
         "stride": draw(st.sampled_from([1, 2])),
@@ -146,6 +150,20 @@ GOOD = MBConv(8, 8, 8, kernel=3)
         (Bottleneck(8, 8, 8), {"groups": 4}, "groups=4 must divide"),
         (FactorisedReduce(8, 8, 8), {"out_channels": 1}, "at least 2 channels"),
         (Zero(8, 8, 8), {"stride": 0}, "stride must be 1 or 2"),
+        (Conv(8, 8, 8), {"in_channels": 10**5, "out_channels": 10**5}, "would take 37 GiB, more than the 32"),
+        (Conv(8, 8, 8), {"resolution": MAX_SIZE}, "would take 59,604,644,656 GiB"),
+        (Conv(8, 8, 8), {"kernel": MAX_SIZE}, "GiB that are allowed: give it fewer channels or pixels"),
+        (GOOD, {"expansion": MAX_SIZE}, "would take"),
+        (GOOD, {"expansion": 30_000, "squeeze_excite": 1.0}, "would take"),
+        (Classifier(8, 8, 8), {"in_channels": 100_000, "out_channels": 100_000}, "would take"),
+        (Skip(8, 8, 8), {"in_channels": 100_000, "out_channels": 100_001}, "would take"),
+        (BasicBlock(8, 8, 8), {"kernel": 99_999}, "would take"),
+        (Bottleneck(8, 8, 8), {"kernel": 99_999}, "would take"),
+        (SepConv(8, 8, 8), {"kernel": 99_999}, "would take"),
+        (AsymConv(8, 8, 8), {"kernel": MAX_SIZE}, "would take"),
+        (DilConv(8, 8, 8), {"kernel": 99_999}, "would take"),
+        (ReluConv(8, 8, 8), {"kernel": 99_999}, "would take"),
+        (FactorisedReduce(8, 8, 8), {"in_channels": 100_000, "out_channels": 100_000}, "would take"),
     ],
 )
 def test_what_cannot_be_built_is_refused(operator: Operator, changes: dict[str, Any], words: str) -> None:

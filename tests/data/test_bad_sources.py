@@ -29,7 +29,7 @@ def damaged(files: dict[str, bytes], *names: str) -> dict[str, bytes]:
 def test_corrupt_images_are_named_and_counted(tmp_path: Path) -> None:
     files = damaged(folder_files({"": CLASSES}), "cat/001.png", "cat/002.png", "dog/003.png", "dog/004.png")
     source = write_zip(tmp_path / "set.zip", files)
-    with pytest.raises(DataError, match=r"4 corrupt images: .*and 1 more.*skip_corrupt") as caught:
+    with pytest.raises(DataError, match=r"4 corrupt images: .*and 1 more.*--skip-corrupt") as caught:
         load_data(source)
     assert "\n" not in str(caught.value)
     named = [

@@ -39,6 +39,16 @@ def test_written_and_read(model: Path) -> None:
     assert (written.precision, written.size_bytes, written.num_calibration_images) == ("fp32", 5, 0)
 
 
+@pytest.mark.parametrize("value", [["nan", 0.2, 0.3], ["inf", 0.2, 0.3], [[], 0.2, 0.3], 5, None, "abc"])
+def test_numbers_that_are_none_are_damage(model: Path, value: object) -> None:
+    write_sidecar(model, make_preprocessing(), architecture="a")
+    data = json.loads(sidecar_path(model).read_text())
+    data["preprocessing"]["mean"] = value
+    sidecar_path(model).write_text(json.dumps(data))
+    with pytest.raises(ExportError, match="the sidecar is damaged"):
+        read_sidecar(model)
+
+
 def test_a_precision_is_recorded(model: Path) -> None:
     written = write_sidecar(
         model, make_preprocessing(), architecture="a", precision="int8", num_calibration_images=128

@@ -119,10 +119,10 @@ def test_a_failed_write_keeps_the_old_weights(network: Network, tmp_path: Path) 
     path = tmp_path / "w.safetensors"
     save_weights(network, path)
     before = path.read_bytes()
-    shared = nn.Module()
-    shared.a = nn.Parameter(torch.zeros(2))
-    shared.b = shared.a  # safetensors refuses tensors that share memory
-    with pytest.raises(RuntimeError):
-        save_weights(shared, path)
+    odd = nn.Module()
+    odd.a = nn.Parameter(torch.zeros(2))
+    odd.b = nn.Parameter(torch.zeros(2, dtype=torch.complex128))  # a type that the format does not know
+    with pytest.raises(KeyError):
+        save_weights(odd, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -90,6 +90,7 @@ class TestOperatorContract:
     def test_its_counts_are_those_of_its_module(self, op: Operator) -> None:
         counts = count_operator(op)
         assert counts.num_params == sum(p.numel() for p in build(op).parameters())
+        assert op.num_weights == counts.num_kernel_params
         elements = sum(shape.num_elements for shape in op.inputs)
         assert counts.peak_bytes >= 4 * elements
         assert counts.num_macs >= 0 and (counts.num_macs > 0) == (counts.num_kernel_params > 0)

@@ -265,6 +265,26 @@ def test_tells_of_a_collapse_a_failed_stage_and_a_diverged_loss(run: Path) -> No
         assert words in page.text
 
 
+def test_tells_of_a_search_that_did_not_decide(run: Path) -> None:
+    assert "did not decide" not in report(run).text
+    edit(run / "search" / "result.json", undecided="entropy 1.94 of 1.946")
+    text = report(run).text
+    assert "The search did not decide" in text and "entropy 1.94 of 1.946" in text
+
+
+def test_a_resumed_search_took_what_all_its_tries_took(run: Path) -> None:
+    edit(run / "search" / "result.json", seconds=4.3)
+    edit(run / "run.json", stages={"search": {"seconds": 200.0}})
+    text = report(run).text
+    assert "the search took 3 min 20 s" in text and "4.3 s" not in text
+
+
+def test_five_classes_or_fewer_show_no_top_five(run: Path, tmp_path: Path) -> None:
+    assert "top-5" in report(run).text
+    few = write_sample_run(tmp_path / "few", class_names=["ant", "bee", "cat", "dog", "elk"])
+    assert "top-5" not in report(few.folder).text
+
+
 def test_names_an_operator_that_the_table_lacks(run: Path, whole: SampleRun) -> None:
     key = whole.space.decode(whole.choices).group("layers")[0].key
     table = json.loads((run / "table.json").read_text())

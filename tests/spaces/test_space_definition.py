@@ -26,6 +26,7 @@ from fbsearch.spaces.layerwise import (
     StageDefinition,
     StemDefinition,
 )
+from tests.spaces.cells import DARTS_OPS, cell_space
 from tests.spaces.chains import operators_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "spaces.md"
@@ -175,6 +176,11 @@ def test_presets_load(name: str) -> None:
         ({"candidates": ["k3_e3", "k3_e3_relu"]}, "twice"),
         ({"candidates": []}, "no candidates"),
         ({"candidates": ["skip"], "skip_across_shapes": "omit"}, "no candidates"),
+        ({"width_multiplier": 1e308}, "width_multiplier"),
+        ({"resolution": 999_999_999}, "feature maps would take 40,978,193,201 GiB"),
+        ({"num_classes": 999_999_999}, "its weights and feature maps would take 63 GiB"),
+        ({"stages": [{"channels": 8, "layers": 600}] * 2}, "the stages have 1,200 layers; 1,000 are allowed"),
+        ({"stages": [{"channels": 8, "layers": 1000, "candidates": ["skip"] * 51}]}, "51,000 candidates in"),
         ({"head": 128}, "head"),
         ({"head": {"channels": -1}}, "head.channels"),
         ({"head": {"channels": 8, "activation": "gelu"}}, "head.activation"),
@@ -247,3 +253,8 @@ def test_every_field_is_documented() -> None:
     ):
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in text, f"{model.__name__}.{name}"
+
+
+def test_cells_that_would_take_minutes_to_write_out_are_refused() -> None:
+    with pytest.raises(SpaceError, match="62,790 candidates in all places together; 50,000 are allowed"):
+        cell_space(stages=20, nodes=20, ops=[*DARTS_OPS, "conv_1x1", "conv_3x3"])

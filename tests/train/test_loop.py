@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fbsearch.errors import CheckpointError
-from fbsearch.train import Report, load_state, run_epochs, seeded
+from fbsearch.train import Report, load_state, run_epochs, save_state, seeded
 
 
 class WalkTask:
@@ -111,6 +111,33 @@ def test_a_damaged_checkpoint_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="delete it to start over"):
         run(WalkTask(1), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": 5},
+        {"task": {}},
+        {"rows": 5},
+        {"rows": [5]},
+        {"rows": [{"epoch": 1}]},
+        {"rows": [{"epoch": 0, 1: 2.0}]},
+        {"rows": [{"epoch": 0, "loss": torch.zeros(2)}]},
+        {"identity": torch.zeros(2)},
+        {"identity": {"a": torch.zeros(2)}},
+        {"identity": {1: 2, "a": 3}},
+    ],
+    ids=repr,
+)
+def test_a_checkpoint_that_was_sealed_with_something_else_is_an_error(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run(WalkTask(1), tmp_path, identity={"a": 1})
+    path = tmp_path / "checkpoint.safetensors"
+    save_state(path, load_state(path) | changes)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors") as caught:
+        run(WalkTask(1), tmp_path, resume=True, identity={"a": 1})
+    assert "\n" not in str(caught.value)
 
 
 def test_values_that_are_not_finite_are_null_in_the_file(tmp_path: Path) -> None:

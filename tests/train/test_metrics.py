@@ -62,12 +62,14 @@ def test_calibration_error_by_hand() -> None:
     assert evaluated(logits, labels).ece == pytest.approx(0.3, abs=1e-5)
 
 
-def test_two_classes_have_all_in_the_top_five_and_batches_do_not_matter() -> None:
+def test_five_classes_or_fewer_have_no_top_five_and_batches_do_not_matter() -> None:
     torch.manual_seed(0)
     labels = np.arange(50) % 2
     logits = torch.randn(50, 2)
     metrics = evaluated(logits, labels, batch_size=50)
-    assert metrics.top5 == 1.0
+    assert metrics.top5 is None and metrics.to_dict(["a", "b"])["top5"] is None
+    assert evaluated(torch.randn(50, 5), np.arange(50) % 5).top5 is None
+    assert evaluated(torch.randn(50, 6), np.arange(50) % 6).top5 < 1.0
     other = evaluated(logits, labels, batch_size=7)
     assert other.confusion == metrics.confusion
     assert other.loss == pytest.approx(metrics.loss)

@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[])
     args = parser.parse_args()
     first = Run(recipe_for(args), args.out / "table", progress=False, notify=print)
-    first.measure_table(resume=True)
+    with first.claimed(resume=True):
+        first.measure_table()
     table = first.paths.table()
     least, greatest = latency_cost(first.space, LatencyTable.load(table)).range()
     rng = np.random.default_rng(args.seed)

@@ -92,20 +92,21 @@ class SyncService:
     def _receive(self, path: str) -> None:
         faults = self._phone.faults.take("pull")
         try:
-            content = self._host(path).read_bytes()
+            file = self._host(path).open("rb")
         except OSError as error:
             self._fail(f"open failed: {os.strerror(error.errno or 0)}")
             return
-        self._phone.events.append("pull", path=path, bytes=len(content))
-        for start in range(0, max(len(content), 1), _MAX_CHUNK):
-            chunk = content[start : start + _MAX_CHUNK]
+        with file:
+            self._phone.events.append("pull", path=path, bytes=os.fstat(file.fileno()).st_size)
+            chunk = file.read(_MAX_CHUNK)
             if faults:
                 self._stream.send(_REQUEST.pack(b"DATA", len(chunk)) + chunk[: len(chunk) // 2])
                 self._strike(faults)
                 self._stream.send(chunk[len(chunk) // 2 :])
-                faults = []
-            elif chunk:
+                chunk = file.read(_MAX_CHUNK)
+            while chunk:
                 self._stream.send(_REQUEST.pack(b"DATA", len(chunk)) + chunk)
+                chunk = file.read(_MAX_CHUNK)
         self._stream.send(_REQUEST.pack(b"DONE", 0))
 
     def _send(self, path_and_mode: str) -> None:

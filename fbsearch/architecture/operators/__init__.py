@@ -6,6 +6,8 @@ from fbsearch.architecture.operators.join import Add, Concat, Zero
 from fbsearch.architecture.operators.mbconv import MBConv
 from fbsearch.architecture.operators.operator import (
     ACTIVATIONS,
+    BYTES_PER_NUMBER,
+    MAX_BYTES,
     MAX_SIZE,
     Activation,
     Operator,
@@ -25,6 +27,8 @@ from fbsearch.architecture.operators.skip import Skip
 
 __all__ = [
     "ACTIVATIONS",
+    "BYTES_PER_NUMBER",
+    "MAX_BYTES",
     "MAX_SIZE",
     "Activation",
     "Add",

@@ -22,6 +22,11 @@ class Classifier(Operator):
         return Shape(self.out_channels, 1, is_vector=True)
 
     @property
+    def num_weights(self) -> int:
+        """Of the linear layer."""
+        return self.in_channels * self.out_channels
+
+    @property
     def label(self) -> str:
         """``classifier``."""
         return "classifier"

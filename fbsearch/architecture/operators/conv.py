@@ -34,6 +34,11 @@ class Conv(Operator):
     activation: Activation = "identity"
 
     @property
+    def num_weights(self) -> int:
+        """Of the convolution."""
+        return self.kernel**2 * self.in_channels * self.out_channels // self.groups
+
+    @property
     def label(self) -> str:
         """Such as ``conv 3×3``."""
         return f"conv {self.kernel}×{self.kernel}" + (f" g{self.groups}" if self.groups > 1 else "")

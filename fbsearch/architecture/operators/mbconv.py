@@ -63,6 +63,14 @@ class MBConv(Operator):
         return self.in_channels * self.expansion
 
     @property
+    def num_weights(self) -> int:
+        """Of the three convolutions, and of the two of squeeze and excitation."""
+        hidden = self.hidden_channels
+        ends = (self.in_channels if self.has_expand else 0) + self.out_channels
+        squeezed = max(1, round(hidden * self.squeeze_excite)) if self.squeeze_excite else 0
+        return hidden * ends // self.groups + self.kernel**2 * hidden + 2 * hidden * squeezed
+
+    @property
     def label(self) -> str:
         """Such as ``k5 e6``."""
         parts = [f"k{self.kernel}", f"e{self.expansion}"]

@@ -23,6 +23,11 @@ ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 MAX_SIZE = 999_999_999
 
+MAX_BYTES = 32 * 2**30
+"""Of an operator, and of the weights of a network: more than any phone has."""
+
+BYTES_PER_NUMBER = 4
+
 _PLACE = r"_c(?P<in_channels>\d{1,9})-(?P<out_channels>\d{1,9})_r(?P<resolution>\d{1,9})"
 _SIZES = ("in_channels", "out_channels", "resolution", "kernel", "expansion", "groups", "ratio", "num_inputs")
 
@@ -56,7 +61,7 @@ class Operator(ABC):
     resolution: int
 
     def __post_init__(self) -> None:
-        problem = _size_problem(self) or self._problem()
+        problem = _range_problem(self) or self._problem() or _bytes_problem(self)
         if problem:
             raise ArchitectureError(f"operator {self.key}: {problem}")
 
@@ -104,6 +109,11 @@ class Operator(ABC):
     def has_weights(self) -> bool:
         """Whether it learns; two that do not give the same for the same inputs, and are computed once."""
         return True
+
+    @property
+    def num_weights(self) -> int:
+        """Of its kernels, biases and norms apart: what cannot be is refused by it before it is built."""
+        return 0
 
     @property
     def has_residual(self) -> bool:
@@ -195,7 +205,7 @@ def _pattern(kind: type[Operator]) -> re.Pattern[str]:
     return re.compile(re.escape(kind.kind) + parts + _PLACE, re.ASCII)
 
 
-def _size_problem(op: Operator) -> str | None:
+def _range_problem(op: Operator) -> str | None:
     """A number out of range among the fields that kinds share, or None."""
     for name in _SIZES:
         value = getattr(op, name, 1)
@@ -210,3 +220,15 @@ def _size_problem(op: Operator) -> str | None:
     if activation not in ACTIVATIONS:
         return f"activation must be one of {', '.join(ACTIVATIONS)}"
     return None
+
+
+def _bytes_problem(op: Operator) -> str | None:
+    """Whether weights and feature maps would take more than there is, or None."""
+    num_elements = sum(shape.num_elements for shape in op.inputs) + op.output.num_elements
+    num_bytes = BYTES_PER_NUMBER * (op.num_weights + num_elements)
+    if num_bytes <= MAX_BYTES:
+        return None
+    return (
+        f"its weights and feature maps would take {num_bytes / 2**30:,.0f} GiB, "
+        f"more than the {MAX_BYTES / 2**30:.0f} GiB that are allowed: give it fewer channels or pixels"
+    )

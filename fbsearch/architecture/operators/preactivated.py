@@ -30,6 +30,11 @@ class ReluConv(Windowed):
     groups: int = 1
 
     @property
+    def num_weights(self) -> int:
+        """Of the convolution."""
+        return self.kernel**2 * self.in_channels * self.out_channels // self.groups
+
+    @property
     def label(self) -> str:
         """Such as ``conv 3×3``."""
         return super().label + (f" g{self.groups}" if self.groups > 1 else "")
@@ -54,6 +59,11 @@ class SepConv(Windowed):
     kind: ClassVar[str] = "sepconv"
     word: ClassVar[str] = "sep"
 
+    @property
+    def num_weights(self) -> int:
+        """Of the four convolutions."""
+        return (self.in_channels + self.out_channels) * (self.kernel**2 + self.out_channels)
+
 
 @register
 @dataclass(frozen=True)
@@ -72,6 +82,11 @@ class DilConv(Windowed):
 
     dilation: int = 2
 
+    @property
+    def num_weights(self) -> int:
+        """Of both convolutions."""
+        return self.in_channels * (self.kernel**2 + self.out_channels)
+
     def _problem(self) -> str | None:
         return None if 1 <= self.dilation <= 9 else f"dilation must lie between 1 and 9, not {self.dilation}"
 
@@ -87,6 +102,11 @@ class AsymConv(Windowed):
     """
 
     kind: ClassVar[str] = "asymconv"
+
+    @property
+    def num_weights(self) -> int:
+        """Of both convolutions."""
+        return self.kernel * self.out_channels * (self.in_channels + self.out_channels)
 
     @property
     def label(self) -> str:
@@ -108,6 +128,11 @@ class FactorisedReduce(Operator):
     def stride(self) -> int:
         """It halves."""
         return 2
+
+    @property
+    def num_weights(self) -> int:
+        """Of both convolutions."""
+        return self.in_channels * self.out_channels
 
     @property
     def label(self) -> str:

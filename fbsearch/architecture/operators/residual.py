@@ -26,6 +26,13 @@ class BasicBlock(Windowed):
     word: ClassVar[str] = "res"
 
     @property
+    def num_weights(self) -> int:
+        """Of the two convolutions and the projection."""
+        return self.out_channels * (
+            self.kernel**2 * (self.in_channels + self.out_channels) + _projected_channels(self)
+        )
+
+    @property
     def has_residual(self) -> bool:
         """Always."""
         return True
@@ -57,6 +64,14 @@ class Bottleneck(Operator):
         return True
 
     @property
+    def num_weights(self) -> int:
+        """Of the three convolutions and the projection."""
+        inner = self.inner_channels
+        middle = self.kernel**2 * inner * inner // self.groups
+        projection = self.out_channels * _projected_channels(self)
+        return inner * (self.in_channels + self.out_channels) + middle + projection
+
+    @property
     def inner_channels(self) -> int:
         """Channels of the middle convolution."""
         return self.out_channels // self.ratio
@@ -72,3 +87,8 @@ class Bottleneck(Operator):
         if self.out_channels % self.ratio:
             return f"ratio={self.ratio} must divide the {self.out_channels} channels of the output"
         return group_problem(self.groups, self.inner_channels)
+
+
+def _projected_channels(op: Operator) -> int:
+    """Channels that the shortcut projects: none where the shape stays."""
+    return 0 if op.stride == 1 and op.in_channels == op.out_channels else op.in_channels

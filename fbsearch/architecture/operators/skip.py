@@ -34,6 +34,11 @@ class Skip(Operator):
         return not self.is_identity
 
     @property
+    def num_weights(self) -> int:
+        """Of the projection."""
+        return 0 if self.is_identity else self.in_channels * self.out_channels
+
+    @property
     def label(self) -> str:
         """``skip`` or ``projection``."""
         return "skip" if self.is_identity else "projection"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fbsearch.cli.options import Json, Quiet, Set
+from fbsearch.cli.options import Json, Quiet, Set, written
 from fbsearch.cli.printing import notify, print_json, show_progress
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ EXAMPLES = (
 
 def export(
     source: Annotated[Path, typer.Argument(help="A run's folder, or a weights file within one.")],
-    to: Annotated[Path, typer.Option("--to", help="The model: .tflite or .onnx.")],
+    to: Annotated[Path, written("--to", help="The model: .tflite or .onnx.")],
     precision: Annotated[
         str, typer.Option("--precision", help="fp32, fp16, dynamic_int8 or int8; the file's name says it.")
     ] = "fp32",

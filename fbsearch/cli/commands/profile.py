@@ -26,6 +26,7 @@ from fbsearch.cli.options import (
     Threads,
     WidthMultiplier,
     space_fields,
+    written,
 )
 from fbsearch.cli.printing import notify, one_or_all, print_json, show_progress
 
@@ -48,9 +49,7 @@ def profile(
     precision: PrecisionName = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="The table, or a folder for several; by default latency_tables/….json"
-        ),
+        written("--out", "-o", help="The table, or a folder for several; by default latency_tables/….json"),
     ] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fbsearch.cli.options import Json
+from fbsearch.cli.options import Json, written
 from fbsearch.cli.printing import notify, print_json
 from fbsearch.files import check_writable
 
@@ -17,7 +17,7 @@ EXAMPLES = "Examples: fbsearch report runs/quickstart; fbsearch report runs/quic
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     figures: Annotated[
-        Path | None, typer.Option("--figures", help="Write its figures into this folder too, as SVG.")
+        Path | None, written("--figures", help="Write its figures into this folder too, as SVG.")
     ] = None,
     as_json: Json = False,
 ) -> None:

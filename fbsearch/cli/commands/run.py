@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fbsearch.cli.options import Json, Keep, Out, Quiet, Resume, RunMethod, Set
+from fbsearch.cli.options import Json, Keep, Quiet, Resume, RunMethod, RunOut, Set, SkipCorrupt
 from fbsearch.cli.printing import notify, one_or_all, print_json, print_table, show_progress
+from fbsearch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from fbsearch.pipeline import PlannedStage, Run, SweepRun
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "Examples: fbsearch run quickstart --out runs/quickstart; "
     "fbsearch run cifar10 --set data.source=cifar10.zip --set budget_ms=0.5 --out runs/cifar10 --resume; "
+    "fbsearch run runs/cifar10 --resume; "
     "fbsearch run quickstart --device pixel7 --out runs/pixel7; "
     "fbsearch run quickstart --budgets 30,50,70% --out runs/sweep"
 )
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="quickstart, cifar10, imagenet-fbnet, or a YAML file.")],
-    out: Out,
+    recipe: Annotated[
+        str,
+        typer.Argument(help="quickstart, cifar10, imagenet-fbnet, a YAML file, or a run's folder."),
+    ],
+    out: RunOut = None,
     device: Annotated[
         str | None,
         typer.Option("--device", help="As in --set device.name=…; by default the recipe's."),
@@ -37,6 +42,7 @@ def run(
     ] = None,
     method: RunMethod = None,
     settings: Set = None,
+    skip_corrupt: SkipCorrupt = False,
     keep: Keep = False,
     resume: Resume = False,
     dry_run: Annotated[
@@ -55,6 +61,9 @@ def run(
     overrides = list(settings or [])
     if device is not None:
         overrides.append(f"device.name={json.dumps(device)}")  # quoted: a name may look like a number
+    if skip_corrupt:
+        overrides.append("data.skip_corrupt=true")
+    recipe, out = _place(recipe, out, sweep)
     wanted = load_recipe(recipe, overrides, method=method, notify=notify)
     progress = show_progress(quiet)
     if sweep is None:
@@ -68,6 +77,29 @@ def run(
     record = _executed(job, resume=resume)
     if as_json and record:
         print_json(record)
+
+
+def _place(source: str, out: Path | None, sweep: str | None) -> tuple[str, Path]:
+    """The recipe and the run's folder, which may hold it.
+
+    Raises:
+        InvalidInputError: if there is no folder, or it is that of a sweep whose budgets are not given.
+    """
+    from fbsearch.pipeline.sweeps.budgets import swept_budgets
+    from fbsearch.records import RunPaths
+
+    folder = out or Path(source)
+    if out is None:
+        stored = RunPaths(folder).recipe
+        if not stored.is_file():
+            raise InvalidInputError(
+                f"{source!r} is no run's folder, which alone goes without --out: add --out FOLDER"
+            )
+        source = str(stored)
+    budgets = swept_budgets(folder)
+    if budgets and sweep is None:
+        raise InvalidInputError(f"{folder} holds a sweep: give its budgets again: --budgets {budgets}")
+    return source, folder
 
 
 def _executed(job: Run | SweepRun, *, resume: bool) -> Any:

@@ -29,7 +29,6 @@ from fbsearch.cli.options import (
     space_fields,
 )
 from fbsearch.cli.printing import notify, print_json, show_progress
-from fbsearch.files import check_writable
 
 if TYPE_CHECKING:
     from fbsearch.cli.search_problem import TabledProblem
@@ -126,27 +125,26 @@ def search(
 def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bool, as_json: bool) -> None:
     from fbsearch.pipeline.choice.limits import describe_sources
     from fbsearch.pipeline.choice.searching import run_search
-    from fbsearch.pipeline.stages.run_log import RunLog
+    from fbsearch.pipeline.stages.run_log import stage_alone
     from fbsearch.search import check_feasible
 
     problem = given.problem
     check_feasible(problem.limits)
-    check_writable(paths.root)
-    with RunLog(paths, seed=problem.seed).stage("search"):
+    with stage_alone(paths, "search", seed=problem.seed):
         result = run_search(problem, paths=paths, resume=resume, progress=progress)
-    if result is None:
-        return
-    given.save_tables(paths)
+        if result is None:
+            return
+        given.save_tables(paths)
     if as_json:
         print_json(result.record().model_dump(mode="json"))
         return
-    if result.collapse:
-        notify(f"warning: {result.collapse}")
+    for warning in result.warnings:
+        notify(f"warning: {warning}")
     notify(f"{paths.architecture}: {_describe(result)} ({describe_sources(problem.limits)})")
 
 
 def _sweep(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bool, as_json: bool) -> None:
-    from fbsearch.pipeline.stages.run_log import RunLog
+    from fbsearch.pipeline.stages.run_log import stage_alone
     from fbsearch.pipeline.sweeps.budgets import swept_limits
     from fbsearch.pipeline.sweeps.search import run_sweep
     from fbsearch.records import RunPaths
@@ -156,16 +154,15 @@ def _sweep(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: boo
     swept = {budget: swept_limits(problem.limits, budget, given.budgets) for budget in given.swept}
     for limits in swept.values():
         check_feasible(limits)
-    check_writable(paths.root)
-    with RunLog(paths, seed=problem.seed).stage("search"):
+    with stage_alone(paths, "search", seed=problem.seed):
         merged = find_method(problem.settings.method).merge(list(swept.values()))
         results = run_sweep(
             replace(problem, limits=merged), swept, out=paths.root, resume=resume, progress=progress
         )
-    if results is None:
-        return
-    for budget in results:
-        given.save_tables(RunPaths(paths.root / budget.name))
+        if results is None:
+            return
+        for budget in results:
+            given.save_tables(RunPaths(paths.root / budget.name))
     if as_json:
         print_json({budget.name: one.record().model_dump(mode="json") for budget, one in results.items()})
     else:
@@ -178,8 +175,8 @@ def _tell_sweep(given: TabledProblem, paths: RunPaths, results: Results) -> None
 
     for budget, result in results.items():
         notify(f"{RunPaths(paths.root / budget.name).architecture}: {_describe(result)}")
-    for collapse in {result.collapse for result in results.values() if result.collapse}:
-        notify(f"warning: {collapse}")
+    for warning in dict.fromkeys(warning for result in results.values() for warning in result.warnings):
+        notify(f"warning: {warning}")
     sources = describe_sources(given.problem.limits)
     notify(f"{paths.root / 'pareto.svg'}: the finalists of all budgets ({sources})")
 

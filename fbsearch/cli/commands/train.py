@@ -9,7 +9,6 @@ import typer
 
 from fbsearch.cli.options import Data, Json, Limit, Out, Quiet, Resume, Seed, Set, SkipCorrupt, data_fields
 from fbsearch.cli.printing import notify, print_json, show_progress
-from fbsearch.files import check_writable
 
 if TYPE_CHECKING:
     from fbsearch.architecture import Architecture
@@ -42,7 +41,7 @@ def train(
     """
     from fbsearch.pipeline.recipe import settings_from, validate_settings
     from fbsearch.pipeline.stages.inputs import augmentation_of
-    from fbsearch.pipeline.stages.run_log import RunLog
+    from fbsearch.pipeline.stages.run_log import stage_alone
     from fbsearch.pipeline.stages.training import run_training
     from fbsearch.records import DataSettings, InputRecord, RunPaths
     from fbsearch.spaces import load_architecture
@@ -53,8 +52,7 @@ def train(
     network = load_architecture(architecture)
     images = _images(network, data_settings, seed)
     paths = RunPaths(out)
-    check_writable(out)
-    with RunLog(paths, seed=seed).stage("train"):
+    with stage_alone(paths, "train", seed=seed):
         network.save(paths.architecture)
         result = run_training(
             network,

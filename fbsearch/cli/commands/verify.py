@@ -43,14 +43,14 @@ def verify(
 
     Ends with exit code 2 if the model disagrees with its network or is over the budget.
     """
-    from fbsearch.devices import find_device
+    from fbsearch.devices import find_device, with_models_apart
     from fbsearch.pipeline.recipe import VerifySettings, given_settings, on_device, settings_from
     from fbsearch.pipeline.stages.verifying import run_verification, save_verification_of, target_number
     from fbsearch.records import RunPaths
 
     verify_settings = settings_from(VerifySettings, settings or [], source="verify")
     paths = RunPaths(run or model.parent)
-    place = find_device(device, keep=keep)
+    place = with_models_apart(find_device(device, keep=keep))
     images = None if data is None else _images(paths, data)
     settings_there = on_device(given_settings(device, None, threads), place.definition)
     number = target_number(paths, model, place, settings_there)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from fbsearch.errors import TableFormatError
+from fbsearch.errors import MalformedJsonError, TableFormatError, UnreadableFileError
+from fbsearch.files import parse_json
 
 
 class _DuplicateKeyError(ValueError):
@@ -22,15 +22,15 @@ def parse_table_json(text: str, *, source: str) -> Any:
         TableFormatError: if ``text`` is not such JSON.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return parse_json(text, make_object=_unique, allow_nan=True)
     except _DuplicateKeyError as error:
         raise TableFormatError(f"{source}: entry {error} is given twice; delete one of them") from None
-    except json.JSONDecodeError as error:
+    except MalformedJsonError as error:
+        raise TableFormatError(f"{source}: no latency table: {error}") from None
+    except UnreadableFileError as error:
         raise TableFormatError(
-            f"{source}: no latency table: not JSON (line {error.lineno}, column {error.colno}: {error.msg})"
+            f"{source}: no latency table: JSON of an unreasonable size or depth: {error}"
         ) from None
-    except (RecursionError, ValueError):  # nested thousands deep; a number of thousands of digits
-        raise TableFormatError(f"{source}: no latency table: JSON of an unreasonable size or depth") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

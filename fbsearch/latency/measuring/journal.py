@@ -10,18 +10,23 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from fbsearch.devices.log import Event, ModelRound, SentinelReading
-from fbsearch.errors import TableError, TableFormatError, TableMismatchError
-from fbsearch.files import lock
+from fbsearch.errors import TableError, TableFormatError, TableMismatchError, UnreadableFileError
+from fbsearch.files import JSON_BYTES, parse_json, read_open, sync_folder
 from fbsearch.latency.calibration.design import Choices
+from fbsearch.ownership import owned
 
 FORMAT = "fbsearch.latency_journal"
 VERSION = 1
+
+_MOST_SECONDS = 1e9
+"""Thirty years: sums of what is below stay numbers."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +45,27 @@ class PlannedNetworks:
 
 
 class Journal:
-    """An open journal, ours alone until it is closed.
+    """An open journal, ours alone until it is closed, as is the table that will be made of it.
 
     Args:
         path: the file; created where it is absent, continued where it is there.
         identity: everything that must be the same for the events of two runs to belong together.
+        replaces: the table's file; None for none.
         remedy: what a person does to have the file elsewhere.
 
     Raises:
         TableMismatchError: if the file was begun with another identity; the message says what differs.
         TableFormatError: if it is damaged anywhere but at its end.
-        TableError: if it cannot be written, or another process is writing it.
+        TableError: if it cannot be written, or another process holds it or the table.
     """
 
     def __init__(
-        self, path: Path, identity: Mapping[str, Any], *, remedy: str = "choose another --out"
+        self,
+        path: Path,
+        identity: Mapping[str, Any],
+        *,
+        replaces: Path | None = None,
+        remedy: str = "choose another --out",
     ) -> None:
         self.path = path
         self._remedy = remedy
@@ -62,19 +73,18 @@ class Journal:
         self.converting_s = 0.0
         self.networks: PlannedNetworks | None = None
         self._measured_s = 0.0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b", buffering=0)
-        except OSError as error:
-            raise TableError(
-                f"{path}: cannot write the journal: {error.strerror or error}; {remedy}"
-            ) from None
-        try:
-            self._lock()
+        with ExitStack() as held:
+            for file in (path,) if replaces is None else (replaces, path):
+                held.enter_context(owned(file, error=TableError, remedy=remedy))
+            try:
+                self._file = held.enter_context(path.open("a+b", buffering=0))
+                sync_folder(path.parent)
+            except OSError as error:
+                raise TableError(
+                    f"{path}: cannot write the journal: {error.strerror or error}; {remedy}"
+                ) from None
             self._read_or_begin(identity)
-        except BaseException:
-            self._file.close()
-            raise
+            self._held = held.pop_all()
 
     def __enter__(self) -> Journal:
         return self
@@ -82,7 +92,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._held.close()
 
     def append(self, event: Event) -> None:
         """Put an event on disk; at the sentinel's readings, through the system's caches too.
@@ -118,15 +128,9 @@ class Journal:
         """Remove the file: the table holds it all."""
         self.path.unlink(missing_ok=True)
 
-    def _lock(self) -> None:
-        if not lock(self._file):
-            raise TableError(
-                f"{self.path}: another process is measuring into this file; wait for it, or {self._remedy}"
-            )
-
     def _read_or_begin(self, identity: Mapping[str, Any]) -> None:
         self._file.seek(0)
-        content = self._file.read() or b""
+        content = self._content()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             self._file.truncate(len(whole))
@@ -138,10 +142,18 @@ class Journal:
         for number, line in enumerate(lines[1:], start=2):
             self._take(self._parse(line, number), number)
 
+    def _content(self) -> bytes:
+        try:
+            return read_open(self._file, most_bytes=JSON_BYTES)
+        except UnreadableFileError as error:
+            raise TableFormatError(
+                f"{self.path}: no journal: {error}; move it away or {self._remedy}"
+            ) from None
+
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line.decode())
+        except (UnreadableFileError, UnicodeDecodeError):
             row = None
         if not isinstance(row, dict):
             raise self._damaged(number)
@@ -225,7 +237,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_seconds(value: Any) -> bool:
-    return _is_number(value) and value >= 0
+    return _is_number(value) and 0 <= value <= _MOST_SECONDS
 
 
 def _is_latency(value: Any) -> bool:

@@ -57,6 +57,7 @@ def calibrate_table(
     with opened.measured(
         lambda: priced(table, space, designed(space, table.latency_us, num_networks, seed)),
         journal=calibration_journal_path(out),
+        replaces=out,
         identity={"networks": num_networks},
         watch=watch,
     ) as networks:

@@ -16,7 +16,7 @@ from fbsearch.latency.measuring.batches import measure_in_batches
 from fbsearch.latency.measuring.journal import Journal
 from fbsearch.latency.measuring.naming import growth_journal_path
 from fbsearch.latency.measuring.settings import CONVERTED, ON_SCREEN, ModelSource, Watch
-from fbsearch.latency.profiling.opening import bench_of, check_growable, table_identity
+from fbsearch.latency.profiling.opening import ELSEWHERE, bench_of, check_growable, table_identity
 from fbsearch.latency.profiling.tabulating import announce, measurement_warnings
 from fbsearch.latency.table import LatencyTable
 from fbsearch.spaces import Code, Space
@@ -59,8 +59,8 @@ def grow_table(
     bench = bench_of(table, device, path=path, models=models)
     check_growable(table, bench)
     identity = table_identity(table, bench)
-    with Journal(growth_journal_path(path), identity, remedy="copy the table elsewhere") as journal:
-        table = LatencyTable.load(path)  # another process may have grown it before the journal was ours
+    with Journal(growth_journal_path(path), identity, replaces=path, remedy=ELSEWHERE) as journal:
+        table = LatencyTable.load(path)  # another process may have grown it before it was ours
         missing = {Operator.from_key(key): key for key in table.missing(wanted)}
         log = MeasurementLog(
             journal.events,

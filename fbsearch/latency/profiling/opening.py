@@ -26,6 +26,8 @@ from fbsearch.spaces import Space
 
 _log = logging.getLogger(__name__)
 
+ELSEWHERE = "copy the table elsewhere"
+
 
 def bench_of(
     table: LatencyTable,
@@ -119,6 +121,7 @@ class TableBench:
         journal: Path,
         identity: dict[str, Any],
         watch: Watch,
+        replaces: Path | None = None,
     ) -> Iterator[NetworkMeasurements]:
         """The networks as measured, against each other, watched by the sentinel whose pace the table tells.
 
@@ -131,8 +134,9 @@ class TableBench:
             journal: the file.
             identity: what makes two runs one, besides the table, the space and the bench.
             watch: who watches.
+            replaces: the table that is written with them, which nobody else writes meanwhile.
         """
-        with Journal(journal, self._identity() | identity, remedy="copy the table elsewhere") as file:
+        with Journal(journal, self._identity() | identity, replaces=replaces, remedy=ELSEWHERE) as file:
             reference_us = self.table.sentinel.baseline_us
             log = MeasurementLog(file.events, on_append=watch.keeping(file.append), reference_us=reference_us)
             networks = measure_networks(

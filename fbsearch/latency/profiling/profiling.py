@@ -79,7 +79,7 @@ def profile(
         memory_bytes=description.memory_bytes,
     )
     job = ProfileJob(space, _charged(operators, space, num_networks, seed), description, bench, num_networks)
-    with Journal(journal_path(out), job.identity()) as journal:
+    with Journal(journal_path(out), job.identity(), replaces=out) as journal:
         log = MeasurementLog(journal.events, on_append=watch.keeping(journal.append))
         with watch.shows(len(job.operators)) as shown:
             keys = {operator: operator.key for operator in job.operators}

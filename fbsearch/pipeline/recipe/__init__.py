@@ -21,7 +21,7 @@ from fbsearch.pipeline.recipe.settings import (
     VerifySettings,
     latency_budget_us,
 )
-from fbsearch.pipeline.recipe.stored_recipe import claim_folder, read_recipe
+from fbsearch.pipeline.recipe.stored_recipe import claimed_folder, read_recipe
 
 __all__ = [
     "BudgetSettings",
@@ -38,7 +38,7 @@ __all__ = [
     "apply_overrides",
     "check_budgets",
     "checked_precision",
-    "claim_folder",
+    "claimed_folder",
     "correct_file_size",
     "describe_broken",
     "given_settings",

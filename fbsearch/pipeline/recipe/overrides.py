@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fbsearch.errors import RecipeError
+from fbsearch.errors import RecipeError, UnreadableFileError
 from fbsearch.files import parse_yaml
 
 _Model_co = TypeVar("_Model_co", bound=BaseModel)
@@ -53,7 +53,7 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
             raise RecipeError(f"--set {override!r}: write NAME=VALUE, such as search.epochs=5")
         try:
             value = parse_yaml(text)
-        except ValueError as error:
+        except UnreadableFileError as error:
             raise RecipeError(f"--set {override!r}: {text!r} is no YAML value: {error}") from None
         _assign(changed, path.split("."), value, override)
     return changed

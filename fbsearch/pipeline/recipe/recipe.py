@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
-from fbsearch.errors import RecipeError
-from fbsearch.files import parse_yaml
+from fbsearch.errors import RecipeError, UnreadableFileError
+from fbsearch.files import parse_yaml, read_text
 from fbsearch.pipeline.recipe.budgets import BudgetSettings
 from fbsearch.pipeline.recipe.overrides import apply_overrides, validate_settings
 from fbsearch.pipeline.recipe.settings import (
@@ -148,15 +148,15 @@ def _read(source: str) -> dict[str, Any]:
         )
     else:
         try:
-            text = Path(source).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(Path(source))
+        except UnreadableFileError as error:
             raise RecipeError(
                 f"recipe {source!r} is neither known ({', '.join(recipe_names())}) "
                 f"nor a readable YAML file: {error}"
             ) from None
     try:
         data = parse_yaml(text)
-    except ValueError as error:
+    except UnreadableFileError as error:
         raise RecipeError(f"recipe {source}: not YAML: {error}") from None
     if not isinstance(data, dict):
         raise RecipeError(f"recipe {source}: must be a mapping with 'name', 'budget_ms', 'data', 'space', …")

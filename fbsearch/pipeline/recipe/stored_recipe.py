@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from fbsearch.errors import CheckpointError
-from fbsearch.files import check_writable, parse_yaml, write_text
+from fbsearch.errors import CheckpointError, UnreadableFileError
+from fbsearch.files import check_writable, read_yaml, write_text
+from fbsearch.ownership import owned
 from fbsearch.pipeline.recipe.recipe import Recipe, parse_recipe
 from fbsearch.records import RunPaths
 
 
-def claim_folder(paths: RunPaths, recipe: Recipe, *, resume: bool) -> None:
-    """Claim the folder of a run, or make sure that it holds this very run.
+@contextmanager
+def claimed_folder(paths: RunPaths, recipe: Recipe, *, resume: bool) -> Iterator[None]:
+    """The folder of this very run, which no other process writes within the block.
 
     Raises:
-        CheckpointError: if it holds another run, or one and ``resume`` is false.
+        CheckpointError: if it holds another run, or one and ``resume`` is false, or another process has it.
     """
     check_writable(paths.root)
+    with owned(paths.root, error=CheckpointError, remedy="choose another --out"):
+        _claim(paths, recipe, resume=resume)
+        yield
+
+
+def _claim(paths: RunPaths, recipe: Recipe, *, resume: bool) -> None:
     if not paths.recipe.exists():
         write_text(paths.recipe, recipe.to_yaml())
         return
@@ -38,8 +48,8 @@ def read_recipe(path: Path) -> Recipe:
         RecipeError: if it is damaged.
     """
     try:
-        data = parse_yaml(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        data = read_yaml(path)
+    except UnreadableFileError as error:
         raise CheckpointError(f"{path}: cannot read the run's recipe: {error}") from None
     return parse_recipe(data if isinstance(data, dict) else {}, source=str(path))
 

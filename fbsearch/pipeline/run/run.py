@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-
-from accelerate import PartialState
 
 from fbsearch.errors import FbsearchError
 from fbsearch.pipeline.choice.attempts import finish_putting_aside, load_attempts, put_aside
 from fbsearch.pipeline.choice.judging import Verifications, describe_excess, is_kept, judge
 from fbsearch.pipeline.choice.searching import SharedSearch
-from fbsearch.pipeline.recipe import Recipe, claim_folder
+from fbsearch.pipeline.recipe import Recipe, claimed_folder
 from fbsearch.pipeline.run.context import RunContext
 from fbsearch.pipeline.run.plan import PlannedStage, plan_run
 from fbsearch.pipeline.run.stages import SHARED_STAGES, check_stages, make_stages, table_stages
@@ -20,6 +19,7 @@ from fbsearch.pipeline.stages.verifying import load_verifications
 from fbsearch.pipeline.targets.target import Notify, open_targets
 from fbsearch.records import RunPaths
 from fbsearch.reports import write_report
+from fbsearch.train import join_processes
 
 
 class Run:
@@ -61,32 +61,45 @@ class Run:
             The verifications by the targets' numbers, which keep all budgets; none in the other processes.
 
         Raises:
-            CheckpointError: if the folder holds another run, or one and ``resume`` is false.
+            CheckpointError: if the folder holds another run, or one and ``resume`` is false, or is in use by
+                another process.
             BudgetError: if no exported model, as measured, keeps the budgets; the report is written.
             InvalidInputError: if the recipe asks for a fine-tuning that cannot be.
             FbsearchError: as the stages raise them.
         """
-        processes = PartialState()
-        check_stages(self.context, processes.num_processes)
-        if processes.is_main_process:
-            claim_folder(self.paths, self.recipe, resume=resume)
+        check_stages(self.context, join_processes().num_processes)
+        with self.claimed(resume=resume):
+            return self._execute()
+
+    def claimed(self, *, resume: bool) -> AbstractContextManager[None]:
+        """The folder is this run's alone within the block: the leading process holds it for all.
+
+        Raises:
+            CheckpointError: as :meth:`execute`.
+        """
+        return claimed_folder(self.paths, self.recipe, resume=resume) if self.leads else nullcontext()
+
+    def _execute(self) -> Verifications:
+        processes = join_processes()
+        if self.leads:
             finish_putting_aside(self.paths, self._log())
         processes.wait_for_everyone()
         log = self._log()
         try:
-            self._run_stages(self._stages, log, processes)
+            self._run_stages(self._stages, log)
             while self._makes_way():
                 processes.wait_for_everyone()  # all have seen that it breaks a budget
                 put_aside(self.paths, log, writes=processes.is_main_process)
                 processes.wait_for_everyone()
-                self._run_stages(self._stages, log, processes)
+                self._run_stages(self._stages, log)
         except FbsearchError:
-            if processes.is_main_process:
+            if self.leads:
                 self._report_failure()
             raise
-        return self._conclude() if processes.is_main_process else {}
+        return self._conclude() if self.leads else {}
 
-    def _run_stages(self, names: Iterable[str], log: RunLog, processes: PartialState) -> None:
+    def _run_stages(self, names: Iterable[str], log: RunLog) -> None:
+        processes = join_processes()
         for name in names:
             if log.is_done(name):
                 self._notify(f"{name}: done before")
@@ -111,7 +124,7 @@ class Run:
         """Write the page of a run that failed: it shows the stage's error."""
         try:
             self._notify(f"report: {write_report(self.paths.root)}")
-        except FbsearchError as error:
+        except (FbsearchError, OSError) as error:
             self._notify(f"no report: {error}")  # the stage's own error follows, and says more
 
     def _conclude(self) -> Verifications:
@@ -128,22 +141,25 @@ class Run:
         context = self.context
         return plan_run(context.targets, context.space, context.data, list(context.models))
 
-    def measure_table(self, *, resume: bool) -> None:
-        """Run the stages before the search alone.
+    def measure_table(self) -> None:
+        """Run the stages before the search alone, in a folder that is :meth:`claimed`.
 
         Raises:
-            CheckpointError, FbsearchError: as :meth:`execute`.
+            FbsearchError: as :meth:`execute`.
         """
-        processes = PartialState()
-        if processes.is_main_process:
-            claim_folder(self.paths, self.recipe, resume=resume)
-        processes.wait_for_everyone()
-        self._run_stages(table_stages(self.context), self._log(), processes)
+        join_processes().wait_for_everyone()
+        self._run_stages(table_stages(self.context), self._log())
 
     @property
     def paths(self) -> RunPaths:
         """The files of the run's folder."""
         return self.context.paths
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one of its processes that measures, exports and concludes."""
+        is_main: bool = join_processes().is_main_process
+        return is_main
 
     @property
     def recipe(self) -> Recipe:

@@ -76,8 +76,8 @@ def _tell_limits(context: RunContext, limits: tuple[Limit, ...]) -> None:
 
 
 def _tell_choice(context: RunContext, result: SearchResult) -> None:
-    if result.collapse:
-        context.notify(f"warning: {result.collapse}")
+    for warning in result.warnings:
+        context.notify(f"warning: {warning}")
     winner, is_alone = result.winner, len(context.targets) == 1
     latencies = [
         f"{'' if is_alone else f'on {target} '}predicted {predicted_us / 1000:.4g} ms, "

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from fbsearch.data import ImageSet, Loader
-from fbsearch.devices import LocalDevice, Runner
+from fbsearch.devices import LocalDevice, Runner, RunnerApart
 from fbsearch.errors import ExportError
 from fbsearch.export import Agreement, Sidecar, agreement
 from fbsearch.nn import Network, load_network
@@ -106,10 +106,10 @@ def _outputs(model: Path, runner: Runner, inputs: NDArray[np.float32]) -> NDArra
 
 
 def _here(runner: Runner) -> Runner:
-    """The runner itself, or this computer's of the same format for one elsewhere."""
+    """The runner itself, or this computer's of the same format, models apart, for one elsewhere."""
     if not runner.is_elsewhere:
         return runner
-    return LocalDevice().runner(runner.description.name, threads=1)
+    return RunnerApart(LocalDevice().runner(runner.description.name, threads=1))
 
 
 def bounds_of(sidecar: Sidecar, settings: VerifySettings) -> AgreementBounds:

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from fbsearch.data import DataSplits, ImageSet, Loader
 from fbsearch.devices import FORMAT_RUNTIMES, LocalDevice
-from fbsearch.errors import ExportError, InvalidInputError, MeasurementError, TrainingError
+from fbsearch.errors import (
+    ExportError,
+    InvalidInputError,
+    MeasurementError,
+    TrainingError,
+    UnreadableFileError,
+)
 from fbsearch.export import (
     WEIGHT_LEVELS,
     FineTuning,
@@ -25,8 +31,8 @@ from fbsearch.export import (
     Preprocessing,
     Sidecar,
     format_of,
-    sha256_of,
 )
+from fbsearch.files import sha256_of
 from fbsearch.nn import Network, load_network, save_weights
 from fbsearch.pipeline.recipe import FinetuneSettings
 from fbsearch.pipeline.stages.training import past_training
@@ -193,9 +199,16 @@ def network_of(model: Path, sidecar: Sidecar, paths: RunPaths) -> Network:
     if sidecar.finetuning is None or not sidecar.finetuning.is_kept:
         return load_network(architecture, require(paths.weights, "fbsearch train"))
     weights = model.parent / sidecar.finetuning.weights
-    if not weights.exists() or sha256_of(weights) != sidecar.finetuning.weights_sha256:
+    if not _has_sha256(weights, sidecar.finetuning.weights_sha256):
         raise ExportError(
             f"{weights}: not the fine-tuned weights of {model.name}, which must lie beside it: put them "
             "back, or export the model again"
         )
     return load_network(architecture, weights)
+
+
+def _has_sha256(path: Path, wanted: str) -> bool:
+    try:
+        return sha256_of(path) == wanted
+    except UnreadableFileError:
+        return False

@@ -334,3 +334,15 @@ def _check_distinct(plans: Sequence[PlannedProfile]) -> None:
                     f"devices {other.settings.name!r} and {plan.settings.name!r} would both write "
                     f"{plan.path}: name each device once, and give their files different names"
                 )
+            place = _place(plan)
+            if place is not None and place == _place(other):
+                raise InvalidInputError(
+                    f"devices {other.settings.name!r} and {plan.settings.name!r} are one phone ({place}), "
+                    "which measures one table at a time: profile them one after the other"
+                )
+
+
+def _place(plan: PlannedProfile) -> str | None:
+    """Which phone a table is to be measured on, as far as its file tells."""
+    definition = plan.device.definition
+    return definition.place if isinstance(definition, AdbDefinition) else None

@@ -7,14 +7,17 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from importlib.metadata import version
 
 import fbsearch
 from fbsearch.devices import LocalDevice
-from fbsearch.errors import FbsearchError
+from fbsearch.errors import CheckpointError, FbsearchError
+from fbsearch.files import check_writable
+from fbsearch.ownership import owned
 from fbsearch.records import RunPaths, RunRecord, StageRecord, find_record, write_record
+from fbsearch.train import join_processes
 
 
 class RunLog:
@@ -72,6 +75,20 @@ class RunLog:
         """What an interrupted stage had taken already."""
         entry = self._record.stages.get(name)
         return 0.0 if entry is None else entry.seconds or 0.0
+
+
+@contextmanager
+def stage_alone(paths: RunPaths, name: str, *, seed: int) -> Iterator[None]:
+    """A stage by itself, in a folder that no other process writes meanwhile.
+
+    Raises:
+        CheckpointError: if the folder cannot be written, or is in use by another process.
+    """
+    leads = join_processes().is_main_process
+    check_writable(paths.root)
+    held = owned(paths.root, error=CheckpointError, remedy="choose another --out") if leads else nullcontext()
+    with held, RunLog(paths, seed=seed).stage(name, writes=leads):
+        yield
 
 
 def _begin(seed: int) -> RunRecord:

@@ -16,7 +16,7 @@ from fbsearch.train import (
     CHECKPOINT,
     TrainResult,
     TrainSettings,
-    load_state,
+    identity_of,
     make_accelerator,
     train_network,
 )
@@ -92,7 +92,7 @@ def past_training(paths: RunPaths) -> tuple[TrainSettings, Augmentation | None]:
     """
     path = require(paths.train / CHECKPOINT, "fbsearch train")
     try:
-        identity = load_state(path)["identity"]
+        identity = identity_of(path)
         fields = identity["augmentation"]
         augmentation = None if fields is None else Augmentation(**fields)
         return TrainSettings.model_validate(identity["settings"]), augmentation

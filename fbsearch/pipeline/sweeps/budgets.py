@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from fbsearch.errors import InvalidInputError
 from fbsearch.pipeline.choice.limits import with_budget
 from fbsearch.search import Limit
 
+_FOLDER = re.compile(r"budget-(\d+(?:\.\d+)?)(ms|percent)")
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|%|)")
 
 
@@ -81,6 +83,16 @@ def parse_budgets(text: str) -> tuple[SweepBudget, ...]:
                 f"--budgets {text!r}: {budget.value:g}{budget.unit} is out of range; {remedy}"
             )
     return budgets
+
+
+def swept_budgets(folder: Path) -> str:
+    """The budgets of the sweep in a folder, as ``--budgets`` takes them; empty where there is none.
+
+    Whoever runs a sweep's folder without them would have a run of its own among the sweep's.
+    """
+    names = sorted(path.parent.name for path in folder.glob("budget-*/recipe.yaml"))
+    found = [_FOLDER.fullmatch(name) for name in names]
+    return ",".join(f"{match[1]}{'%' if match[2] == 'percent' else 'ms'}" for match in found if match)
 
 
 def swept_limits(

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from accelerate import PartialState
-
 from fbsearch.errors import BudgetError
 from fbsearch.pipeline.choice.judging import Verifications, is_kept
 from fbsearch.pipeline.choice.searching import SharedSearch
@@ -81,7 +79,11 @@ class SweepRun:
                 if one is not kept as measured.
             FbsearchError: as the stages raise them.
         """
-        self._shared.measure_table(resume=resume)
+        with self._shared.claimed(resume=resume):
+            return self._execute()
+
+    def _execute(self) -> Mapping[str, Verifications]:
+        self._shared.measure_table()
         shared = self._shared_search()
         broken: dict[str, str] = {}
         for budget in self._budgets:
@@ -90,7 +92,7 @@ class SweepRun:
                 self._run(budget, shared).execute(resume=True)
             except BudgetError as error:
                 broken[budget.name] = str(error)
-        if not PartialState().is_main_process:
+        if not self._shared.leads:
             return {}
         verifications = self._verifications()
         if verifications:

@@ -16,8 +16,11 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """The place of ``value``."""
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+        """The place of ``value``; of a range without an extent, or beyond all bounds, the start."""
+        extent = self.high - self.low
+        if extent == 0 or not math.isfinite(extent):
+            return self.start
+        return self.start + (value - self.low) / extent * (self.end - self.start)
 
 
 def nice_step(rough: float) -> float:

@@ -60,9 +60,17 @@ class SettledSearch:
 
 @dataclass(frozen=True)
 class SearchSection:
-    """Curves as far as the search has come, its result, and measured against predicted latencies."""
+    """What the template shows.
+
+    Args:
+        charts: as far as the search has come.
+        seconds: that it took, interrupted tries included where the run's record tells them; None if unknown.
+        settled: its result; None before.
+        predictions: measured against predicted latencies.
+    """
 
     charts: tuple[Figure, ...]
+    seconds: float | None
     settled: SettledSearch | None
     predictions: tuple[Figure, ...]
 
@@ -73,6 +81,7 @@ def search_section(run: RunFolder) -> SearchSection:
     budget_us = search.targets[0].budget_us if search else None
     return SearchSection(
         charts=tuple(map(line_figure, search_charts(run.search_metrics, budget_us=budget_us))),
+        seconds=_seconds(run),
         settled=_settled(search, names[: len(search.targets)]) if search else None,
         predictions=tuple(
             _predictions_figure(predictions, name)
@@ -80,6 +89,13 @@ def search_section(run: RunFolder) -> SearchSection:
             if predictions
         ),
     )
+
+
+def _seconds(run: RunFolder) -> float | None:
+    stage = run.record.stages.get("search") if run.record else None
+    if stage is not None and stage.seconds is not None:
+        return stage.seconds
+    return run.search.seconds if run.search else None
 
 
 def _predictions_figure(predictions: Sequence[Predictions], name: str) -> Figure:

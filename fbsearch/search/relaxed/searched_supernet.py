@@ -13,7 +13,7 @@ from fbsearch.data import Loader
 from fbsearch.nn import Network
 from fbsearch.search.finalist import Finalist
 from fbsearch.search.limit import Limit
-from fbsearch.search.relaxed.collapse import describe_collapse
+from fbsearch.search.relaxed.collapse import describe_collapse, describe_indecision
 from fbsearch.search.relaxed.dnas import DnasTask
 from fbsearch.search.relaxed.proposals import most_accurate, propose_finalists, rank_finalists
 from fbsearch.search.result import SearchResult
@@ -102,6 +102,7 @@ class SearchedSupernet:
             seconds=self.seconds,
             probabilities=probabilities,
             collapse=describe_collapse(self.space, probabilities),
+            undecided=describe_indecision(self.space, probabilities),
         )
 
     def trained(self, architecture: Architecture) -> Network:

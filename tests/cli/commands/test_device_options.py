@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("home")
         (["profile", "--space", "digits", "--device", "a", "--device", "nobody"], "nobody"),
         (["profile", "--space", "digits", "--device", "a", "--device", "a"], "both write"),
         (["profile", "--space", "digits", "--device", "a", "--device", "b", "--out", "t.json"], "folder"),
+        (["profile", "--space", "digits", "--device", "a", "--device", "b"], "one phone (127.0.0.1:1)"),
         (["profile", "--space", "digits", "--keep"], "--keep"),
         (["run", "quickstart", "--out", "r", "--device", "nobody"], "nobody"),
         (["run", "quickstart", "--out", "r", "--device", "12"], "'12'"),
@@ -40,8 +41,8 @@ def test_run_takes_a_device(command):
 
 
 def test_a_dry_run_names_every_table(command):
-    for name in ("a", "b"):
-        write_device(name, "127.0.0.1:1")
+    for port, name in enumerate(("a", "b"), start=1):
+        write_device(name, f"127.0.0.1:{port}")
     arguments = ["profile", "--space", "digits", "--device", "a", "--device", "b", "--dry-run"]
     for out, folder in ((["--out", "t/"], "t/"), ([], "latency_tables/")):
         lines = command(*arguments, *out)[1].splitlines()

@@ -62,7 +62,8 @@ def test_several_of_which_one_fails(capsys, pixel, board):
         assert not phone.sandbox.to_host(FOLDER).exists()
 
 
-def test_ctrl_c_stops_all_and_keeps_the_work(capsys, monkeypatch, pixel, board):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_all_and_keeps_the_work(capsys, monkeypatch, pixel, board, number, code):
     write_device("sim", place(pixel))
     write_device("board", place(board))
     first, stopping = threading.Lock(), threading.Event()
@@ -73,13 +74,13 @@ def test_ctrl_c_stops_all_and_keeps_the_work(capsys, monkeypatch, pixel, board):
         if "stopping" in line:
             stopping.set()
         if re.search(r": measured \d", line) and first.acquire(blocking=False):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
             assert stopping.wait(60)  # else a busy machine may have ended it before the signal is heard
 
     monkeypatch.setattr(profile, "notify", interrupting)
     arguments = [*PROFILE, "--device", "sim", "--device", "board", "--out", "t/"]
     try:
-        assert main(arguments) == 130
+        assert main(arguments) == code
     finally:
         signal.signal(signal.SIGINT, heard)
     said = capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,19 @@ def test_the_networks_to_measure_are_kept_with_what_was_spent_before(path):
 
 
 def test_two_writers_are_refused(path):
-    with Journal(path, IDENTITY), pytest.raises(TableError, match="another process"):
+    with Journal(path, IDENTITY), pytest.raises(TableError, match=f"in use by process {os.getpid()}: wait"):
         Journal(path, IDENTITY)
     Journal(path, IDENTITY).__exit__(None, None, None)
+
+
+def test_two_writers_of_one_table_are_refused_whatever_they_measure(path, tmp_path):
+    table = tmp_path / "table.json"
+    with (
+        Journal(path, IDENTITY, replaces=table),
+        pytest.raises(TableError, match=r"table\.json is in use by process .* or copy the table elsewhere"),
+    ):
+        Journal(tmp_path / "other", IDENTITY, replaces=table, remedy="copy the table elsewhere")
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_what_another_process_added_meanwhile_is_kept(path, monkeypatch):
 
 def test_two_at_once_are_refused(path):
     def meanwhile(operators):
-        with pytest.raises(TableError, match="another process is measuring"):
+        with pytest.raises(TableError, match=f"in use by process {os.getpid()}: wait"):
             grow(path)
         yield from simulated_models(operators)
 

@@ -14,7 +14,8 @@ import torch
 from fbsearch.cli import main
 from fbsearch.data import load_data
 from fbsearch.errors import CheckpointError, ExportError, InvalidInputError, TrainingError
-from fbsearch.export import FineTuning, read_sidecar, sha256_of
+from fbsearch.export import FineTuning, read_sidecar
+from fbsearch.files import sha256_of
 from fbsearch.nn import Network, load_network, save_weights
 from fbsearch.nn.blocks import MBConv
 from fbsearch.pipeline.recipe import FinetuneSettings

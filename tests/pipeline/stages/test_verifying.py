@@ -1,4 +1,4 @@
-"""Whose verification ``verification.json`` is."""
+"""Whose verification ``verification.json`` is, and models that come from outside."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from fbsearch.cli import main
+from fbsearch.devices import LocalDevice
+from fbsearch.export import read_sidecar, write_sidecar
 from fbsearch.files import read_json
 from fbsearch.pipeline.stages.verifying import save_verification_of
 from fbsearch.records import RunPaths, Verification, read_record
+from tests.devices.apart.fake_interpreter import install_fake_interpreter
 
 
 @pytest.fixture
@@ -52,3 +56,20 @@ def test_a_model_of_the_same_name_elsewhere_is_another(paths: RunPaths, tmp_path
 def test_a_damaged_verification_makes_way(paths: RunPaths) -> None:
     paths.verification().write_text("{")
     assert save(paths.model("onnx"), paths) == paths.verification()
+
+
+@pytest.mark.slow
+def test_a_model_that_crashes_its_runtime_takes_nothing_with_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = run / "sent.tflite"
+    assert main(["export", str(run), "--to", str(model)]) == 0
+    preprocessing = read_sidecar(model).preprocessing
+    LocalDevice().runner("tflite", threads=1)  # the real one
+    install_fake_interpreter(tmp_path / "modules", monkeypatch)
+    model.write_text("open crash")
+    write_sidecar(model, preprocessing, architecture="sent")
+    capsys.readouterr()
+    assert main(["verify", str(model)]) == 2
+    line = f"error: {model}: its runtime crashed on this model (SIGSEGV)"
+    assert line in capsys.readouterr().err

@@ -12,7 +12,7 @@ from fbsearch.errors import BudgetError, CheckpointError, TrainingError
 from fbsearch.nn import Supernet
 from fbsearch.search import Finalist, Limit, Problem, Session
 from fbsearch.search.relaxed import DnasSettings, search_supernet
-from fbsearch.search.relaxed.collapse import describe_collapse
+from fbsearch.search.relaxed.collapse import describe_collapse, describe_indecision
 from fbsearch.search.relaxed.objective import most_used
 from fbsearch.search.relaxed.proposals import most_accurate
 from fbsearch.spaces import parse_definition
@@ -216,6 +216,24 @@ def test_collapse_is_reported_when_most_optional_layers_are_skipped():
     assert "skips 3 of the 3" in (describe_collapse(SPACE, probabilities) or "")
     probabilities[0, 0] = 0.9
     assert describe_collapse(SPACE, probabilities) is None
+
+
+def test_a_search_that_decided_nothing_is_reported_as_undecided():
+    even = np.full((3, 4), 0.25)
+    told = describe_indecision(SPACE, even) or ""
+    assert "entropy 1.386 of at most 1.386" in told and "search longer" in told
+    nearly = even + np.array([0.02, -0.02, 0.01, -0.01])
+    assert describe_indecision(SPACE, nearly) is not None
+    decided = even.copy()
+    decided[0] = [0.7, 0.1, 0.1, 0.1]
+    assert describe_indecision(SPACE, decided) is None
+
+
+def test_a_search_too_short_to_decide_says_so_in_its_result(data, tmp_path):
+    searched = search(data, tmp_path, epochs=1, warmup_epochs=1)
+    limits = [within(MIDDLE_US)]
+    result = searched.result(limits, searched.finalists(limits), chosen=0)
+    assert result.warnings == (result.undecided,) and "did not decide" in result.record().undecided
 
 
 def test_among_equally_accurate_finalists_the_most_probable_is_taken():

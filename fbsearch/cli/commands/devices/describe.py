@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fbsearch.cli.options import Json
+from fbsearch.cli.options import Json, written
 from fbsearch.cli.printing import notify, print_fields, print_json
 from fbsearch.errors import DeviceError
 
@@ -30,7 +30,7 @@ def describe(
     ],
     as_json: Json = False,
     write: Annotated[
-        Path | None, typer.Option("--write", help="Write a commented device file, such as devices/NAME.yaml.")
+        Path | None, written("--write", help="Write a commented device file, such as devices/NAME.yaml.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace that file if it is there.")] = False,
 ) -> None:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fbsearch.cli.options import (
     HeadChannels,
     Jobs,
@@ -24,9 +22,10 @@ from fbsearch.cli.options import (
     TableSpace,
     WidthMultiplier,
     space_fields,
+    written,
 )
 from fbsearch.cli.printing import notify, print_json, print_table, show_progress
-from fbsearch.files import check_writable
+from fbsearch.files import check_file_writable
 
 if TYPE_CHECKING:
     from fbsearch.cli.opened_table import OpenedTable
@@ -48,7 +47,7 @@ def check(
     seed: Seed = 0,
     jobs: Jobs = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw predicted against measured here, as SVG.")
+        Path | None, written("--plot", help="Draw predicted against measured here, as SVG.")
     ] = None,
     settings: Set = None,
     quiet: Quiet = False,
@@ -61,7 +60,7 @@ def check(
     fields = space_fields(resolution, num_classes, width_multiplier, head_channels)
     opened = open_table(table, space, fields, device_name=device, overrides=settings or [])
     if plot is not None:
-        check_writable(plot.parent)
+        check_file_writable(plot)
     models, watch = ModelSource(jobs=jobs), Watch(show_progress(quiet))
     with _checked(opened, networks, seed, models, watch) as checked:
         if plot is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from fbsearch.cli.options import (
     HeadChannels,
     Json,
@@ -16,9 +14,10 @@ from fbsearch.cli.options import (
     TableSpace,
     WidthMultiplier,
     space_fields,
+    written,
 )
 from fbsearch.cli.printing import notify, print_fields, print_json
-from fbsearch.files import check_writable, write_text
+from fbsearch.files import check_file_writable, write_text
 
 if TYPE_CHECKING:
     from fbsearch.costs import AdditiveCost
@@ -37,18 +36,18 @@ def show(
     width_multiplier: WidthMultiplier = None,
     head_channels: HeadChannels = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw layer x candidate as a heat map here, as SVG.")
+        Path | None, written("--plot", help="Draw layer x candidate as a heat map here, as SVG.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell what a table was measured with, and what each candidate of each layer costs."""
-    from fbsearch.cli.opened_table import space_of
+    from fbsearch.cli.table_space import space_of
     from fbsearch.latency import LatencyTable
     from fbsearch.spaces import FactoredSpace, require_factored
 
     shown = LatencyTable.load(table)
     fields = space_fields(resolution, num_classes, width_multiplier, head_channels)
-    measured = space_of(shown, space, fields)
+    measured = space_of(shown, table, space, fields)
     if plot is None and not isinstance(measured, FactoredSpace):
         _show_operators(table, shown, measured, as_json=as_json)
         return
@@ -80,7 +79,7 @@ def _show_candidates(
 def _draw(path: Path, rows: list[Row], label: str) -> None:
     from fbsearch.reports.charts import draw_heat_map, latency_grid, standalone
 
-    check_writable(path.parent)
+    check_file_writable(path)
     title = f"Latency of each candidate, ms ({label})"
     write_text(path, standalone(draw_heat_map(latency_grid(rows), title=title, colour="orange")))
 

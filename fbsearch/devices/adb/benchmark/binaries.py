@@ -7,7 +7,6 @@ file beside it; what the pin does not confirm is not used.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from collections.abc import Callable
@@ -22,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fbsearch.devices.adb.benchmark.download import Progress, download
 from fbsearch.devices.adb.benchmark.elf import check_machine, is_script
 from fbsearch.devices.adb.benchmark.launch_failures import SETUP_COMMAND
-from fbsearch.errors import DeviceError
-from fbsearch.files import atomic_path, write_json
+from fbsearch.errors import DeviceError, UnreadableFileError
+from fbsearch.files import KEY_BYTES, atomic_path, read_json, sha256_of, write_json
 
 __all__ = [
     "PUBLISHED",
@@ -275,9 +274,9 @@ def _pin_path(path: Path) -> Path:
 def _read_pin(path: Path) -> BinaryPin:
     pin = _pin_path(path)
     try:
-        return BinaryPin.model_validate_json(pin.read_bytes())
-    except OSError as error:
-        why = error.strerror or "unreadable"
+        return BinaryPin.model_validate(read_json(pin, most_bytes=KEY_BYTES))
+    except UnreadableFileError as error:
+        why = str(error)
     except ValidationError as error:
         why = " ".join(error.errors()[0]["msg"].split())[:200]
     raise DeviceError(f"{pin}: the pin of the benchmark binary: {why}; fetch it anew with '{SETUP_COMMAND}'")
@@ -293,11 +292,7 @@ def _checked_sha256(text: str | None) -> str | None:
 
 
 def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise DeviceError(f"{path}: cannot read the binary: {error.strerror}; give another file") from None
-    return digest.hexdigest()
+        return sha256_of(path)
+    except UnreadableFileError as error:
+        raise DeviceError(f"{path}: cannot read the binary: {error}; give another file") from None

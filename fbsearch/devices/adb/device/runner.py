@@ -77,6 +77,7 @@ class PhoneRunner:
                 self._phone.on_reconnected(mode.enter_again)
             start = phone.conditions()
             log.add({"start": asdict(start), "fixed_performance_mode": mode.is_on})
+            self._phone.on_reconnected(self._bring_again)
             self._active = _Active(phone, launcher, log, start, can_hash)
             try:
                 yield
@@ -133,6 +134,14 @@ class PhoneRunner:
             active.phone.upload(new, can_hash=active.can_hash)
             active.there.update(new)
 
+    def _bring_again(self, phone: Phone) -> None:
+        """Upload all anew where a reboot, or whoever tidied up meanwhile, has removed our folder."""
+        if self._active is None or phone.has(self._tool.binary):
+            return
+        _log.warning("device %r: our folder has gone from it; it is filled again", self._phone.name)
+        binary = Upload(self._binary, is_executable=True)
+        phone.upload({self._tool.binary: binary, **self._active.there}, can_hash=self._active.can_hash)
+
     def _name_there(self, model: Path, upload: Upload) -> str:
         return f"{upload.sha256[:16]}.{RUNTIME_FORMATS[self._description.name]}"
 
@@ -150,7 +159,7 @@ class _Active:
     log: LaunchLog
     start: Conditions
     can_hash: bool
-    there: set[str] = field(default_factory=set)
+    there: dict[str, Upload] = field(default_factory=dict)
 
 
 def _tidy_up(call: Callable[[], None]) -> None:

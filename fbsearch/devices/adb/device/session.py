@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from fbsearch.devices.adb.benchmark.launching import BenchmarkModel, Launcher, PerfTest, launch_latency_us
 from fbsearch.devices.adb.phone.phone import Phone, Upload
+from fbsearch.devices.apart import RunnerApart, SessionApart
 from fbsearch.devices.local import LocalDevice
-from fbsearch.devices.runner import RUNTIME_FORMATS, Session
+from fbsearch.devices.runner import RUNTIME_FORMATS
 from fbsearch.devices.tensors import check_inputs
-from fbsearch.devices.tflite import TFLiteSession
 from fbsearch.errors import DeviceError, MeasurementError
 
 _INPUT, _OUTPUT = "input.bin", "output.bin"
@@ -33,11 +34,14 @@ class PhoneSession:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """``H x W x C``, as the file tells it here."""
-        session = _here(self._model)
-        try:
+        with closing(_here(self._model)) as session:
             return session.input_shape
-        finally:
-            session.close()
+
+    @property
+    def input_name(self) -> str:
+        """What the model calls its input, likewise."""
+        with closing(_here(self._model)) as session:
+            return session.input_name
 
     def invoke(self, count: int) -> list[float]:
         """One launch of ``count`` timed runs: its median alone, in microseconds."""
@@ -54,13 +58,9 @@ class PhoneSession:
         if isinstance(tool, PerfTest):
             raise MeasurementError("onnxruntime_perf_test tells no outputs; verify with TFLite")
         # What the output's shape and the input's name are, the file tells here.
-        session = _here(self._model)
-        assert isinstance(session, TFLiteSession)
-        try:
+        with closing(_here(self._model)) as session:
             check_inputs(inputs, session.input_shape, self._model)
             shape, input_name = session.run(inputs[:1]).shape[1:], session.input_name
-        finally:
-            session.close()
         command = tool.output_command(self._name, input_name, (1, *inputs.shape[1:]), (_INPUT, _OUTPUT))
         return np.stack(
             [
@@ -86,10 +86,10 @@ class PhoneSession:
         return outputs.reshape(shape)
 
 
-def _here(model: Path) -> Session:
-    """The model in this computer's interpreter."""
+def _here(model: Path) -> SessionApart:
+    """The model in this computer's interpreter, apart: it may come from outside."""
     runtimes = {suffix: runtime for runtime, suffix in RUNTIME_FORMATS.items()}
     runtime = runtimes.get(model.suffix.removeprefix("."))  # type: ignore[call-overload]
     if runtime is None:
         raise DeviceError(f"{model}: neither a .tflite nor an .onnx file")
-    return LocalDevice().runner(runtime, threads=1).open(model)
+    return RunnerApart(LocalDevice().runner(runtime, threads=1)).open(model)

@@ -27,6 +27,10 @@ class ShellResult:
     exit_code: int
 
 
+MAX_PULL_BYTES = 64 << 20
+"""Of a file that is fetched where nobody says otherwise: results and outputs take far less."""
+
+
 @dataclass(frozen=True)
 class AdbAddress:
     """Where a device is, as a device file or a command line says it.
@@ -92,11 +96,11 @@ class Connection(Protocol):
         """
         ...
 
-    def pull(self, remote: str, *, timeout_s: float = 60) -> bytes:
+    def pull(self, remote: str, *, max_bytes: int = MAX_PULL_BYTES, timeout_s: float = 60) -> bytes:
         """The content of a file on the device.
 
         Raises:
-            DeviceError: if it cannot be read there.
+            DeviceError: if it cannot be read there, or is larger than ``max_bytes``.
             ConnectionLostError: if the link breaks.
         """
         ...

@@ -17,6 +17,7 @@ from fbsearch.devices.definition import SERVER_PORT, tcp_serial
 from fbsearch.errors import DependencyError, DeviceError, DeviceUnavailableError
 
 DeviceState = Literal["ready", "unauthorised", "offline", "busy", "no permission", "unknown"]
+DEFAULT_SERVER = ("127.0.0.1", SERVER_PORT)
 _PROBE_TIMEOUT_S = 3.0
 _SERVER_STATES: dict[str, DeviceState] = {
     "device": "ready",
@@ -37,6 +38,7 @@ class FoundDevice:
         state: whether it can be used.
         remedy: what to do where it cannot.
         model: as far as known without its shell.
+        server: host and port of the adb server that holds it; None without one.
     """
 
     serial: str
@@ -44,48 +46,56 @@ class FoundDevice:
     state: DeviceState
     remedy: str | None
     model: str | None
+    server: tuple[str, int] | None = None
 
 
 def discover(
     *,
-    server_host: str = "127.0.0.1",
-    server_port: int = SERVER_PORT,
+    servers: Iterable[tuple[str, int]] = (),
     addresses: Iterable[tuple[str, int]] = (),
     key: Path | None = None,
 ) -> tuple[list[FoundDevice], list[str]]:
-    """Devices of a running adb server, on USB, and at given TCP addresses; each once.
+    """Devices of running adb servers, on USB, and at given TCP addresses; each once.
 
     Nothing is started, created or asked on a device's screen.
 
     Args:
-        server_host: where an adb server may run.
-        server_port: its TCP port.
-        addresses: hosts and TCP ports to try.
+        servers: hosts and TCP ports where adb servers may run beside :data:`DEFAULT_SERVER`.
+        addresses: hosts and TCP ports to try; one given twice is one.
         key: this computer's private key; None for ``~/.android/adbkey``.
 
     Returns:
         The devices, and hints on what could not be looked at.
     """
     hints: list[str] = []
-    held = _held_by_server(server_host, server_port, hints)
+    holding = {server: _held_by(server, hints) for server in (DEFAULT_SERVER, *servers)}
+    held = [device for devices in holding.values() for device in devices]
     our_key = _existing_key(key, hints)
-    found = [_from_server(device, held) for device in held]
+    found = [
+        _from_server(device, devices, server) for server, devices in holding.items() for device in devices
+    ]
     free = [device for device in _on_usb(hints) if not any(_is_same(device, other) for other in held)]
     twins = [device.serial for device in free]
     found += [_from_usb(device, our_key, has_twin=twins.count(device.serial) > 1) for device in free]
     known = {device.serial for device in held}
-    for host, port in addresses:
+    for host, port in dict.fromkeys(addresses):
         if tcp_serial(host, port) not in known:
             found.append(_probe(tcp_link(host, port), our_key, None))
     return found, hints
 
 
-def _held_by_server(host: str, port: int, hints: list[str]) -> list[ServerDevice]:
+def _held_by(server: tuple[str, int], hints: list[str]) -> list[ServerDevice]:
+    """What a server holds; one that was asked for by name and does not run is a hint."""
     try:
-        return list_server(host, port) or []
+        devices = list_server(*server)
     except DeviceError as error:
         hints.append(str(error))
         return []
+    if devices is None and server != DEFAULT_SERVER:
+        hints.append(
+            f"no adb server runs at {tcp_serial(*server)}, which a device file names as its 'server'"
+        )
+    return devices or []
 
 
 def _on_usb(hints: list[str]) -> list[UsbDevice]:
@@ -113,7 +123,7 @@ def _is_same(device: UsbDevice, held: ServerDevice) -> bool:
     return device.serial is not None and held.serial == device.serial
 
 
-def _from_server(device: ServerDevice, held: list[ServerDevice]) -> FoundDevice:
+def _from_server(device: ServerDevice, held: list[ServerDevice], server: tuple[str, int]) -> FoundDevice:
     model = device.tags.get("model")
     state = _SERVER_STATES.get(device.state, "unknown")
     if device.state.startswith("no permissions"):
@@ -123,7 +133,7 @@ def _from_server(device: ServerDevice, held: list[ServerDevice]) -> FoundDevice:
     if [other.serial for other in held].count(serial) > 1 and "usb" in device.tags:
         serial = f"usb:{device.tags['usb']}"
         remedy = remedy or f"another device has serial {device.serial!r} too: give this one as {serial!r}"
-    return FoundDevice(serial, "server", state, remedy, model)
+    return FoundDevice(serial, "server", state, remedy, model, server)
 
 
 def _from_usb(device: UsbDevice, key: AdbKey | None, *, has_twin: bool) -> FoundDevice:

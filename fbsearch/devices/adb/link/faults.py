@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from adb_shell import exceptions as adb_shell_errors
 
 from fbsearch.devices.adb.link.quoting import one_line
-from fbsearch.devices.adb.link.sync_service import SyncFailure, SyncGarbage
+from fbsearch.devices.adb.link.sync_service import SyncFailure, SyncGarbage, SyncTooLarge
 from fbsearch.errors import (
     ConnectionLostError,
     DependencyError,
@@ -80,6 +80,10 @@ def translate(error: Exception, device: str, doing: str) -> FbsearchError | None
         return DeviceUnavailableError(f"{place} cannot be used as it is: {WIRELESS}")
     if isinstance(error, SyncFailure):
         return _refused_file(str(error), place, doing)
+    if isinstance(error, SyncTooLarge):
+        return DeviceError(
+            f"{place}: {doing}: the file is larger than {error}; see what wrote it, and delete it"
+        )
     if isinstance(error, ServiceRefused):
         return ConnectionLostError(f"{place} refused {doing}: it may be shutting down or in recovery mode")
     if isinstance(error, adb_shell_errors.DeviceAuthError):

@@ -19,7 +19,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
-from fbsearch.errors import DeviceError
+from fbsearch.errors import DeviceError, UnreadableFileError
+from fbsearch.files import KEY_BYTES, read_bytes
 
 _TOKEN_BYTES = 20
 _KEY_BITS = 2048  # the only size that adbd takes
@@ -83,11 +84,11 @@ def load_key(path: Path | None = None, *, warn: Callable[[str], None]) -> AdbKey
     try:
         if not path.exists():
             _create(path)
-        content = path.read_bytes()
+        content = read_bytes(path, most_bytes=KEY_BYTES)
         mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError as error:
+    except (OSError, UnreadableFileError) as error:
         raise DeviceError(
-            f"{path}: cannot read or create the ADB key: {error.strerror or error}; "
+            f"{path}: cannot read or create the ADB key: {getattr(error, 'strerror', None) or error}; "
             "correct its rights or name another file as the device's key"
         ) from None
     if os.name == "posix" and mode & 0o077:

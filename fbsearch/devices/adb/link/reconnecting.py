@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from fbsearch.devices.adb.link.connection import Connection, ShellResult
+from fbsearch.devices.adb.link.connection import MAX_PULL_BYTES, Connection, ShellResult
 from fbsearch.devices.adb.link.leftovers import ending, marked
 from fbsearch.errors import (
     ConnectionLostError,
@@ -95,9 +95,11 @@ class ReconnectingConnection:
         """Write a file on the device, again where the link was lost."""
         self._repeat(lambda connection: connection.push(content, remote, mode=mode, timeout_s=timeout_s))
 
-    def pull(self, remote: str, *, timeout_s: float = 60) -> bytes:
+    def pull(self, remote: str, *, max_bytes: int = MAX_PULL_BYTES, timeout_s: float = 60) -> bytes:
         """The content of a file on the device, read again where the link was lost."""
-        return self._repeat(lambda connection: connection.pull(remote, timeout_s=timeout_s))
+        return self._repeat(
+            lambda connection: connection.pull(remote, max_bytes=max_bytes, timeout_s=timeout_s)
+        )
 
     def close(self) -> None:
         """End the connection."""

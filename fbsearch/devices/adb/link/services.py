@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fbsearch.devices.adb.link import shell_service, sync_service
-from fbsearch.devices.adb.link.connection import ShellResult
+from fbsearch.devices.adb.link.connection import MAX_PULL_BYTES, ShellResult
 from fbsearch.devices.adb.link.faults import as_our_errors
 from fbsearch.devices.adb.link.leftovers import unmarked
 from fbsearch.devices.adb.link.quoting import check_remote, encode, one_line
@@ -119,13 +119,13 @@ class ServiceConnection:
                 "bytes; pushed again, it may arrive whole; else check the free space there"
             )
 
-    def pull(self, remote: str, *, timeout_s: float = 60) -> bytes:
+    def pull(self, remote: str, *, max_bytes: int = MAX_PULL_BYTES, timeout_s: float = 60) -> bytes:
         """The content of a file there; see :class:`~fbsearch.devices.adb.link.connection.Connection`."""
         path = check_remote(remote)
         with as_our_errors(self.serial, f"pulling {one_line(remote)}"):
             stream = self._link.open(b"sync:", Deadline(timeout_s))
             try:
-                return sync_service.receive_file(stream, path)
+                return sync_service.receive_file(stream, path, max_bytes=max_bytes)
             finally:
                 stream.close()
 

@@ -27,6 +27,10 @@ class SyncGarbage(Exception):
     """The device answered something that is no part of the protocol."""
 
 
+class SyncTooLarge(Exception):
+    """A file on the device does not end where it should: the text is what was allowed."""
+
+
 def send_file(stream: Stream, content: bytes, remote: bytes, mode: int) -> None:
     """Write a file on the device and wait for its answer.
 
@@ -53,11 +57,12 @@ def send_file(stream: Stream, content: bytes, remote: bytes, mode: int) -> None:
     _expect_okay(reader)
 
 
-def receive_file(stream: Stream, remote: bytes) -> bytes:
+def receive_file(stream: Stream, remote: bytes, *, max_bytes: int) -> bytes:
     """The content of a file on the device.
 
     Raises:
         SyncFailure: if the device cannot read it.
+        SyncTooLarge: if it holds more than ``max_bytes``, which are read at most.
     """
     reader = Reader(stream)
     stream.write(_HEAD.pack(b"RECV", len(remote)) + remote)
@@ -70,6 +75,8 @@ def receive_file(stream: Stream, remote: bytes) -> bytes:
             raise SyncFailure(_reason(reader, length))
         if kind != b"DATA" or length > _MAX_PIECE:
             raise SyncGarbage(f"{kind!r} with {length} bytes instead of file data")
+        if len(content) + length > max_bytes:
+            raise SyncTooLarge(f"{max_bytes} bytes")
         content += reader.take(length)
 
 

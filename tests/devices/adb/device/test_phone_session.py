@@ -124,15 +124,18 @@ def test_list_describe_profile_interrupt_resume_verify(person: Person, phone: Si
 def interrupt_and_resume_a_profile(person: Person, phone: SimulatedPhone) -> None:
     command = ("profile", "--space", "digits", "--device", "phone", "--out", "table.json")
     journal = person.folder / "table.json.partial"
-    process = person.start(*command)
-    while process.poll() is None and len(rounds(journal)) < 40:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130 and "interrupted" in stderr and "Traceback" not in stderr, stderr
-    assert not phone.fixed_performance, "the mode is restored after Ctrl-C"
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
+        before = len(rounds(journal))
+        process = person.start(*command)
+        while process.poll() is None and len(rounds(journal)) < before + 30:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == code and "is kept" in stderr and "Traceback" not in stderr, stderr
+        assert not phone.fixed_performance, "the mode is restored"
+        assert not phone.sandbox.to_host("/data/local/tmp/fbsearch").exists(), "nothing stays behind"
     kept = rounds(journal)
-    assert len(kept) >= 40
+    assert len(kept) >= 90
     person.run(*command)
     table = LatencyTable.load(person.folder / "table.json")
     for key, values in kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,26 @@ def test_windows_in_which_the_phone_throttled_are_measured_again(
         assert len(measurement.rounds_us) == 2 and measurement.num_discarded >= 1 and measurement.is_steady
     told = [record.getMessage() for record in caplog.records if "held back" in record.getMessage()]
     assert len(told) == 1 and "thermal status 3" in told[0]
+
+
+def test_a_folder_that_vanished_is_filled_again_after_a_reconnect(
+    pixel: SimulatedPhone, make_device: MakeDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = make_device(pixel).runner("tflite", threads=1)
+    with runner.measuring():
+        session = runner.open(TINY)
+        session.invoke(5)
+        for num_told in (1, 2):
+            shutil.rmtree(pixel.sandbox.to_host(OURS))
+            pixel.reboot(0.1)
+            assert session.invoke(5)[0] > 0
+            told = [record for record in caplog.records if "it is filled again" in record.getMessage()]
+            assert len(told) == num_told
+        pixel.pull_cable(0.1)
+        assert session.invoke(5)[0] > 0
+        assert pixel.fixed_performance
+        assert sum("it is filled again" in record.getMessage() for record in caplog.records) == 2
+    assert list_ours(pixel) == [] and not pixel.fixed_performance
 
 
 @pytest.fixture

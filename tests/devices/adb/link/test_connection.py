@@ -166,6 +166,24 @@ class TestFiles:
             link.pull(f"{FOLDER}/absent")
         assert link.shell("echo ok", timeout_s=10).stdout == "ok\n"
 
+    def test_a_file_that_is_larger_than_it_may_be(self, link):
+        link.push(BIG[:100_000], f"{FOLDER}/some")
+        assert link.pull(f"{FOLDER}/some", max_bytes=100_000) == BIG[:100_000]
+        with pytest.raises(
+            DeviceError, match=r"pulling \S+/some: the file is larger than 99999 bytes"
+        ) as caught:
+            link.pull(f"{FOLDER}/some", max_bytes=99_999)
+        assert not isinstance(caught.value, ConnectionLostError)
+        assert link.shell("echo ok", timeout_s=10).stdout == "ok\n"
+
+    def test_a_file_without_an_end(self, link, phone):
+        phone.sandbox.to_host(FOLDER).mkdir(parents=True, exist_ok=True)
+        with phone.sandbox.to_host(f"{FOLDER}/endless").open("wb") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(DeviceError, match="larger than 4194304 bytes"):
+            link.pull(f"{FOLDER}/endless", max_bytes=4 << 20)
+        assert link.shell("echo ok", timeout_s=10).stdout == "ok\n"
+
     def test_a_place_that_is_not_ours(self, link):
         with pytest.raises(DeviceError, match="refused pushing /nowhere/x"):
             link.push(BIG, "/nowhere/x")

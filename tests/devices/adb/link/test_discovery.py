@@ -211,6 +211,28 @@ class TestDiscover:
         found, _ = look(addresses=addresses[:1])
         assert [device.transport for device in found] == ["server"]
 
+    def test_an_address_given_twice_is_one_device(self, monkeypatch, look, phone):
+        plug_in(monkeypatch)
+        found, _ = look(addresses=[("127.0.0.1", phone.port)] * 2)
+        assert [(device.transport, device.state) for device in found] == [("tcp", "ready")]
+
+    def test_servers_that_are_asked_for(self, monkeypatch, tmp_path):
+        held = {
+            discovery.DEFAULT_SERVER: [ServerDevice("ABC", "device", {"usb": "1-2"})],
+            ("127.0.0.1", 5038): [ServerDevice("ABC", "device"), ServerDevice("DEF", "offline")],
+        }
+        monkeypatch.setattr(discovery, "list_server", lambda *server: held.get(server))
+        plug_in(monkeypatch, FakeDevice("DEF", ports=(3,), claim=USBErrorBusy()))
+        servers = [("127.0.0.1", 5038), discovery.DEFAULT_SERVER, ("127.0.0.1", 5039), ("127.0.0.1", 5038)]
+        found, hints = discover(servers=servers, key=tmp_path / "adbkey")
+        assert [(device.serial, device.server, device.state) for device in found] == [
+            ("ABC", discovery.DEFAULT_SERVER, "ready"),
+            ("ABC", ("127.0.0.1", 5038), "ready"),
+            ("DEF", ("127.0.0.1", 5038), "offline"),
+        ]
+        assert found[0].remedy is found[1].remedy is None, "no twins: each is alone at its server"
+        assert hints == ["no adb server runs at 127.0.0.1:5039, which a device file names as its 'server'"]
+
     @pytest.mark.parametrize(
         "address", [("a\0b", 5555), ("x" * 300, 5555), ("127.0.0.1", 70_000), ("127.0.0.1", -1)]
     )

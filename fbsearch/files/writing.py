@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-
-import yaml
 
 from fbsearch.errors import CheckpointError
 
@@ -19,18 +19,42 @@ from fbsearch.errors import CheckpointError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without error.
 
-    The content is flushed to disk before the rename, so that a crash leaves the old file or the new
-    one. On an error the temporary file is removed and ``path`` keeps what it held.
+    The content is flushed to disk before the rename and the folder after it, so that a crash leaves the old
+    file or the new one. On an error the temporary file is removed and ``path`` keeps what it held; one that
+    a killed process left goes when :mod:`fbsearch.ownership` sweeps. Whoever may read what this process
+    writes may read the file, though some libraries keep theirs to its owner.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)  # the name that a person knows
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's names on disk: what was renamed there stays so after a crash."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems have nothing to sync there
+            raise
+    finally:
+        os.close(handle)
 
 
 def lock(file: IO[Any]) -> bool:
@@ -72,44 +96,6 @@ def dump_json(data: Any, *, indent: int = 1) -> str:
     return _dump(data, 0, indent) + "\n"
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        OSError, json.JSONDecodeError, UnicodeDecodeError: as reading and parsing raise them.
-    """
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def parse_yaml(text: str) -> Any:
-    """The content of a YAML text that a person wrote.
-
-    Raises:
-        ValueError: if it is none, on one line: a date of month 13, nesting thousands deep and a key that
-            stands twice included.
-    """
-    try:
-        return yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping: YAML forbids it, and the last would silently count."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            name, line = (key.tag, key.value), key.start_mark.line + 1
-            if name in lines:
-                raise ValueError(f"key {key.value!r} stands twice, in line {lines[name]} and in line {line}")
-            lines[name] = line
-        return node
-
-
 def _dump(data: Any, depth: int, indent: int) -> str:
     pad, end = "\n" + " " * indent * (depth + 1), "\n" + " " * indent * depth
     if isinstance(data, dict) and data:
@@ -118,6 +104,17 @@ def _dump(data: Any, depth: int, indent: int) -> str:
     if isinstance(data, (list, tuple)) and any(isinstance(item, (dict, list, tuple, str)) for item in data):
         return "[" + pad + ("," + pad).join(_dump(item, depth + 1, indent) for item in data) + end + "]"
     return json.dumps(data, allow_nan=False)
+
+
+def check_file_writable(path: Path) -> None:
+    """Make sure, before hours of work, that a file can be written.
+
+    Raises:
+        CheckpointError: if it cannot, or is a folder.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder: name a file in it")
+    check_writable(path.parent)
 
 
 def check_writable(folder: Path) -> None:
