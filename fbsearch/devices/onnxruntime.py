@@ -14,7 +14,8 @@ from fbsearch.devices.description import RuntimeDescription
 from fbsearch.devices.runner import InProcessRunner
 from fbsearch.devices.tensors import check_inputs, random_input, static_shape
 from fbsearch.devices.timing import time_invocations
-from fbsearch.errors import DependencyError, MeasurementError
+from fbsearch.errors import DependencyError, MeasurementError, UnreadableFileError
+from fbsearch.files import MODEL_BYTES, read_bytes
 from fbsearch.precision import Precision
 
 _DTYPES = {
@@ -81,9 +82,9 @@ class OnnxRuntimeRunner(InProcessRunner):
 
     def _open(self, model: Path) -> OnnxRuntimeSession:
         try:
-            content = model.read_bytes()
-        except OSError as error:
-            raise MeasurementError(f"{model}: cannot read the model: {error.strerror or error}") from None
+            content = read_bytes(model, most_bytes=MODEL_BYTES)
+        except UnreadableFileError as error:
+            raise MeasurementError(f"{model}: cannot read the model: {error}") from None
         try:
             session = self._ort.InferenceSession(content, self._options(), providers=[_PROVIDER])
         except Exception as error:  # its errors derive from Exception directly, one class per status

@@ -16,7 +16,8 @@ from fbsearch.devices.description import RuntimeDescription
 from fbsearch.devices.runner import InProcessRunner
 from fbsearch.devices.tensors import check_inputs, random_input, static_shape
 from fbsearch.devices.timing import time_invocations
-from fbsearch.errors import DependencyError, MeasurementError
+from fbsearch.errors import DependencyError, MeasurementError, UnreadableFileError
+from fbsearch.files import MODEL_BYTES, read_bytes
 from fbsearch.precision import Precision
 
 _PACKAGES = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
@@ -56,9 +57,9 @@ class TFLiteRunner(InProcessRunner):
             MeasurementError: if it cannot be read or is no TFLite model.
         """
         try:
-            content = model.read_bytes()
-        except OSError as error:
-            raise MeasurementError(f"{model}: cannot read the model: {error.strerror or error}") from None
+            content = read_bytes(model, most_bytes=MODEL_BYTES)
+        except UnreadableFileError as error:
+            raise MeasurementError(f"{model}: cannot read the model: {error}") from None
         try:
             with _quiet_stderr():
                 interpreter = self._interpreter_class(

@@ -4,9 +4,11 @@ from fbsearch.files.json_text import parse_json, read_json
 from fbsearch.files.reading import (
     JSON_BYTES,
     KEY_BYTES,
+    LINES_BYTES,
     MODEL_BYTES,
     TEXT_BYTES,
     check_regular,
+    open_regular,
     read_bytes,
     read_open,
     read_text,
@@ -27,6 +29,7 @@ from fbsearch.files.yaml_text import parse_yaml, read_yaml
 __all__ = [
     "JSON_BYTES",
     "KEY_BYTES",
+    "LINES_BYTES",
     "MODEL_BYTES",
     "TEXT_BYTES",
     "atomic_path",
@@ -35,6 +38,7 @@ __all__ = [
     "check_writable",
     "dump_json",
     "lock",
+    "open_regular",
     "parse_json",
     "parse_yaml",
     "read_bytes",

@@ -15,8 +15,11 @@ from fbsearch.errors import MissingFileError, UnreadableFileError
 TEXT_BYTES = 64 * 2**10
 """Most of a file that a person writes: a recipe, a space, a device."""
 
-JSON_BYTES = 32 * 2**20
-"""Most of a file of figures: a table, a journal, a record of a run."""
+JSON_BYTES = 64 * 2**20
+"""Most of a file of figures: a table, a record of a run; some 20,000 measured operators."""
+
+LINES_BYTES = 256 * 2**20
+"""Most of a file that grows by lines, each read by itself: a journal, metrics."""
 
 KEY_BYTES = 64 * 2**10
 """Most of a key, or of the pin of a program."""

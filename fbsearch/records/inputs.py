@@ -13,7 +13,7 @@ from fbsearch.records.record import FileRecord
 class _Settings(BaseModel):
     """Settings that a person writes: what is not known is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class AugmentationSettings(_Settings):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fbsearch.errors import CheckpointError, MalformedJsonError, UnreadableFileError
-from fbsearch.files import JSON_BYTES, parse_json, read_text, write_text
+from fbsearch.files import LINES_BYTES, parse_json, read_text, write_text
 from fbsearch.records.record import damaged
 
 METRICS = "metrics.jsonl"
@@ -50,7 +50,7 @@ def read_metrics(path: Path) -> tuple[MetricsRow, ...]:
     if not path.exists():
         return ()
     try:
-        lines = read_text(path, most_bytes=JSON_BYTES).splitlines()
+        lines = read_text(path, most_bytes=LINES_BYTES).splitlines()
     except UnreadableFileError as error:
         raise _damaged(path, str(error)) from None
     rows: dict[tuple[int, str | None], MetricsRow] = {}

@@ -18,7 +18,7 @@ Count = Annotated[int, Field(ge=0)]
 class Record(BaseModel):
     """A part of a file. Fields unknown to this version are left aside: a newer run stays readable."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class FileRecord(Record):

@@ -5,6 +5,7 @@
 """
 
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -83,6 +84,11 @@ class RunnerContract:
         with pytest.raises(MeasurementError) as caught:
             runner.open(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+    def test_a_pipe_is_no_model_and_is_not_waited_for(self, runner, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(MeasurementError, match="pipe: cannot read the model: a pipe, no regular file"):
+            runner.open(tmp_path / "pipe")
 
     def test_a_truncated_model_is_refused(self, runner, model, tmp_path):
         path = tmp_path / f"half.{self.suffix}"

@@ -12,9 +12,11 @@ import resource
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 
+from tools.fuzz.kind import Kind
 from tools.fuzz.kinds import make_kinds
 from tools.fuzz.trial import Outcome, try_case
 
@@ -45,10 +47,15 @@ def fuzz(folder: Path, num_cases: int, seed: int, *, only: str | None = None) ->
     here = Path.cwd()
     os.chdir(folder)  # a value may be the name of a file
     try:
-        cases = (try_case(kinds[case % len(kinds)], f"{seed}/{case}") for case in range(num_cases))
-        return [_told(outcome) for outcome in cases]
+        cases = islice(_in_turn(kinds), num_cases)
+        return [_told(try_case(kind, f"{seed}/{case}")) for case, kind in enumerate(cases)]
     finally:
         os.chdir(here)
+
+
+def _in_turn(kinds: Sequence[Kind]) -> Iterator[Kind]:
+    for turn in count():
+        yield from (kind for kind in kinds if turn % kind.every == 0)
 
 
 def tell(outcomes: Sequence[Outcome]) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,26 +28,13 @@ from fbsearch.reports.run_folder import read_run
 from fbsearch.spaces import load_space
 from fbsearch.train import run_epochs
 from tests.reports.sample_run import write_sample_run
-from tools.fuzz.contents import Change, json_file, json_lines, sealed_state, tensors, yaml_file
+from tools.fuzz.contents import json_file, json_lines, sealed_state, tensors, yaml_file
+from tools.fuzz.kind import Kind
+from tools.fuzz.models import make_models
+from tools.fuzz.phones import make_phones
+from tools.fuzz.pictures import make_pictures
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of file.
-
-    Args:
-        name: of the kind.
-        path: where a sound file lies, which changed ones take the place of.
-        change: with knowledge of its structure.
-        read: everything that is done with such a file.
-    """
-
-    name: str
-    path: Path
-    change: Change
-    read: Callable[[Path], Any]
 
 
 def make_kinds(folder: Path) -> tuple[Kind, ...]:
@@ -71,7 +56,8 @@ def make_kinds(folder: Path) -> tuple[Kind, ...]:
         Kind("verification", run / "verification.json", json_file, page),
         Kind("inputs", run / "inputs.json", json_file, _inputs),
     ]
-    return (*in_run, *_written(folder), *_weights(folder, architecture), *_beside_models(folder))
+    files = (*in_run, *_written(folder), *_weights(folder, architecture), *_beside_models(folder))
+    return (*files, *make_pictures(folder), *make_phones(folder), *make_models(folder))
 
 
 def _written(folder: Path) -> list[Kind]:

@@ -15,13 +15,11 @@ from typing import Any
 
 from fbsearch.errors import FbsearchError
 from tools.fuzz.contents import any_bytes, put_other
-from tools.fuzz.kinds import Kind
-
-SLOW_S = 5.0
+from tools.fuzz.kind import Kind
 
 
 class HangError(BaseException):
-    """It took longer than :data:`SLOW_S`."""
+    """It took longer than its kind may."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def try_case(kind: Kind, seed: str) -> Outcome:
     finally:
         _restore(kind.path, sound)
     seconds = time.perf_counter() - started
-    return Outcome(kind.name, seed, "slow" if seconds > SLOW_S else verdict, where, seconds)
+    return Outcome(kind.name, seed, "slow" if seconds > kind.most_s else verdict, where, seconds)
 
 
 def _put(kind: Kind, sound: bytes, rng: random.Random) -> None:
@@ -76,7 +74,7 @@ def _put(kind: Kind, sound: bytes, rng: random.Random) -> None:
 
 def _read(kind: Kind) -> tuple[str, str]:
     try:
-        with _at_most(SLOW_S):
+        with _at_most(kind.most_s):
             kind.read(kind.path)
     except FbsearchError as error:
         is_line = "\n" not in str(error)

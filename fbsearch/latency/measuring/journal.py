@@ -18,7 +18,7 @@ from typing import Any
 
 from fbsearch.devices.log import Event, ModelRound, SentinelReading
 from fbsearch.errors import TableError, TableFormatError, TableMismatchError, UnreadableFileError
-from fbsearch.files import JSON_BYTES, parse_json, read_open, sync_folder
+from fbsearch.files import LINES_BYTES, parse_json, read_open, sync_folder
 from fbsearch.latency.calibration.design import Choices
 from fbsearch.ownership import owned
 
@@ -144,7 +144,7 @@ class Journal:
 
     def _content(self) -> bytes:
         try:
-            return read_open(self._file, most_bytes=JSON_BYTES)
+            return read_open(self._file, most_bytes=LINES_BYTES)
         except UnreadableFileError as error:
             raise TableFormatError(
                 f"{self.path}: no journal: {error}; move it away or {self._remedy}"

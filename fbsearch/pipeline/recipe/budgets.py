@@ -72,7 +72,7 @@ class BudgetSettings(BaseModel):
         file_size: of every exported model that a target runs, such as ``5MB``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     params: Count | None = None
     macs: Count | None = None

@@ -77,7 +77,7 @@ class BenchmarkBinary:
 class BinaryPin(BaseModel):
     """The file beside a fetched binary: where it comes from and what it must be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     url: Annotated[str, Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fbsearch.errors import DeviceError
+from fbsearch.errors import DeviceError, UnreadableFileError
+from fbsearch.files import open_regular
 
 _MAGIC = b"\x7fELF"
 _HEAD_BYTES = 20
@@ -53,7 +54,7 @@ def check_machine(path: Path, abi: str) -> None:
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(_HEAD_BYTES)
-    except OSError as error:
-        raise DeviceError(f"{path}: cannot read the binary: {error.strerror}; give another file") from None
+    except UnreadableFileError as error:
+        raise DeviceError(f"{path}: cannot read the binary: {error}; give another file") from None

@@ -13,7 +13,8 @@ from fbsearch.devices.adb.link.faults import as_our_errors
 from fbsearch.devices.adb.link.leftovers import unmarked
 from fbsearch.devices.adb.link.quoting import check_remote, encode, one_line
 from fbsearch.devices.adb.link.streams import Deadline, Stream
-from fbsearch.errors import ConnectionLostError, ConnectionTimeoutError, DeviceError
+from fbsearch.errors import ConnectionLostError, ConnectionTimeoutError, DeviceError, UnreadableFileError
+from fbsearch.files import MODEL_BYTES, read_bytes
 
 _PROBE_TIMEOUT_S = 10.0
 _PREAMBLE = re.compile(
@@ -170,6 +171,6 @@ def _program(command: str) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DeviceError(f"{path}: cannot read the file to push: {error.strerror or error}") from None
+        return read_bytes(path, most_bytes=MODEL_BYTES)
+    except UnreadableFileError as error:
+        raise DeviceError(f"{path}: cannot read the file to push: {error}") from None

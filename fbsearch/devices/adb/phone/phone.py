@@ -18,7 +18,8 @@ from fbsearch.devices.adb.readings import (
     parse_conditions,
     parse_readings,
 )
-from fbsearch.errors import ConnectionLostError, DeviceError, DeviceFullError
+from fbsearch.errors import ConnectionLostError, DeviceError, DeviceFullError, UnreadableFileError
+from fbsearch.files import sha256_of
 
 _QUICK_S = 30.0
 _HASHING_S = 120.0
@@ -49,9 +50,9 @@ class Upload:
         if isinstance(self.content, bytes):
             return hashlib.sha256(self.content).hexdigest()
         try:
-            return hashlib.sha256(self.content.read_bytes()).hexdigest()
-        except OSError as error:
-            raise DeviceError(f"{self.content}: cannot be read: {error.strerror or error}") from None
+            return sha256_of(self.content)
+        except UnreadableFileError as error:
+            raise DeviceError(f"{self.content}: cannot be read: {error}") from None
 
     @property
     def num_bytes(self) -> int:
