@@ -11,6 +11,8 @@ from fbsearch.devices.adb.benchmark.benchmark_output import parse_benchmark
 from fbsearch.devices.adb.benchmark.perf_test_output import parse_perf_test
 from fbsearch.devices.adb.link.keys import load_key
 from fbsearch.devices.adb.readings.readings import parse_conditions, parse_readings
+from fbsearch.errors import UnreadableFileError
+from fbsearch.files import TEXT_BYTES, read_bytes
 from tools.fuzz.contents import any_bytes
 from tools.fuzz.kind import Kind
 
@@ -71,8 +73,11 @@ def lines(content: bytes, rng: random.Random) -> bytes:
 
 
 def _text(path: Path) -> str:
-    """As the transport hands it on; what is no file was never printed."""
-    return path.read_bytes().decode("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
+    """As the transport hands it on; what is no file of its size was never printed."""
+    try:
+        return read_bytes(path, most_bytes=TEXT_BYTES).decode("utf-8", "replace")
+    except UnreadableFileError:
+        return ""
 
 
 def _benchmark(text: str) -> None:
