@@ -18,7 +18,7 @@ from typing import Any
 
 from fbsearch.devices.log import Event, ModelRound, SentinelReading
 from fbsearch.errors import TableError, TableFormatError, TableMismatchError, UnreadableFileError
-from fbsearch.files import LINES_BYTES, parse_json, read_open, sync_folder
+from fbsearch.files import LINES_BYTES, check_regular, parse_json, read_open, sync_folder
 from fbsearch.latency.calibration.design import Choices
 from fbsearch.ownership import owned
 
@@ -129,7 +129,6 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _read_or_begin(self, identity: Mapping[str, Any]) -> None:
-        self._file.seek(0)
         content = self._content()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
@@ -144,6 +143,8 @@ class Journal:
 
     def _content(self) -> bytes:
         try:
+            check_regular(self.path)  # a pipe has no start to go to
+            self._file.seek(0)
             return read_open(self._file, most_bytes=LINES_BYTES)
         except UnreadableFileError as error:
             raise TableFormatError(

@@ -182,3 +182,9 @@ def test_lines_are_plain_json(path):
     assert rows[0]["identity"] == IDENTITY
     assert rows[2] == {"sentinel_us": 150.0, "at_s": 0.0, "is_start": True}
     assert rows[3] == {"operator": "a", "round_us": [1.5, 2.25]}
+
+
+def test_a_pipe_is_no_journal(tmp_path):
+    os.mkfifo(tmp_path / "journal")
+    with pytest.raises(TableFormatError, match="no journal: a pipe, no regular file; move it away or choose"):
+        Journal(tmp_path / "journal", IDENTITY)
