@@ -68,3 +68,12 @@ def test_a_hang_is_ended(tmp_path):
     path.write_bytes(b"sound")
     kind = Kind("file", path, lambda content, rng: content, lambda path: time.sleep(30), most_s=0.2)
     assert try_case(kind, "0").verdict == "slow"
+
+
+def test_a_case_that_only_waits_for_the_processor_is_no_finding(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"sound")
+    kind = Kind("file", path, lambda content, rng: content, lambda path: time.sleep(0.3), most_s=0.2)
+    assert try_case(kind, "0").is_finding
+    assert not try_case(kind, "0", clock=time.process_time, patience=12.0).is_finding
+    assert try_case(kind, "0", clock=time.process_time, patience=1.0).is_finding, "it never ends"

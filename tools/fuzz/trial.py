@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 from fbsearch.errors import FbsearchError
 from tools.fuzz.contents import any_bytes, put_other
 from tools.fuzz.kind import Kind
+
+Clock = Callable[[], float]
 
 
 class HangError(BaseException):
@@ -46,18 +48,25 @@ class Outcome:
         return self.verdict in ("foreign", "slow")
 
 
-def try_case(kind: Kind, seed: str) -> Outcome:
-    """Put a changed file in the place of the sound one, read it, and put the sound one back."""
+def try_case(kind: Kind, seed: str, *, clock: Clock = time.perf_counter, patience: float = 1.0) -> Outcome:
+    """Put a changed file in the place of the sound one, read it, and put the sound one back.
+
+    Args:
+        kind: of the file.
+        seed: of the change.
+        clock: whose seconds count.
+        patience: times the kind's bound, after which it is ended by the clock on the wall.
+    """
     rng = random.Random(seed)
     sound = kind.path.read_bytes()
-    started = time.perf_counter()
+    started = clock()
     try:
         _put(kind, sound, rng)
-        started = time.perf_counter()
-        verdict, where = _read(kind)
+        started = clock()
+        verdict, where = _read(kind, patience)
     finally:
         _restore(kind.path, sound)
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     return Outcome(kind.name, seed, "slow" if seconds > kind.most_s else verdict, where, seconds)
 
 
@@ -72,9 +81,9 @@ def _put(kind: Kind, sound: bytes, rng: random.Random) -> None:
             kind.path.write_bytes(kind.change(sound, rng))
 
 
-def _read(kind: Kind) -> tuple[str, str]:
+def _read(kind: Kind, patience: float) -> tuple[str, str]:
     try:
-        with _at_most(kind.most_s):
+        with _at_most(kind.most_s * patience):
             kind.read(kind.path)
     except FbsearchError as error:
         is_line = "\n" not in str(error)
