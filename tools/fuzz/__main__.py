@@ -63,7 +63,7 @@ def _in_turn(kinds: Sequence[Kind]) -> Iterator[Kind]:
 
 
 def _tried(kind: Kind, seed: str) -> Outcome:
-    """A case; of one that took long the processor's time counts, since a computer may have others to serve."""
+    """A case; of one that took long the processor's time counts, since others may use the computer."""
     outcome = try_case(kind, seed)
     if outcome.verdict != "slow":
         return outcome
