@@ -25,14 +25,20 @@ def check_lengths(header: CalibrationHeader, source: str) -> None:
     if [len(row) for row in header.fit.candidates_us] != [len(keys) for keys in header.slots]:
         raise TableFormatError(f"{source}: fit.candidates_us must hold a number per key of slots")
     for index, keys in enumerate(header.slots):
-        if len(set(keys)) != len(keys):
+        if _is_twice(keys):
             raise TableFormatError(f"{source}: slots[{index}] holds an operator twice")
+    if header.places and (len(header.places) != len(header.slots) or _is_twice(header.places)):
+        raise TableFormatError(f"{source}: places must hold a name of its own for each row of slots")
     if header.space and (len(header.slots) != 1 or header.fixed or header.places):
         raise TableFormatError(f"{source}: with space there must be one row of slots, no fixed and no places")
     if len(header.fit.block_shares) != (len(header.slots[0]) if header.space else 0):
         raise TableFormatError(
             f"{source}: fit.block_shares must hold a number per key where space is given, else none"
         )
+
+
+def _is_twice(names: Sequence[str]) -> bool:
+    return len(set(names)) != len(names)
 
 
 def parse_network(

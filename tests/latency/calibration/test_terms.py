@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from fbsearch.errors import TableFormatError
+from fbsearch.latency import LatencyTable
 from fbsearch.latency.calibration.places import Places
 from fbsearch.latency.calibration.terms import OperatorTerms, PlaceTerms, terms_of
 from fbsearch.spaces import load_space, parse_definition
+from tests.latency.sample_table import sample_calibration, sample_table
 from tests.latency.simulated_spaces import LOOSE
 from tests.spaces.wide import WideSpace
 
@@ -80,3 +86,12 @@ def test_an_open_space_has_the_terms_of_the_networks_at_hand():
 )
 def test_choices_that_stand_for_no_term_are_told(space, choices, is_allowed):
     assert terms_of(space).allows(choices) == is_allowed
+
+
+@pytest.mark.parametrize("change", [lambda names: names.pop(), lambda names: names.__setitem__(0, names[1])])
+def test_a_file_names_every_place_and_each_once(change):
+    table = sample_table(DIGITS)
+    data = json.loads(json.dumps(replace(table, calibration=sample_calibration(DIGITS, table)).to_dict()))
+    change(data["calibration"]["places"])
+    with pytest.raises(TableFormatError, match="places must hold a name of its own for each row of slots"):
+        LatencyTable.from_dict(data)
