@@ -38,5 +38,5 @@ class LaunchFigures:
 
     @property
     def latency_us(self) -> float:
-        """The median where it is known, else the mean."""
-        return self.mean_us if self.median_us is None else self.median_us
+        """The median where it is known, else the mean, as where whole microseconds round it to nothing."""
+        return self.median_us or self.mean_us

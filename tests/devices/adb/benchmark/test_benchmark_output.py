@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fbsearch.devices.adb.benchmark.benchmark_output import LaunchFigures, parse_benchmark
+from fbsearch.devices.adb.benchmark.launching import launch_latency_us
 from fbsearch.errors import MeasurementError
 from tests.devices.adb.benchmark.official_outputs import Launch, Loop, launches, message, varint
 
@@ -234,6 +235,10 @@ class TestRefusals:
         text = golden("benchmark_current_all_same.txt").replace("=22", "=0").replace("(avg): 22", "(avg): 0")
         with pytest.raises(MeasurementError, match="0 us"):
             parse(text)
+
+    def test_a_median_that_whole_microseconds_round_to_nothing_leaves_the_mean(self):
+        figures = LaunchFigures(74, 0.4, 0, 2, 0.5, median_us=0)
+        assert (figures.latency_us, launch_latency_us(figures)) == (0.4, 0.4)
 
     def test_every_truncation(self):
         """Cut anywhere, the output gives the full figures or an error."""
