@@ -8,6 +8,7 @@ from fbsearch.nn.blocks.mbconv import ChannelShuffle, MBConv, SqueezeExcite
 from fbsearch.nn.blocks.pool import AvgPool
 from fbsearch.nn.blocks.preactivated import FactorisedReduce, PreActivated
 from fbsearch.nn.blocks.residual import ResidualBlock
+from fbsearch.nn.blocks.zen import NormedGates
 
 __all__ = [
     "Add",
@@ -18,6 +19,7 @@ __all__ = [
     "ConvNorm",
     "FactorisedReduce",
     "MBConv",
+    "NormedGates",
     "PreActivated",
     "ResidualBlock",
     "SqueezeExcite",

@@ -26,11 +26,13 @@ def build_activation(activation: Activation) -> nn.Module:
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution ('same' padding, no bias), batch norm, activation.
+    """Convolution ('same' padding), batch norm, activation.
 
     Args:
         kernel: height and width, or both at once.
         stride: likewise.
+        bias: whether the convolution has one, as nobody needs before a norm but published networks.
+        eps: what the norm adds to a variance.
     """
 
     passes_input = False
@@ -45,14 +47,16 @@ class ConvNorm(nn.Sequential):
         stride: int | tuple[int, int] = 1,
         groups: int = 1,
         activation: Activation = "identity",
+        bias: bool = False,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
         padding = (height // 2, width // 2)
         self.conv = nn.Conv2d(
-            in_channels, out_channels, (height, width), stride, padding=padding, groups=groups, bias=False
+            in_channels, out_channels, (height, width), stride, padding=padding, groups=groups, bias=bias
         )
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm = nn.BatchNorm2d(out_channels, eps=eps)
         if activation != "identity":
             self.activation = build_activation(activation)
 
