@@ -134,5 +134,9 @@ class TrainingError(FbsearchError):
     """A training or a search diverged: the message says which settings tame it."""
 
 
+class WorkerError(FbsearchError):
+    """Worker processes die again and again: too little memory, mostly."""
+
+
 class DependencyError(FbsearchError):
     """An optional package is missing: the message holds the install command."""

@@ -78,10 +78,11 @@ class FinalistRecord(Record):
         choices: code of the architecture in its space; where decisions are independent, a candidate of each.
         names: of the candidates.
         latencies: on each target, in the targets' order.
-        val_accuracy: with the supernet's weights, norms recalibrated.
+        val_accuracy: with the supernet's weights, norms recalibrated; None where nothing was trained.
         log_probability: sum over slots of log P.
         source: how it was found.
         costs: what it takes of every budget beside the latencies'.
+        score: that the search went by instead of accuracies.
     """
 
     choices: tuple[Count, ...]
@@ -91,6 +92,23 @@ class FinalistRecord(Record):
     log_probability: FiniteFloat | None = None
     source: str = ""
     costs: Mapping[str, FiniteFloat] = Field(default_factory=dict)
+    score: FiniteFloat | None = None
+
+
+class ScoredRecord(Record):
+    """A structure of a search by scores.
+
+    Args:
+        choices: its code.
+        scores: by proxy.
+        costs: by budget; a latency's in microseconds.
+        is_dominated: whether another one of the population beats it.
+    """
+
+    choices: tuple[Count, ...]
+    scores: Mapping[str, FiniteFloat]
+    costs: Mapping[str, FiniteFloat] = Field(default_factory=dict)
+    is_dominated: bool = True
 
 
 class SearchRecord(FileRecord):
@@ -100,7 +118,7 @@ class SearchRecord(FileRecord):
         version: of the format.
         space: its name.
         method: that searched.
-        targets: devices with their budgets, in the recipe's order.
+        targets: devices with their budgets, in the recipe's order; none where only counts were bounded.
         budgets: those beside the latencies'.
         slots: the decisions with their final probabilities; none where the method has no distribution.
         finalists: as they were ranked.
@@ -108,6 +126,8 @@ class SearchRecord(FileRecord):
         collapse: a warning where the search gave up on most layers, or None.
         undecided: a warning where its probabilities stayed as even as they began, or None.
         seconds: wall time of the try that ended it.
+        notice: what is to be said of the method wherever its result is shown.
+        scored: the last population of a search by scores.
     """
 
     made_by: ClassVar[str] = "fbsearch search"
@@ -115,7 +135,7 @@ class SearchRecord(FileRecord):
     version: int = VERSION
     space: str = ""
     method: str = "dnas"
-    targets: Annotated[tuple[TargetRecord, ...], Field(min_length=1)]
+    targets: tuple[TargetRecord, ...]
     budgets: tuple[BudgetRecord, ...] = ()
     slots: tuple[SlotRecord, ...] = ()
     finalists: Annotated[tuple[FinalistRecord, ...], Field(min_length=1)]
@@ -123,6 +143,8 @@ class SearchRecord(FileRecord):
     collapse: str | None = None
     undecided: str | None = None
     seconds: Positive | None = None
+    notice: str | None = None
+    scored: tuple[ScoredRecord, ...] = ()
 
     @property
     def winner(self) -> FinalistRecord:

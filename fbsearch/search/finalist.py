@@ -17,16 +17,18 @@ class Finalist:
         code: of the architecture in its space.
         architecture: that ``code`` stands for.
         predicted_us: by the tables, by target.
-        val_accuracy: on the validation images, as the search knows it.
+        val_accuracy: on the validation images, as the search knows it; None where it has not trained.
         source: how it was found, in a few words.
         log_probability: log P where the search has a distribution; None elsewhere.
         measured_us: on targets as a whole network, where that was done.
+        score: that the search went by instead of accuracies; of several, what their ranks make.
     """
 
     code: Code
     architecture: Architecture
     predicted_us: Mapping[str, float]
-    val_accuracy: float
+    val_accuracy: float | None
     source: str
     log_probability: float | None = None
     measured_us: Mapping[str, float] = field(default_factory=dict)
+    score: float | None = None

@@ -101,12 +101,14 @@ class Method:
         settings: what a recipe's ``search`` section may say.
         search: does it.
         bound_of_all: for the budgets of a sweep.
+        needs_data: whether it learns from images.
     """
 
     name: str
     settings: type[MethodSettings]
     search: Search
     bound_of_all: BoundOfAll
+    needs_data: bool = True
 
     def merge(self, swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
         """The limits of the one search from which all budgets of a sweep choose.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fbsearch.costs import Cost, FloatArray, range_of, tabulated
@@ -9,13 +10,31 @@ from fbsearch.records import (
     BudgetRecord,
     FinalistRecord,
     LatencyRecord,
+    ScoredRecord,
     SearchRecord,
     SlotRecord,
     TargetRecord,
 )
 from fbsearch.search.finalist import Finalist
 from fbsearch.search.limit import Limit
-from fbsearch.spaces import Decision, FactoredSpace, Space, code_names
+from fbsearch.spaces import Code, Decision, FactoredSpace, Space, code_names
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A structure that was scored rather than trained.
+
+    Args:
+        code: of the structure.
+        scores: by proxy.
+        costs: by the limits' names.
+        is_dominated: whether another one of the population beats it.
+    """
+
+    code: Code
+    scores: Mapping[str, float]
+    costs: Mapping[str, float]
+    is_dominated: bool
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,8 @@ class SearchResult:
         probabilities: ``S x C``; None where the method has no distribution.
         collapse: a warning where the search gave up on most layers, or None.
         undecided: a warning where its probabilities stayed as even as they began, or None.
+        scored: the last population of a search by scores.
+        notice: what is to be said of the method wherever its result is shown, or None.
     """
 
     space: Space
@@ -43,6 +64,8 @@ class SearchResult:
     probabilities: FloatArray | None = None
     collapse: str | None = None
     undecided: str | None = None
+    scored: tuple[Scored, ...] = ()
+    notice: str | None = None
 
     @property
     def winner(self) -> Finalist:
@@ -79,6 +102,13 @@ class SearchResult:
             collapse=self.collapse,
             undecided=self.undecided,
             seconds=self.seconds,
+            notice=self.notice,
+            scored=tuple(
+                ScoredRecord(
+                    choices=one.code, scores=one.scores, costs=one.costs, is_dominated=one.is_dominated
+                )
+                for one in self.scored
+            ),
         )
 
     @property
@@ -122,5 +152,6 @@ class SearchResult:
             val_accuracy=finalist.val_accuracy,
             log_probability=finalist.log_probability,
             source=finalist.source,
+            score=finalist.score,
             costs={limit.cost.name: limit.cost.of(finalist.code) for limit in self._counted},
         )

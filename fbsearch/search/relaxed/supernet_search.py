@@ -41,7 +41,7 @@ def search_supernet(problem: Problem, session: Session) -> SearchedSupernet:
     space = require_factored(space, f"method {settings.method!r}")
     check_feasible(problem.limits)
     started = time.monotonic()
-    data, seed = problem.data, problem.seed
+    data, seed = problem.images, problem.seed
     weight_images, architecture_images = divide(data.train, settings.architecture_fraction, seed)
     loader_of = partial(make_loader, data=data, settings=settings, seed=seed, accelerator=accelerator)
     task = DnasTask(
@@ -94,7 +94,7 @@ def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
             *np.nan_to_num(tabulated(unit.cost).coefficients).ravel().tolist(),
         ],
         "settings": problem.settings.model_dump(mode="json", exclude={"method"}),
-        "data": problem.data.fingerprint,
+        "data": problem.images.fingerprint,
         "num_processes": num_processes,
         "seed": problem.seed,
         "budgets": [limit_identity(limit) for limit in others],

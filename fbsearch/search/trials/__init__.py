@@ -1,6 +1,7 @@
 """Searches by trials: a sampler proposes, an evaluator judges, budgets decide what is worth a trial."""
 
 from fbsearch.search.trials.evaluation import Evaluator, ShortTraining
+from fbsearch.search.trials.evolution import EvolutionSettings, EvolutionTask, SearchedEvolution
 from fbsearch.search.trials.random_search import RandomSampler
 from fbsearch.search.trials.sampler import Sampler
 from fbsearch.search.trials.search import SearchedTrials, sampling_method, search_by_trials
@@ -9,8 +10,11 @@ from fbsearch.search.trials.task import Trial, TrialsTask
 
 __all__ = [
     "Evaluator",
+    "EvolutionSettings",
+    "EvolutionTask",
     "RandomSampler",
     "Sampler",
+    "SearchedEvolution",
     "SearchedTrials",
     "ShortTraining",
     "ShortTrainingSettings",

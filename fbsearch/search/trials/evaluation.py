@@ -37,7 +37,7 @@ class ShortTraining:
             network = Network(architecture, drop_path=settings.drop_path, dropout=settings.dropout)
         task = ChildTask(
             network,
-            problem.data,
+            problem.images,
             settings,
             augmentation=problem.augmentation,
             seed=problem.seed,

@@ -123,7 +123,7 @@ def search_by_trials(problem: Problem, session: Session, *, make_sampler: MakeSa
         identity={
             "space": problem.space.fingerprint,
             "settings": settings.model_dump(mode="json"),
-            "data": problem.data.fingerprint,
+            "data": problem.images.fingerprint,
             "num_processes": accelerator.num_processes,
             "seed": problem.seed,
             "budgets": [limit_identity(limit) for limit in problem.limits],

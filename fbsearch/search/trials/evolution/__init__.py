@@ -1,0 +1,7 @@
+"""Zen-NAS' evolution: structures that mutate, judged by scores that need no training."""
+
+from fbsearch.search.trials.evolution.search import SearchedEvolution, search_by_evolution
+from fbsearch.search.trials.evolution.settings import EvolutionSettings
+from fbsearch.search.trials.evolution.task import EvolutionTask
+
+__all__ = ["EvolutionSettings", "EvolutionTask", "SearchedEvolution", "search_by_evolution"]
