@@ -12,6 +12,7 @@ from fbsearch.reports.charts.units import ACCURACY, LATENCY, NUMBER, Unit
 _Columns = Sequence[tuple[str, str, Role]]
 _LOSS: _Columns = (("train_loss", "training", "second"), ("val_loss", "validation", "main"))
 _SCORE: _Columns = (("score", "tried", "second"), ("best_score", "best so far", "main"))
+_EVOLUTION: _Columns = (("median_score", "median", "second"), ("best_score", "best", "main"))
 _ACCURACY: _Columns = (("train_accuracy", "training", "second"), ("val_accuracy", "validation", "main"))
 
 
@@ -19,6 +20,7 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
     """The search's charts, those for which there are numbers."""
     budget = Reference("budget", budget_us) if budget_us is not None else None
     warm_up = _warm_up(rows)
+    is_evolution = any("median_score" in row.values for row in rows)
     charts = (
         _chart(rows, "Loss", NUMBER, _LOSS),
         _chart(rows, "Accuracy", ACCURACY, _ACCURACY),
@@ -28,7 +30,8 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
         ),
         _chart(rows, "Temperature", NUMBER, (("temperature", "temperature", "main"),), from_zero=True),
         _chart(rows, "Entropy", NUMBER, (("entropy", "entropy", "main"),), from_zero=True),
-        _chart(rows, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),
+        None if is_evolution else _chart(rows, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),
+        _chart(rows if is_evolution else (), "Score of the population", NUMBER, _EVOLUTION, x_name="generation"),
         _chart(rows, "Multiplier of the budget", NUMBER, (("multiplier", "multiplier", "main"),)),
     )  # fmt: skip
     return tuple(replace(chart, warm_up=warm_up) for chart in charts if chart)

@@ -12,7 +12,7 @@ class FinalistRow:
     """One finalist in the ranking.
 
     Args:
-        rank: from 1, by validation accuracy.
+        rank: from 1, by validation accuracy, or by score where nothing was trained.
         record: what the search wrote.
         is_chosen: whether it went on to training.
         difference: names of the layers where it departs from the chosen one, as (layer, name).
@@ -25,11 +25,13 @@ class FinalistRow:
 
 
 def finalist_rows(search: SearchRecord) -> tuple[FinalistRow, ...]:
-    """The finalists by validation accuracy, those without one last."""
+    """The finalists by validation accuracy, those without one last; or by score."""
 
     def rank(index: int) -> tuple[float, float, int]:
         finalist = search.finalists[index]
-        return -(finalist.val_accuracy or 0.0), finalist.latencies[0].predicted_us, index
+        worth = finalist.val_accuracy or 0.0 if finalist.score is None else finalist.score
+        first_us = finalist.latencies[0].predicted_us if finalist.latencies else 0.0
+        return -worth, first_us, index
 
     order = sorted(range(len(search.finalists)), key=rank)
     return tuple(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fbsearch.records import SearchRecord
+from fbsearch.records import ScoredRecord, SearchRecord
 from fbsearch.reports.charts import (
     HeatMap,
     ParetoPlot,
     ParetoPoint,
+    Population,
+    PopulationPoint,
     Predictions,
     find_dominated,
     latency_grid,
@@ -73,6 +75,32 @@ def finalists_plot(search: SearchRecord, number: int = 1) -> ParetoPlot | None:
         )
     )
     return ParetoPlot(points, () if budget_us is None else (budget_us,))
+
+
+def population_plots(search: SearchRecord) -> tuple[Population, ...]:
+    """Score over each budget's cost, of a search by scores."""
+    if not search.scored:
+        return ()
+    bounds = {f"latency_us on {target.name}": target.budget_us for target in search.targets}
+    bounds |= {budget.cost: budget.bound for budget in search.budgets}
+    score = next(iter(search.scored[0].scores))
+    return tuple(_population_plot(search, score, cost, bounds.get(cost)) for cost in search.scored[0].costs)
+
+
+def _population_plot(search: SearchRecord, score: str, cost: str, bound: float | None) -> Population:
+    is_latency = cost.startswith("latency_us")
+    device = cost.removeprefix("latency_us on ")
+    words = (f"latency, ms, {device}" if len(search.targets) > 1 else "latency, ms") if is_latency else cost
+    points = tuple(
+        PopulationPoint(one.costs[cost], one.scores[score], _role(search, one)) for one in search.scored
+    )
+    return Population(points, score, words, is_latency, bound)
+
+
+def _role(search: SearchRecord, one: ScoredRecord) -> str:
+    if one.choices == search.winner.choices:
+        return "chosen"
+    return "dominated" if one.is_dominated else "front"
 
 
 def run_predictions(run: RunFolder) -> tuple[tuple[Predictions, ...], ...]:

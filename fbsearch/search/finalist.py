@@ -32,3 +32,10 @@ class Finalist:
     log_probability: float | None = None
     measured_us: Mapping[str, float] = field(default_factory=dict)
     score: float | None = None
+
+    @property
+    def worth(self) -> float:
+        """What finalists of one search are ranked by: the score, or else the validation accuracy."""
+        worth = self.val_accuracy if self.score is None else self.score
+        assert worth is not None  # a search knows one of them
+        return worth

@@ -9,6 +9,25 @@ from pathlib import Path
 from fbsearch.files import write_json, write_text
 from fbsearch.records.paths import numbered
 from fbsearch.reports.charts import ParetoPlot, ParetoPoint, draw_pareto, find_dominated, standalone
+from fbsearch.reports.charts.units import ACCURACY, NUMBER, Unit
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What stands over latency.
+
+    Args:
+        words: for people.
+        unit: of the numbers.
+    """
+
+    words: str
+    unit: Unit
+
+
+SEARCHED = Worth("validation, as the search knows it", ACCURACY)
+TESTED = Worth("test, of the exported models", ACCURACY)
+SCORE = Worth("score, nothing was trained", NUMBER)
 
 
 @dataclass(frozen=True)
@@ -19,7 +38,7 @@ class SweptArchitecture:
         folder: of the budget that it was chosen for, or None.
         budget_us: that it was found for.
         names: of its candidates.
-        accuracy: a share.
+        accuracy: a share, or a score where nothing was trained.
         predicted_us: by the table.
         measured_us: on the device, or None where that was not done.
         is_chosen: whether it was chosen for its budget.
@@ -45,7 +64,7 @@ def write_pareto(
     *,
     number: int,
     budgets_us: Sequence[float],
-    accuracy: str,
+    worth: Worth,
 ) -> Path:
     """Write both files, ``pareto-2.json`` and so on of targets from the second on, and return the figure's.
 
@@ -54,7 +73,7 @@ def write_pareto(
         architectures: at least one.
         number: of the target, from 1.
         budgets_us: of the sweep on the target.
-        accuracy: which one it is, in words.
+        worth: which accuracy it is, or what stands for it.
     """
     ordered = sorted(architectures, key=lambda one: (one.latency_us, one.accuracy))
     dominated = find_dominated([one.latency_us for one in ordered], [one.accuracy for one in ordered])
@@ -64,7 +83,7 @@ def write_pareto(
     ]
     path, budgets = folder / numbered("pareto", number, separator="-"), sorted(set(budgets_us))
     write_json(
-        path.with_suffix(".json"), {"budgets_us": budgets, "accuracy": accuracy, "architectures": rows}
+        path.with_suffix(".json"), {"budgets_us": budgets, "accuracy": worth.words, "architectures": rows}
     )
     points = tuple(
         ParetoPoint(
@@ -77,5 +96,5 @@ def write_pareto(
         )
         for one, is_dominated in zip(ordered, dominated, strict=True)
     )
-    write_text(path.with_suffix(".svg"), standalone(draw_pareto(ParetoPlot(points, tuple(budgets)))))
+    write_text(path.with_suffix(".svg"), standalone(draw_pareto(ParetoPlot(points, tuple(budgets), worth.unit))))
     return path.with_suffix(".svg")

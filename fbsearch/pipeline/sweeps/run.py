@@ -16,7 +16,7 @@ from fbsearch.pipeline.run.search_stage import search_limits
 from fbsearch.pipeline.run.stages import is_of_table
 from fbsearch.pipeline.stages.verifying import load_verifications
 from fbsearch.pipeline.sweeps.budgets import SweepBudget, swept_limits
-from fbsearch.pipeline.sweeps.pareto_files import SweptArchitecture, write_pareto
+from fbsearch.pipeline.sweeps.pareto_files import TESTED, SweptArchitecture, write_pareto
 from fbsearch.pipeline.targets.target import Notify
 from fbsearch.records import RunPaths, SearchRecord, read_record
 from fbsearch.search import check_feasible, find_method
@@ -156,7 +156,7 @@ class SweepRun:
             rows,
             number=number,
             budgets_us=[row.budget_us for row in rows],
-            accuracy="test, of the exported models",
+            worth=TESTED,
         )
 
     def _architecture(self, number: int, name: str, verifications: Verifications) -> SweptArchitecture:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fbsearch.architecture import Architecture
 from fbsearch.pipeline.choice.searching import choose_predicted, write_search
 from fbsearch.pipeline.sweeps.budgets import SweepBudget
-from fbsearch.pipeline.sweeps.pareto_files import SweptArchitecture, write_pareto
+from fbsearch.pipeline.sweeps.pareto_files import SCORE, SEARCHED, SweptArchitecture, Worth, write_pareto
 from fbsearch.records import RunPaths
 from fbsearch.search import Limit, Problem, SearchResult, Session, find_method
 from fbsearch.spaces import code_names
@@ -61,8 +61,13 @@ def _write_fronts(out: Path, results: Mapping[SweepBudget, SearchResult]) -> Non
             _architectures(results, target),
             number=number,
             budgets_us=[_budget_us(result, target) for result in results.values()],
-            accuracy="validation, as the search knows it",
+            worth=_worth_of(results),
         )
+
+
+def _worth_of(results: Mapping[SweepBudget, SearchResult]) -> Worth:
+    is_scored = next(iter(results.values())).winner.score is not None
+    return SCORE if is_scored else SEARCHED
 
 
 def _budget_us(result: SearchResult, target: str) -> float:
@@ -83,7 +88,7 @@ def _architectures(results: Mapping[SweepBudget, SearchResult], target: str) -> 
                 folder=budget.name if is_chosen else None,
                 budget_us=_budget_us(result, target),
                 names=code_names(result.space, finalist.code),
-                accuracy=finalist.val_accuracy,
+                accuracy=finalist.worth,
                 predicted_us=finalist.predicted_us[target],
                 measured_us=None,
                 is_chosen=is_chosen,

@@ -23,6 +23,7 @@ from fbsearch.reports.charts.heat_map import (
 from fbsearch.reports.charts.histogram import Histogram, draw_histogram, make_histogram
 from fbsearch.reports.charts.lines import LineChart, Reference, Role, Series, draw_lines
 from fbsearch.reports.charts.pareto import ParetoPlot, ParetoPoint, draw_pareto, find_dominated
+from fbsearch.reports.charts.population import Population, PopulationPoint, draw_population
 from fbsearch.reports.charts.predictions import Predictions, draw_predictions, write_predictions
 from fbsearch.reports.charts.standalone import standalone
 
@@ -35,6 +36,8 @@ __all__ = [
     "LineChart",
     "ParetoPlot",
     "ParetoPoint",
+    "Population",
+    "PopulationPoint",
     "Predictions",
     "Reference",
     "Role",
@@ -47,6 +50,7 @@ __all__ = [
     "draw_histogram",
     "draw_lines",
     "draw_pareto",
+    "draw_population",
     "draw_predictions",
     "find_dominated",
     "latency_grid",

@@ -11,8 +11,8 @@ from fbsearch.reports.charts.axes import WIDTH, Axes, Frame, axis_of_ticks
 from fbsearch.reports.charts.chart import draw_chart
 from fbsearch.reports.charts.marks import curve, dot, steps, titled, upright
 from fbsearch.reports.charts.svg import line, text
-from fbsearch.reports.charts.units import ACCURACY, LATENCY
-from fbsearch.reports.formatting import format_accuracy, format_ms
+from fbsearch.reports.charts.units import ACCURACY, LATENCY, Unit
+from fbsearch.reports.formatting import format_ms
 
 _LABEL_ROOM = 42
 _FRAME = Frame(right=WIDTH - 8, top=20, inset=(8, 16, 10, 8))  # above it stand the budgets' names
@@ -24,7 +24,7 @@ class ParetoPoint:
 
     Args:
         name: in words.
-        accuracy: a share.
+        accuracy: a share, or a score.
         predicted_us: by the table.
         measured_us: as a whole network, or None where that was not done.
         is_chosen: whether it is taken.
@@ -46,10 +46,22 @@ class ParetoPoint:
 
 @dataclass(frozen=True)
 class ParetoPlot:
-    """Architectures, and the budgets that they were chosen for."""
+    """Architectures, and the budgets that they were chosen for.
+
+    Args:
+        points: the architectures.
+        budgets_us: that they were chosen for.
+        unit: of what is called their accuracy; another one where it is a score.
+    """
 
     points: tuple[ParetoPoint, ...]
     budgets_us: tuple[float, ...]
+    unit: Unit = ACCURACY
+
+    @property
+    def quantity(self) -> str:
+        """What stands over latency."""
+        return "Accuracy" if self.unit is ACCURACY else "Score"
 
     @property
     def front(self) -> tuple[ParetoPoint, ...]:
@@ -61,7 +73,7 @@ class ParetoPlot:
     def label(self) -> str:
         """The plot in words."""
         return (
-            f"Accuracy over latency of {len(self.points)} architectures, "
+            f"{self.quantity} over latency of {len(self.points)} architectures, "
             f"{sum(point.is_dominated for point in self.points)} of them dominated"
         )
 
@@ -87,14 +99,14 @@ def draw_pareto(plot: ParetoPlot) -> Markup:
     axes = _axes(plot)
     front = steps([axes.at(one.latency_us, one.accuracy) for one in plot.front], until=_FRAME.right)
     ordered = sorted(plot.points, key=lambda point: (point.is_chosen, not point.is_dominated))
-    marks = [*_budgets(plot, axes), curve(front, "front"), *(_point(point, axes) for point in ordered)]
+    marks = [*_budgets(plot, axes), curve(front, "front"), *(_point(point, axes, plot.unit) for point in ordered)]
     return draw_chart(axes, marks, label=plot.label, key_entries=_key(plot))
 
 
 def _axes(plot: ParetoPlot) -> Axes:
     latencies = [value for point in plot.points for value in (point.predicted_us, point.latency_us)]
     x = axis_of_ticks(LATENCY, [*latencies, *plot.budgets_us], _FRAME.across, name="latency, ms")
-    return Axes(_FRAME, x, axis_of_ticks(ACCURACY, [one.accuracy for one in plot.points], _FRAME.upwards))
+    return Axes(_FRAME, x, axis_of_ticks(plot.unit, [one.accuracy for one in plot.points], _FRAME.upwards))
 
 
 def _budgets(plot: ParetoPlot, axes: Axes) -> list[Markup]:
@@ -112,9 +124,9 @@ def _budgets(plot: ParetoPlot, axes: Axes) -> list[Markup]:
     return parts
 
 
-def _point(point: ParetoPoint, axes: Axes) -> Markup:
+def _point(point: ParetoPoint, axes: Axes, unit: Unit) -> Markup:
     role, predicted = _role(point), axes.at(point.predicted_us, point.accuracy)
-    words = f"{point.name}: {format_accuracy(point.accuracy)}, predicted {format_ms(point.predicted_us)}"
+    words = f"{point.name}: {unit.write(point.accuracy)}, predicted {format_ms(point.predicted_us)}"
     if point.measured_us is None:
         parts = [dot(predicted, f"ring {role}")]
     else:

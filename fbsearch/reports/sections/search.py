@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fbsearch.records import SearchRecord, TargetRecord
-from fbsearch.reports.charts import HeatMap, Predictions, draw_pareto, draw_predictions
+from fbsearch.reports.charts import HeatMap, Population, Predictions, draw_pareto, draw_population, draw_predictions
 from fbsearch.reports.curves import search_charts
 from fbsearch.reports.finalist_rows import FinalistRow, finalist_rows
 from fbsearch.reports.formatting import ms_decimals, on_device
 from fbsearch.reports.run_folder import RunFolder
-from fbsearch.reports.search_figures import finalists_plot, latency_map, probability_map, run_predictions
+from fbsearch.reports.search_figures import (
+    finalists_plot,
+    latency_map,
+    population_plots,
+    probability_map,
+    run_predictions,
+)
 from fbsearch.reports.sections.figure import Figure, line_figure
 
 
@@ -50,12 +56,16 @@ class SettledSearch:
         chosen_rank: of the one that went on to training.
         probabilities: of the candidates; None where the method has no distribution.
         targets: the devices.
+        is_scored: whether scores rank the finalists, rather than accuracies.
+        populations: score over each cost, of a search by scores.
     """
 
     finalists: tuple[FinalistRow, ...]
     chosen_rank: int
     probabilities: HeatMap | None
     targets: tuple[SearchedTarget, ...]
+    is_scored: bool
+    populations: tuple[Figure, ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class SearchSection:
 def search_section(run: RunFolder) -> SearchSection:
     """The search as far as it has come."""
     search, names = run.search, run.labels
-    budget_us = search.targets[0].budget_us if search else None
+    budget_us = search.targets[0].budget_us if search and search.targets else None
     return SearchSection(
         charts=tuple(map(line_figure, search_charts(run.search_metrics, budget_us=budget_us))),
         seconds=_seconds(run),
@@ -110,7 +120,14 @@ def _settled(search: SearchRecord, names: Sequence[str]) -> SettledSearch:
         chosen_rank=next(row.rank for row in finalists if row.is_chosen),
         probabilities=probability_map(search),
         targets=tuple(_target(search, number, name) for number, name in enumerate(names, start=1)),
+        is_scored=search.winner.score is not None,
+        populations=tuple(map(_population_figure, population_plots(search))),
     )
+
+
+def _population_figure(plot: Population) -> Figure:
+    caption = f"The last population: {plot.score} over {plot.cost}"
+    return Figure(caption, draw_population(plot))
 
 
 def _target(search: SearchRecord, number: int, name: str) -> SearchedTarget:

@@ -93,7 +93,7 @@ def rank_finalists(
                 log_probability=log_probability(log_probabilities, choices),
             )
         )
-    return sorted(finalists, key=lambda finalist: (-finalist.val_accuracy, -_probability(finalist)))
+    return sorted(finalists, key=lambda finalist: (-finalist.worth, -_probability(finalist)))
 
 
 def most_accurate(finalists: Sequence[Finalist], *, num_images: int) -> int:
@@ -107,9 +107,9 @@ def most_accurate(finalists: Sequence[Finalist], *, num_images: int) -> int:
         finalists: at least one.
         num_images: n, the validation images.
     """
-    best = max(finalist.val_accuracy for finalist in finalists)
+    best = max(finalist.worth for finalist in finalists)
     bar = best - math.sqrt(best * (1 - best) / num_images)
-    equal = [index for index, finalist in enumerate(finalists) if finalist.val_accuracy >= bar]
+    equal = [index for index, finalist in enumerate(finalists) if finalist.worth >= bar]
     return max(equal, key=lambda index: _probability(finalists[index]))
 
 

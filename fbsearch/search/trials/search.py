@@ -70,7 +70,7 @@ class SearchedTrials:
 
     def choose(self, finalists: Sequence[Finalist]) -> int:
         """Index of the one with the highest score, the first of equals."""
-        return max(range(len(finalists)), key=lambda index: finalists[index].val_accuracy)
+        return max(range(len(finalists)), key=lambda index: finalists[index].worth)
 
     def result(self, limits: Sequence[Limit], finalists: Sequence[Finalist], *, chosen: int) -> SearchResult:
         """The search's result with the finalist at ``chosen`` as its winner."""

@@ -80,7 +80,7 @@ class SearchedEvolution:
 
     def choose(self, finalists: Sequence[Finalist]) -> int:
         """Index of the one with the highest score, the first of equals."""
-        return max(range(len(finalists)), key=lambda index: finalists[index].score or 0.0)
+        return max(range(len(finalists)), key=lambda index: finalists[index].worth)
 
     def result(self, limits: Sequence[Limit], finalists: Sequence[Finalist], *, chosen: int) -> SearchResult:
         """The search's result with the finalist at ``chosen`` as its winner."""
