@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from fbsearch.proxies.evaluation.correlations import Floats
 
-Interval = tuple[float, float]
-
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 1000
 NUM_HALVES = 400
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and where it might as well lie.
+
+    Args:
+        value: the figure.
+        interval: the middle 95 % of what it came to in other samples.
+    """
+
+    value: float
+    interval: tuple[float, float]
+
+    def to_dict(self, name: str, interval: str) -> dict[str, Any]:
+        """The JSON form, under two names."""
+        return {name: self.value, interval: list(self.interval)}
+
+
+def estimate(value: float, resampled: Floats) -> Estimate:
+    """A figure with its percentile interval; samples in which it does not exist are left aside.
+
+    >>> estimate(0.5, np.arange(0.0, 1.001, 0.01)).interval
+    (0.025, 0.975)
+    """
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.nanpercentile(resampled, [tail, 100 - tail])
+    return Estimate(float(value), (round(float(low), 12), round(float(high), 12)))
+
+
+def everyone(num_networks: int) -> Floats:
+    """``1 x N``: the networks themselves."""
+    return np.ones((1, num_networks))
 
 
 def bootstrap_weights(num_networks: int, *, num_resamples: int, seed: int) -> Floats:
@@ -21,19 +55,12 @@ def bootstrap_weights(num_networks: int, *, num_resamples: int, seed: int) -> Fl
 
 
 def half_weights(num_networks: int, *, num_halves: int, seed: int) -> Floats:
-    """``B x N``: 1 for the networks of a random half, 0 for those of the other; of an odd number, one less."""
+    """``B x N``: 1 for the networks of a random half, 0 for those of the other.
+
+    What a statistic of half the networks, drawn without replacement, varies by is what that of all of them
+    varies by from population to population: (1/(N/2) − 1/N) S² = S²/N. So the spread over halves is an
+    interval as good as a bootstrap's, and leaves the other half to choose with.
+    """
     rng = np.random.default_rng([seed, 1])
     places = rng.permuted(np.tile(np.arange(num_networks), (num_halves, 1)), axis=1)
     return (places < num_networks // 2).astype(np.float64)
-
-
-def percentile_interval(values: Floats, *, confidence: float = CONFIDENCE) -> Interval:
-    """The middle of the resampled values, those that do not exist left aside.
-
-    >>> low, high = percentile_interval(np.arange(101.0), confidence=0.9)
-    >>> round(low, 6), round(high, 6)
-    (5.0, 95.0)
-    """
-    tail = 50 * (1 - confidence)
-    low, high = np.nanpercentile(values, [tail, 100 - tail])
-    return float(low), float(high)
