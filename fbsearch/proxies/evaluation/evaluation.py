@@ -89,8 +89,9 @@ def evaluate_population(
     Raises:
         InvalidInputError: if an ensemble has a member without scores, or less than two.
     """
+    check_ensembles(ensembles, tuple(population.scores))
     judge = Judge(population, bootstrap_weights(len(population), num_resamples=num_resamples, seed=seed))
-    asked = [_checked(members, population) for members in ensembles]
+    asked = [tuple(dict.fromkeys(members)) for members in ensembles]
     if len(population.proxies) > 1:
         asked.append(population.proxies)
     return Evaluation(
@@ -105,10 +106,14 @@ def evaluate_population(
     )
 
 
-def _checked(members: Sequence[str], population: ScoredPopulation) -> tuple[str, ...]:
-    unknown = [name for name in members if name not in population.scores]
-    if unknown or len(set(members)) < 2:
-        raise InvalidInputError(
-            f"ensemble {','.join(members)!r}: it takes two or more of {', '.join(population.scores)}"
-        )
-    return tuple(dict.fromkeys(members))
+def check_ensembles(ensembles: Sequence[Sequence[str]], scored: Sequence[str]) -> None:
+    """Refuse ensembles of what has no scores, or of less than two.
+
+    Raises:
+        InvalidInputError: naming the first one.
+    """
+    for members in ensembles:
+        if not set(members) <= set(scored) or len(set(members)) < 2:
+            raise InvalidInputError(
+                f"ensemble {','.join(members)!r}: it takes two or more of {', '.join(scored)}"
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,15 +36,7 @@ class ScoredPopulation:
     labels: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        if len(self.accuracies) < MIN_NETWORKS:
-            raise InvalidInputError(
-                f"{len(self.accuracies)} networks have no order to speak of: give {MIN_NETWORKS} or more"
-            )
-        if len(set(self.accuracies)) == 1:
-            raise InvalidInputError(
-                f"all {len(self.accuracies)} networks have the accuracy {self.accuracies[0]:g}: "
-                "there is nothing to order"
-            )
+        check_order(self.accuracies)
         if not self.baselines:
             raise InvalidInputError(f"no score is a baseline: add one of {', '.join(BASELINES)}")
         assert all(len(values) == len(self) for values in self.scores.values())
@@ -74,3 +66,19 @@ class ScoredPopulation:
     def num_failed(self, name: str) -> int:
         """How many networks have no such score."""
         return int(np.isneginf(self.score_array(name)).sum())
+
+
+def check_order(accuracies: Sequence[float]) -> None:
+    """Refuse accuracies that order nothing.
+
+    Raises:
+        InvalidInputError: if there are too few, or all are equal.
+    """
+    if len(accuracies) < MIN_NETWORKS:
+        raise InvalidInputError(
+            f"{len(accuracies)} networks have no order to speak of: give {MIN_NETWORKS} or more"
+        )
+    if len(set(accuracies)) == 1:
+        raise InvalidInputError(
+            f"all {len(accuracies)} networks have the accuracy {accuracies[0]:g}: there is nothing to order"
+        )
