@@ -4,7 +4,7 @@ from fbsearch.proxies.evaluation.choosing import ChosenEnsemble
 from fbsearch.proxies.evaluation.evaluation import Evaluation, check_ensembles, evaluate_population
 from fbsearch.proxies.evaluation.judging import Judgement
 from fbsearch.proxies.evaluation.population import BASELINES, MIN_NETWORKS, ScoredPopulation, check_order
-from fbsearch.proxies.evaluation.resampling import Estimate
+from fbsearch.proxies.evaluation.resampling import Estimate, two_decimals
 
 __all__ = [
     "BASELINES",
@@ -17,4 +17,5 @@ __all__ = [
     "check_ensembles",
     "check_order",
     "evaluate_population",
+    "two_decimals",
 ]

@@ -12,6 +12,9 @@ from fbsearch.proxies.evaluation.judging import Judge, Judgement
 from fbsearch.proxies.evaluation.population import ScoredPopulation
 from fbsearch.proxies.evaluation.resampling import CONFIDENCE, NUM_RESAMPLES, bootstrap_weights
 
+ALL = "all proxies"
+"""Name of the ensemble that nobody had to choose."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -24,7 +27,8 @@ class Evaluation:
         best_baseline: by name.
         baseline_label: the same in words.
         proxies: what each proxy and each baseline is worth, by name.
-        ensembles: what the ensembles that were asked for are worth, by their members joined with ``+``.
+        ensembles: what the ensembles that were asked for are worth, by their members joined with ``+``, and
+            that of all proxies, baselines apart.
         best_ensemble: the best pair or triple; None where there are too few networks to choose.
     """
 
@@ -91,9 +95,9 @@ def evaluate_population(
     """
     check_ensembles(ensembles, tuple(population.scores))
     judge = Judge(population, bootstrap_weights(len(population), num_resamples=num_resamples, seed=seed))
-    asked = [tuple(dict.fromkeys(members)) for members in ensembles]
+    asked = {"+".join(members): members for members in map(_distinct, ensembles)}
     if len(population.proxies) > 1:
-        asked.append(population.proxies)
+        asked[ALL] = population.proxies
     return Evaluation(
         num_networks=len(population),
         num_resamples=num_resamples,
@@ -101,9 +105,13 @@ def evaluate_population(
         best_baseline=judge.best_baseline,
         baseline_label=population.labels[judge.best_baseline],
         proxies={name: judge.proxy(name) for name in population.scores},
-        ensembles={"+".join(members): judge.ensemble(members) for members in asked},
+        ensembles={name: judge.ensemble(members) for name, members in asked.items()},
         best_ensemble=choose_ensemble(population, seed=seed),
     )
+
+
+def _distinct(members: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(members))
 
 
 def check_ensembles(ensembles: Sequence[Sequence[str]], scored: Sequence[str]) -> None:

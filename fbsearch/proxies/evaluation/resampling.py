@@ -26,6 +26,11 @@ class Estimate:
     value: float
     interval: tuple[float, float]
 
+    @property
+    def interval_words(self) -> str:
+        """The interval in words."""
+        return " to ".join(map(two_decimals, self.interval))
+
     def to_dict(self, name: str, interval: str) -> dict[str, Any]:
         """The JSON form, under two names."""
         return {name: self.value, interval: list(self.interval)}
@@ -40,6 +45,16 @@ def estimate(value: float, resampled: Floats) -> Estimate:
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.nanpercentile(resampled, [tail, 100 - tail])
     return Estimate(float(value), (round(float(low), 12), round(float(high), 12)))
+
+
+def two_decimals(value: float) -> str:
+    """A correlation, or a difference of two, as people read it.
+
+    >>> two_decimals(-0.123), two_decimals(-0.001)
+    ('−0.12', '0.00')
+    """
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text.replace("-", "−")
 
 
 def everyone(num_networks: int) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fbsearch.proxies.evaluation.resampling import Estimate
+from fbsearch.proxies.evaluation.resampling import Estimate, two_decimals
 
 
 def in_words(tau: Estimate, difference: Estimate | None, baseline: str) -> str:
@@ -20,7 +20,7 @@ def in_words(tau: Estimate, difference: Estimate | None, baseline: str) -> str:
     chance = _against_chance(tau)
     if difference is None:
         return "; ".join(part for part in ("trivial baseline", chance) if part)
-    figures = f"difference {_number(difference.value)}, interval {_range(difference)}"
+    figures = f"difference {two_decimals(difference.value)}, interval {difference.interval_words}"
     return "; ".join(part for part in (f"{_relation(difference)} {baseline}: {figures}", chance) if part)
 
 
@@ -37,17 +37,7 @@ def _relation(difference: Estimate) -> str:
 
 def _against_chance(tau: Estimate) -> str:
     low, high = tau.interval
-    if high < 0:
-        return f"orders these networks the wrong way round: τ {_number(tau.value)}, interval {_range(tau)}"
-    if low <= 0:
-        return f"cannot be told from chance: τ {_number(tau.value)}, interval {_range(tau)}"
-    return ""
-
-
-def _range(estimate: Estimate) -> str:
-    return " to ".join(map(_number, estimate.interval))
-
-
-def _number(value: float) -> str:
-    text = f"{value:.2f}"
-    return "0.00" if text == "-0.00" else text.replace("-", "−")
+    if low > 0:
+        return ""
+    how = "orders these networks the wrong way round" if high < 0 else "cannot be told from chance"
+    return f"{how}: τ {two_decimals(tau.value)}, interval {tau.interval_words}"

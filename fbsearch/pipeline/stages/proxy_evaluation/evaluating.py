@@ -58,6 +58,15 @@ def read_population(source: Path, space: Space | None) -> tuple[TrainedNetwork, 
     return read_past_trials(source, space) if source.is_dir() else read_trained_networks(source, space)
 
 
+def journal_path(source: Path, out: Path | None) -> Path:
+    """Where the scores of a population are kept: beside its file, in its folder, or in another one."""
+    if out is not None:
+        return out / f"{source.name}.scores.jsonl"
+    return (
+        source / "proxy.scores.jsonl" if source.is_dir() else source.with_name(f"{source.name}.scores.jsonl")
+    )
+
+
 def with_baselines(proxies: Sequence[Proxy]) -> tuple[Proxy, ...]:
     """Each proxy once, and after them the trivial baselines that need nothing but the network."""
     named = {proxy.name: proxy for proxy in proxies}
