@@ -13,7 +13,11 @@ import torch
 
 from fbsearch.errors import CheckpointError, InvalidInputError, ProxyError
 from fbsearch.pipeline.stages.proxy_evaluation import scoring
-from fbsearch.pipeline.stages.proxy_evaluation.evaluating import evaluate_proxies, with_baselines
+from fbsearch.pipeline.stages.proxy_evaluation.evaluating import (
+    evaluate_proxies,
+    journal_path,
+    with_baselines,
+)
 from fbsearch.pipeline.stages.proxy_evaluation.score_journal import ScoreJournal
 from fbsearch.pipeline.stages.proxy_evaluation.scoring import ScoringSettings, score_networks
 from fbsearch.pipeline.stages.proxy_evaluation.trained_networks import TrainedNetwork
@@ -118,6 +122,14 @@ def test_what_has_no_order_is_refused_before_anything_is_scored(tmp_path):
     with pytest.raises(InvalidInputError, match=r"all 5 networks have the accuracy 0\.5"):
         evaluate_proxies(networks, [noted], SETTINGS, journal=tmp_path / "j.jsonl", progress=False)
     assert not noted.notes.exists()
+
+
+def test_scores_are_kept_beside_the_networks_or_where_was_asked(tmp_path):
+    csv, folder = tmp_path / "trained.csv", tmp_path / "run"
+    folder.mkdir()
+    assert journal_path(csv, None) == tmp_path / "trained.csv.scores.jsonl"
+    assert journal_path(folder, None) == folder / "proxy.scores.jsonl"
+    assert journal_path(csv, folder) == folder / "trained.csv.scores.jsonl"
 
 
 @pytest.mark.ci
