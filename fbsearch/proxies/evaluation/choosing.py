@@ -90,7 +90,9 @@ def choose_ensemble(
     halves = half_weights(len(population), num_halves=num_halves, seed=seed)
     chosen = _best(scores, population, halves)
     taus = _taus_elsewhere(scores, chosen, population, halves)
-    baselines = {(name,): population.score_array(name) for name in population.baselines}
+    baselines: dict[Members, Floats] = {
+        (name,): population.score_array(name) for name in population.baselines
+    }
     differences = taus - _taus_elsewhere(baselines, _best(baselines, population, halves), population, halves)
     tau = estimate(float(np.nanmean(taus)), taus)
     difference = estimate(float(np.nanmean(differences)), differences)
