@@ -10,7 +10,7 @@ import pytest
 
 from fbsearch.costs import latency_cost, parameter_cost
 from fbsearch.data import DataSplits, load_data
-from fbsearch.errors import BudgetError, CheckpointError, InvalidInputError
+from fbsearch.errors import BudgetError, CheckpointError, DataError, InvalidInputError
 from fbsearch.records import SearchRecord
 from fbsearch.search import (
     Finalist,
@@ -52,6 +52,7 @@ def settings_of(name: str) -> MethodSettings:
     """Of a search of seconds; a search by trials needs no entry of its own."""
     fields: dict[str, dict[str, Any]] = {
         "dnas": {"epochs": 4, "warmup_epochs": 1, "batch_size": 16, "calibration_batches": 1},
+        "zen": {"steps": 16, "generation": 4, "population": 6, "seeds": 4, "batch_size": 2},
     }
     by_trials = {"trials": 4, "training": {"epochs": 1, "batch_size": 32}}
     return find_method(name).settings.model_validate(
@@ -68,7 +69,7 @@ def search(
 
 
 def known(finalists: Sequence[Finalist]) -> list[tuple[Any, ...]]:
-    return [(one.code, one.val_accuracy, one.log_probability) for one in finalists]
+    return [(one.code, one.worth, one.log_probability) for one in finalists]
 
 
 @pytest.fixture(scope="module", params=method_names())
@@ -84,8 +85,8 @@ def searched(method: str, data: DataSplits, tmp_path_factory: pytest.TempPathFac
 def test_finalists_keep_the_limits_and_are_the_architectures_of_their_codes(searched: Searched) -> None:
     finalists = searched.finalists(LIMITS)
     assert 1 <= len({one.architecture for one in finalists}) == len(finalists) <= 2
-    accuracies = [one.val_accuracy for one in finalists]
-    assert accuracies == sorted(accuracies, reverse=True)
+    worths = [one.worth for one in finalists]
+    assert worths == sorted(worths, reverse=True)
     for one in finalists:
         assert all(limit.admits(one.code) for limit in LIMITS)
         assert one.architecture == searched.space.decode(one.code)
@@ -96,6 +97,19 @@ def test_what_is_excluded_is_not_proposed(searched: Searched) -> None:
     first = searched.finalists(LIMITS)
     second = searched.finalists(LIMITS, excluded={first[0].architecture})
     assert first[0].architecture not in {one.architecture for one in second}
+
+
+def test_one_that_learns_from_images_says_so_where_there_are_none(
+    method: str, data: DataSplits, searched: Searched, tmp_path: Path
+) -> None:
+    problem = Problem(SPACE, LIMITS, None, None, settings_of(method), seed=0)
+    session = Session(tmp_path, False, make_accelerator("fp32"), progress=False)
+    if find_method(method).needs_data:
+        with pytest.raises(DataError, match="none are given"):
+            find_method(method).search(problem, session)
+    else:
+        found = find_method(method).search(problem, session)
+        assert known(found.finalists(LIMITS)) == known(searched.finalists(LIMITS))
 
 
 def test_budgets_that_nothing_keeps_are_refused(searched: Searched) -> None:
@@ -122,7 +136,7 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(
     searched: Searched, method: str, data: DataSplits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        for task in (relaxed.DnasTask, trials.TrialsTask):
+        for task in (relaxed.DnasTask, trials.TrialsTask, trials.EvolutionTask):
             patch.setattr(task, "run_epoch", killed_in_epoch(2, task.run_epoch))
         with pytest.raises(KeyboardInterrupt):
             search(method, data, tmp_path)
@@ -149,5 +163,5 @@ def test_limits_of_a_sweep_are_merged_into_one_of_each_kind(method: str) -> None
 
 
 def test_an_unknown_method_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(InvalidInputError, match=r"no search method 'magic'; there are dnas, random"):
+    with pytest.raises(InvalidInputError, match=r"no search method 'magic'; there are dnas, random, zen"):
         find_method("magic")
