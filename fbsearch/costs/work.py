@@ -9,16 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from fbsearch.architecture import Operator
+from fbsearch.costs.counting import build_weightless
 from fbsearch.latency.estimation.features import Form, Work
-from fbsearch.nn import build
 
 
 @cache
 def count_work(op: Operator) -> Work:
     """The work of ``op``, counted on the layers that really run, on the meta device."""
-    with torch.device("meta"):
-        module = build(op).eval()
-        inputs = [torch.empty(1, *shape.dimensions) for shape in op.inputs]
+    module, inputs = build_weightless(op)
     tally = _Tally()
     handles = [
         part.register_forward_hook(tally.record)
