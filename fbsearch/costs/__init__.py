@@ -4,6 +4,12 @@ from fbsearch.costs.any_space import ArchitectureCost, ModelKind, count_in, file
 from fbsearch.costs.architecture import ArchitectureLatency, architecture_latency
 from fbsearch.costs.cost import AdditiveCost, Cost, FloatArray, PeakCost, TabulatedCost, range_of, tabulated
 from fbsearch.costs.counting import OperatorCounts, count_architecture, count_operator
+from fbsearch.costs.estimating import (
+    EstimatedLatency,
+    EstimatingLatency,
+    estimating_latency,
+    searchable_latency,
+)
 from fbsearch.costs.space import (
     file_size_cost,
     latency_cost,
@@ -18,6 +24,8 @@ __all__ = [
     "ArchitectureCost",
     "ArchitectureLatency",
     "Cost",
+    "EstimatedLatency",
+    "EstimatingLatency",
     "FloatArray",
     "ModelKind",
     "OperatorCounts",
@@ -27,6 +35,7 @@ __all__ = [
     "count_architecture",
     "count_in",
     "count_operator",
+    "estimating_latency",
     "file_size_cost",
     "file_size_in",
     "latency_cost",
@@ -36,5 +45,6 @@ __all__ = [
     "parameter_cost",
     "peak_memory_cost",
     "range_of",
+    "searchable_latency",
     "tabulated",
 ]

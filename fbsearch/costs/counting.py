@@ -73,8 +73,8 @@ def count_operator(op: Operator) -> OperatorCounts:
 def build_weightless(op: Operator) -> tuple[nn.Module, list[Tensor]]:
     """The module of ``op`` on the meta device, with an image's inputs.
 
-    Its norms only give tensors of the right shape: nobody counts them, and on the meta device they take longer than
-    all else together.
+    Its norms only give tensors of the right shape: nobody counts them, and on the meta device they take
+    longer than all else together.
     """
     with torch.device("meta"):
         module = build(op).eval()

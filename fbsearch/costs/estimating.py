@@ -10,7 +10,9 @@ from functools import cached_property
 import numpy as np
 
 from fbsearch.architecture import Architecture, Operator
+from fbsearch.costs.any_space import latency_in
 from fbsearch.costs.architecture import latency_label
+from fbsearch.costs.cost import Cost
 from fbsearch.costs.work import count_work
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.estimation.estimator import OperatorEstimator, fit_estimator
@@ -85,6 +87,19 @@ class EstimatingLatency:
         """
         return self._latency_us(self.space.decode(code))
 
+    def estimated_share(self, architecture: Architecture) -> float:
+        """The part of the operators' sum that is estimated; 0 where all are measured.
+
+        Raises:
+            EstimationError: as :meth:`of`.
+        """
+        operators = tuple(architecture.computed_operators())
+        missing = self.missing(operators)
+        if not missing:
+            return 0.0
+        sum_us = sum(map(self._operator_us, operators))
+        return sum(map(self._operator_us, missing)) / sum_us if math.isfinite(sum_us) else 1.0
+
     def estimate(self, architecture: Architecture) -> EstimatedLatency:
         """The latency of an architecture, and how much of it is no measurement.
 
@@ -92,12 +107,10 @@ class EstimatingLatency:
             EstimationError: as :meth:`of`.
         """
         operators = tuple(architecture.computed_operators())
-        missing = self.missing(operators)
-        sum_us = sum(map(self._operator_us, operators))
-        estimated_us = sum(map(self._operator_us, missing))
+        missing, sum_us = self.missing(operators), sum(map(self._operator_us, operators))
         return EstimatedLatency(
             latency_us=self._latency_us(architecture),
-            estimated_share=estimated_us / sum_us if missing and math.isfinite(sum_us) else float(bool(missing)),
+            estimated_share=self.estimated_share(architecture),
             relative_error=self.estimator.total_error_us(missing) / sum_us if missing else 0.0,
             num_outside=sum(self.estimator.estimate(one).is_extrapolated for one in missing),
         )
@@ -136,6 +149,23 @@ def estimating_latency(space: Space, table: LatencyTable, *, plain: bool = False
     table.check_space(space)
     is_calibrated = not plain and table.calibration_for(space) is not None
     return EstimatingLatency(space, table, fit_estimator(table, count_work), is_calibrated)
+
+
+def searchable_latency(space: Space, table: LatencyTable, *, plain: bool = False) -> Cost:
+    """Latency in microseconds to search by: of an open space what the table lacks is estimated.
+
+    Args:
+        space: to be searched.
+        table: of the space.
+        plain: take the operators as alone whatever else the table holds.
+
+    Raises:
+        TableError: if the table is of another space, lacks an operator that can be listed, or holds too few
+            to estimate others from.
+    """
+    if space.operators() is None:
+        return estimating_latency(space, table, plain=plain)
+    return latency_in(space, table, plain=plain)
 
 
 def _percent(share: float) -> str:

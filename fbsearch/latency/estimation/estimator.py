@@ -138,8 +138,8 @@ def fit_estimator(table: LatencyTable, count_work: CountWork) -> OperatorEstimat
     fitted = [one for one in described if counts[one.group] >= MIN_OF_GROUP]
     if len(fitted) < MIN_OPERATORS:
         raise EstimationError(
-            f"{table.source} holds {len(fitted)} operators of kinds that it has at least {MIN_OF_GROUP} of, and "
-            f"estimating what it lacks takes at least {MIN_OPERATORS}; {_REMEDY}"
+            f"{table.source} holds {len(fitted)} operators of kinds that it has at least {MIN_OF_GROUP} of, "
+            f"and estimating what it lacks takes at least {MIN_OPERATORS}; {_REMEDY}"
         )
     latencies_us = np.array([table.entries[one.operator.key].latency_us for one in fitted])
     model = LatencyModel.fit(fitted, latencies_us)

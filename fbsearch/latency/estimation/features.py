@@ -69,7 +69,7 @@ class Described:
         return sum(shape.num_elements for shape in shapes)
 
     def amounts(self, forms: Sequence[Form]) -> list[float]:
-        """``P``: what time may be proportional to: one call, layers, elements, weights, multiply-adds by form."""
+        """``P``: what time may be proportional to, beginning with one call."""
         work = self.work
         fixed = [1, work.num_layers, work.memory_access, self.num_elements, work.num_params]
         return [float(one) for one in (*fixed, *(work.num_macs.get(form, 0) for form in forms))]
@@ -79,7 +79,12 @@ class Described:
         """``E``: logarithms of work and shapes, by which one is inside or outside of what is known."""
         work, operator = self.work, self.operator
         amounts = [sum(work.num_macs.values()), work.memory_access, self.num_elements, work.num_params]
-        shapes = [operator.in_channels, operator.out_channels, operator.resolution, operator.output.resolution]
+        shapes = [
+            operator.in_channels,
+            operator.out_channels,
+            operator.resolution,
+            operator.output.resolution,
+        ]
         return np.log1p(np.array([*amounts, *shapes], float))
 
     @cached_property

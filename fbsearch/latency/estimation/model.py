@@ -2,15 +2,16 @@
 
     log t(o) = log(w · a(o)) + f(x(o)) + noise
 
-a are amounts of work (a call, layers, elements moved, activations, weights, and multiply-adds by the sort and
-kernel of their convolution) and w >= 0 what each takes, by least squares of the relative errors. f is a Gaussian
-process over logarithms of work, shapes and choices (Rasmussen and Williams, 2006, Algorithm 2.1), which brings
-in what holds near the operators that were measured, and tells how sure it is. All kinds share both.
+a are amounts of work (a call, layers, elements moved, activations, weights, and multiply-adds by the sort
+and kernel of their convolution) and w >= 0 what each takes, by least squares of the relative errors. f is a
+Gaussian process over logarithms of work, shapes and choices (Rasmussen and Williams, 2006, Algorithm 2.1),
+which brings in what holds near the operators that were measured, and tells how sure it is. All kinds share
+both.
 
-Chosen by cross-validation on tables of two runtimes and of an open space: rates of a kind's own were off more
-where a kind has few operators; a process, ridge regression or gradient boosting without the work was off by twice
-as much and more, and gradient boosting or random trees on top of it were no better than the process. A 7x7
-depthwise kernel takes ten times what its multiply-adds alone suggest: hence rates by form.
+Chosen by cross-validation on tables of two runtimes and of an open space. Rates of a kind's own were off more
+where a kind has few operators. A process, ridge regression or gradient boosting without the work was off by
+twice as much and more; gradient boosting or random trees on top of it were no better than the process. A
+depthwise 7x7 kernel takes several times what its multiply-adds alone suggest: hence rates by form.
 """
 
 from __future__ import annotations
