@@ -80,6 +80,7 @@ def choose_measured(
                 raise
             break  # nothing is left within the bounds
         finalists = _measured(proposed, budgets)
+        predicting = _as_of_now(limits, budgets)  # by operators alone, all of which are measured now
         for budget in budgets.values():
             budget.learn(finalist.architecture for finalist in finalists)
         keeping = [
@@ -88,7 +89,7 @@ def choose_measured(
         if keeping:
             chosen = finalists.index(keeping[searched.choose(keeping)])
             given = [
-                replace(limit, bound=before.bound) for limit, before in zip(proposing, limits, strict=True)
+                replace(limit, bound=before.bound) for limit, before in zip(predicting, limits, strict=True)
             ]
             return searched.result(given, finalists, chosen=chosen)
     known = {one for budget in budgets.values() for one in budget.known}
