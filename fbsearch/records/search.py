@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, FiniteFloat, model_validator
 
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription
+from fbsearch.latency.estimation.validation import EstimateErrors
 from fbsearch.records.record import Count, FileRecord, Positive, Record, Share
 
 VERSION = 2
@@ -30,6 +31,13 @@ class EstimationRecord(Record):
     median_error: Positive
     mean_error: Positive
     nine_in_ten_error: Positive
+
+    @property
+    def summary(self) -> str:
+        """For people."""
+        return EstimateErrors(
+            self.num_operators, self.median_error, self.mean_error, self.nine_in_ten_error
+        ).summary
 
 
 class TargetRecord(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fbsearch.architecture import Architecture
 from fbsearch.costs import EstimatingLatency
 from fbsearch.records import EstimationRecord, LatencyRecord
 from fbsearch.search.finalist import Finalist
@@ -56,3 +57,9 @@ def estimated_share(limits: Iterable[Limit], codes: Sequence[Code]) -> float | N
         return None
     shares = [cost.estimated_share(cost.space.decode(code)) for cost in costs for code in codes]
     return sum(shares) / len(shares)
+
+
+def estimated_words(limit: Limit, architecture: Architecture) -> str:
+    """How much of a latency on a target is estimated, for people; empty where the table holds all."""
+    cost = limit.cost
+    return cost.estimate(architecture).words if isinstance(cost, EstimatingLatency) else ""
