@@ -8,6 +8,7 @@ from fbsearch.records.record import find_record, read_record, write_record
 from fbsearch.records.run import RunRecord, StageRecord
 from fbsearch.records.search import (
     BudgetRecord,
+    EstimationRecord,
     FinalistRecord,
     LatencyRecord,
     ScoredRecord,
@@ -24,6 +25,7 @@ __all__ = [
     "BudgetCheck",
     "BudgetRecord",
     "DataSettings",
+    "EstimationRecord",
     "FinalistRecord",
     "InputRecord",
     "LatencyRecord",

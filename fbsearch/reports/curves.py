@@ -33,6 +33,10 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
         _chart(rows, "Entropy", NUMBER, (("entropy", "entropy", "main"),), from_zero=True),
         _chart(tried, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),
         _chart(evolved, "Score of the population", NUMBER, _EVOLUTION, x_name="generation"),
+        _chart(
+            rows, "Estimated share of the leaders’ latencies", ACCURACY,
+            (("estimated_share", "estimated", "main"),), from_zero=True, x_name="generation",
+        ),
         _chart(rows, "Multiplier of the budget", NUMBER, (("multiplier", "multiplier", "main"),)),
     )  # fmt: skip
     return tuple(replace(chart, warm_up=warm_up) for chart in charts if chart)

@@ -9,12 +9,12 @@ from fbsearch.costs import Cost, FloatArray, range_of, tabulated
 from fbsearch.records import (
     BudgetRecord,
     FinalistRecord,
-    LatencyRecord,
     ScoredRecord,
     SearchRecord,
     SlotRecord,
     TargetRecord,
 )
+from fbsearch.search.estimation import estimation_record, latency_records
 from fbsearch.search.finalist import Finalist
 from fbsearch.search.limit import Limit
 from fbsearch.spaces import Code, Decision, FactoredSpace, Space, code_names
@@ -88,6 +88,7 @@ class SearchResult:
                     budget_us=limit.bound,
                     range_us=range_of(limit.cost),
                     latencies_us=self._coefficients(limit.cost),
+                    estimation=estimation_record(limit),
                 )
                 for limit in self.limits
                 if limit.target is not None
@@ -143,12 +144,7 @@ class SearchResult:
         return FinalistRecord(
             choices=finalist.code,
             names=code_names(self.space, finalist.code),
-            latencies=tuple(
-                LatencyRecord(
-                    target=target, predicted_us=predicted_us, measured_us=finalist.measured_us.get(target)
-                )
-                for target, predicted_us in finalist.predicted_us.items()
-            ),
+            latencies=latency_records(self.limits, finalist),
             val_accuracy=finalist.val_accuracy,
             log_probability=finalist.log_probability,
             source=finalist.source,

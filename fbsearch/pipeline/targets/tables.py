@@ -57,8 +57,9 @@ def profile_into(target: Target, space: Space, path: Path) -> LatencyTable:
 
 
 def profiled_operators(target: Target, space: Space) -> tuple[Operator, ...]:
-    """What is measured before the search: of an open space, what its calibration takes."""
-    return first_operators(space, num_networks=target.recipe.confirm.num_networks, seed=target.recipe.seed)
+    """What is measured before the search: of an open space, what its calibration takes, and some others."""
+    recipe, least = target.recipe, target.settings.profile.networks
+    return first_operators(space, num_networks=recipe.confirm.num_networks, seed=recipe.seed, least=least)
 
 
 def calibrate_target(target: Target, space: Space) -> None:
