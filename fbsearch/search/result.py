@@ -32,6 +32,7 @@ class SearchResult:
         probabilities: ``S x C``; None where the method has no distribution.
         collapse: a warning where the search gave up on most layers, or None.
         undecided: a warning where its probabilities stayed as even as they began, or None.
+        rough_zen: a warning where the loss had a Zen term in a space that is no chain, or None.
     """
 
     space: Space
@@ -43,6 +44,7 @@ class SearchResult:
     probabilities: FloatArray | None = None
     collapse: str | None = None
     undecided: str | None = None
+    rough_zen: str | None = None
 
     @property
     def winner(self) -> Finalist:
@@ -52,7 +54,7 @@ class SearchResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person has to know before believing it."""
-        return tuple(warning for warning in (self.collapse, self.undecided) if warning)
+        return tuple(warning for warning in (self.collapse, self.undecided, self.rough_zen) if warning)
 
     def record(self) -> SearchRecord:
         """What is kept of it on disk."""
@@ -78,6 +80,7 @@ class SearchResult:
             chosen=self.chosen,
             collapse=self.collapse,
             undecided=self.undecided,
+            rough_zen=self.rough_zen,
             seconds=self.seconds,
         )
 
