@@ -74,7 +74,7 @@ def zen_cost(
 
 def is_chain(space: FactoredSpace) -> bool:
     """Whether every architecture is one chain, through all of which the image goes."""
-    choices = [(node,) for node in space.fixed]
+    choices: list[tuple[Node, ...]] = [(node,) for node in space.fixed]
     choices += [decision.at(place) for decision in space.decisions for place in decision.places]
     return all(
         len({node.inputs for node in nodes}) == 1
@@ -178,5 +178,5 @@ def _repeatable_building(generator: torch.Generator) -> Iterator[None]:
     """Modules draw from torch's global generator as they are built; behind the block it is as it was."""
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield
