@@ -161,6 +161,7 @@ class SearchRecord(FileRecord):
         chosen: index of the finalist to train.
         collapse: a warning where the search gave up on most layers, or None.
         undecided: a warning where its probabilities stayed as even as they began, or None.
+        rough_zen: a warning where the loss had a Zen term in a space that is no chain, or None.
         seconds: wall time of the try that ended it.
         notice: what is to be said of the method wherever its result is shown.
         scored: the last population of a search by scores.
@@ -178,6 +179,7 @@ class SearchRecord(FileRecord):
     chosen: Count
     collapse: str | None = None
     undecided: str | None = None
+    rough_zen: str | None = None
     seconds: Positive | None = None
     notice: str | None = None
     scored: tuple[ScoredRecord, ...] = ()

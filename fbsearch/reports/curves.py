@@ -29,6 +29,7 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
             rows, "Expected latency", LATENCY, (("expected_latency_us", "expected", "main"),),
             reference=budget, from_zero=True,
         ),
+        _chart(rows, "Expected Zen-Score", NUMBER, (("expected_zen", "expected", "main"),)),
         _chart(rows, "Temperature", NUMBER, (("temperature", "temperature", "main"),), from_zero=True),
         _chart(rows, "Entropy", NUMBER, (("entropy", "entropy", "main"),), from_zero=True),
         _chart(tried, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),

@@ -53,6 +53,7 @@ class SearchResult:
         undecided: a warning where its probabilities stayed as even as they began, or None.
         scored: the last population of a search by scores.
         notice: what is to be said of the method wherever its result is shown, or None.
+        rough_zen: a warning where the loss had a Zen term in a space that is no chain, or None.
     """
 
     space: Space
@@ -66,6 +67,7 @@ class SearchResult:
     undecided: str | None = None
     scored: tuple[Scored, ...] = ()
     notice: str | None = None
+    rough_zen: str | None = None
 
     @property
     def winner(self) -> Finalist:
@@ -75,7 +77,7 @@ class SearchResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person has to know before believing it."""
-        return tuple(warning for warning in (self.collapse, self.undecided) if warning)
+        return tuple(warning for warning in (self.collapse, self.undecided, self.rough_zen) if warning)
 
     def record(self) -> SearchRecord:
         """What is kept of it on disk."""
@@ -102,6 +104,7 @@ class SearchResult:
             chosen=self.chosen,
             collapse=self.collapse,
             undecided=self.undecided,
+            rough_zen=self.rough_zen,
             seconds=self.seconds,
             notice=self.notice,
             scored=tuple(

@@ -4,6 +4,7 @@ from fbsearch.train.acceleration import Precision, join_processes, make_accelera
 from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.checkpoint import identity_of, load_state, save_state
 from fbsearch.train.child import ChildTask, TrainResult, make_optimizer, train_network
+from fbsearch.train.display import epoch_bar
 from fbsearch.train.fake_quantisation import FakeQuantisation
 from fbsearch.train.finetuning import finetune_network, finetuning_settings
 from fbsearch.train.loop import CHECKPOINT, Report, Task, run_epochs
@@ -24,6 +25,7 @@ __all__ = [
     "TrainSettings",
     "WeightAverage",
     "cosine_rate",
+    "epoch_bar",
     "evaluate",
     "finetune_network",
     "finetuning_settings",

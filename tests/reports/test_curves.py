@@ -23,6 +23,12 @@ def test_charts_appear_only_where_there_are_numbers() -> None:
     assert search_charts((), budget_us=None) == training_charts(()) == ()
 
 
+def test_the_expected_zen_score_has_a_chart_where_it_was_in_the_loss() -> None:
+    rows = [MetricsRow(epoch, None, {"expected_zen": 30.0 + epoch}) for epoch in range(2)]
+    (chart,) = search_charts(rows, budget_us=None)
+    assert chart.title == "Expected Zen-Score" and chart.series[0].points == ((0.0, 30.0), (1.0, 31.0))
+
+
 def test_warm_up_is_where_nothing_is_validated_yet() -> None:
     values = [{"train_loss": 2.0}, {"train_loss": 1.5}, {"train_loss": 1.0, "val_loss": 1.2}]
     rows = [MetricsRow(epoch, None, row) for epoch, row in enumerate(values)]

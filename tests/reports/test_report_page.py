@@ -272,6 +272,12 @@ def test_tells_of_a_search_that_did_not_decide(run: Path) -> None:
     assert "The search did not decide" in text and "entropy 1.94 of 1.946" in text
 
 
+def test_tells_of_a_zen_score_that_is_rough(run: Path) -> None:
+    edit(run / "search" / "result.json", rough_zen="the space is no chain")
+    text = report(run).text
+    assert "Zen-Score is rough here" in text and "the space is no chain" in text
+
+
 def test_a_resumed_search_took_what_all_its_tries_took(run: Path) -> None:
     edit(run / "search" / "result.json", seconds=4.3)
     edit(run / "run.json", stages={"search": {"seconds": 200.0}})
