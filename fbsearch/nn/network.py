@@ -40,11 +40,18 @@ class Network(NodeModules):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``B x C x H x W`` to logits ``B x classes``."""
+        return self.with_features(x)[1]
+
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images ``B x C x H x W`` to what the last node takes, such as the map before its global pooling,
+        and to the logits ``B x classes`` that it makes of it.
+        """
         outputs = {INPUT: x}
-        for node in self.architecture.live_nodes:
-            module = self.node(node.name)
-            outputs[node.name] = module(*(outputs[name] for name in node.inputs))
-        return outputs[self.architecture.nodes[-1].name]
+        *earlier, last = self.architecture.live_nodes
+        for node in earlier:
+            outputs[node.name] = self.node(node.name)(*(outputs[name] for name in node.inputs))
+        taken = [outputs[name] for name in last.inputs]
+        return taken[0], self.node(last.name)(*taken)
 
     def set_drop_path(self, rate: float) -> None:
         """Set the residual branches' drop rates, growing linearly with depth to ``rate``."""

@@ -3,12 +3,13 @@
 from fbsearch.train.acceleration import Precision, join_processes, make_accelerator, seeded
 from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.checkpoint import identity_of, load_state, save_state
-from fbsearch.train.child import ChildTask, TrainResult, make_optimizer, train_network
+from fbsearch.train.child import ChildTask, TrainResult, train_network
 from fbsearch.train.fake_quantisation import FakeQuantisation
 from fbsearch.train.finetuning import finetune_network, finetuning_settings
 from fbsearch.train.loop import CHECKPOINT, Report, Task, run_epochs
 from fbsearch.train.memory import large_pages
 from fbsearch.train.metrics import Metrics, evaluate
+from fbsearch.train.optimizer import make_optimizer
 from fbsearch.train.schedule import cosine_rate
 from fbsearch.train.settings import TrainSettings
 
