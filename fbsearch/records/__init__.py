@@ -14,7 +14,7 @@ from fbsearch.records.search import (
     SlotRecord,
     TargetRecord,
 )
-from fbsearch.records.training import TestMetrics, TrainingRecord
+from fbsearch.records.training import TeacherRecord, TestMetrics, TrainingRecord
 from fbsearch.records.verification import BudgetCheck, Verification
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "SlotRecord",
     "StageRecord",
     "TargetRecord",
+    "TeacherRecord",
     "TestMetrics",
     "TrainingRecord",
     "Verification",

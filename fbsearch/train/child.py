@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,13 +12,13 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from fbsearch.data import Augmentation, DataSplits
-from fbsearch.errors import InvalidInputError, TrainingError
+from fbsearch.errors import TrainingError
 from fbsearch.nn import Network
-from fbsearch.train.acceleration import make_accelerator, seeded
+from fbsearch.train.acceleration import seeded
 from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.loaders import evaluation_loader, training_loader
-from fbsearch.train.loop import Report, run_epochs
-from fbsearch.train.metrics import Metrics, evaluate
+from fbsearch.train.loop import Report
+from fbsearch.train.metrics import evaluate
 from fbsearch.train.objective import CrossEntropy, Objective, TrainingBatch
 from fbsearch.train.optimizer import make_optimizer
 from fbsearch.train.regularisation import erase, mixup
@@ -29,83 +26,6 @@ from fbsearch.train.schedule import cosine_rate
 from fbsearch.train.settings import TrainSettings
 
 _CHECK_EVERY = 20  # steps between looks at the loss: on a GPU each look waits for the device
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training came to.
-
-    Args:
-        test: metrics on the test images.
-        history: a row of metrics per epoch.
-        num_params: trainable parameters.
-        seconds: spent training and validating, resumed parts included.
-    """
-
-    test: Metrics
-    history: tuple[Mapping[str, float], ...]
-    num_params: int
-    seconds: float
-
-
-def train_network(
-    network: Network,
-    data: DataSplits,
-    settings: TrainSettings,
-    *,
-    folder: Path,
-    augmentation: Augmentation | None,
-    seed: int = 0,
-    resume: bool = False,
-    accelerator: Accelerator | None = None,
-    progress: bool = True,
-) -> TrainResult:
-    """Train a network, which holds the final weights afterwards and is in evaluation mode.
-
-    Args:
-        network: at its first weights, random or inherited.
-        data: images of the network's size and classes.
-        settings: how to train.
-        folder: for the checkpoint, metrics and curves; see :func:`~fbsearch.train.loop.run_epochs`.
-        augmentation: how training images vary, such as ``data.augmentation``; None: they do not.
-        seed: of the order of the images and everything random.
-        resume: go on where an earlier call with the same arguments was killed; on a CPU, with as many
-            threads, the final weights are the same, bit for bit, as without the kill.
-        accelerator: of ``settings.precision``; None: made here.
-        progress: show progress.
-
-    Raises:
-        InvalidInputError: if the data do not fit the network, or the settings the machine.
-        TrainingError: if the loss becomes infinite or NaN.
-        CheckpointError: see :func:`~fbsearch.train.loop.run_epochs`.
-    """
-    _check_fit(network, data)
-    accelerator = accelerator or make_accelerator(settings.precision)
-    task = ChildTask(network, data, settings, augmentation=augmentation, seed=seed, accelerator=accelerator)
-    identity = {
-        "settings": settings.model_dump(),
-        "architecture": network.architecture.to_dict(),
-        "data": data.fingerprint,
-        "augmentation": asdict(augmentation) if augmentation else None,
-        "seed": seed,
-        "processes": accelerator.num_processes,
-    }
-    rows = run_epochs(
-        task,
-        folder=folder,
-        title="train",
-        resume=resume,
-        identity=identity,
-        accelerator=accelerator,
-        progress=progress,
-    )
-    task.finish()
-    return TrainResult(
-        test=evaluate(network, evaluation_loader(data.test, data, settings, accelerator=accelerator), accelerator=accelerator),
-        history=tuple(rows),
-        num_params=sum(parameter.numel() for parameter in network.parameters()),
-        seconds=task.seconds,
-    )
 
 
 class ChildTask:
@@ -263,14 +183,3 @@ class ChildTask:
 def _set_drop_rates(network: Network, settings: TrainSettings) -> None:
     network.set_drop_path(settings.drop_path)
     network.set_dropout(settings.dropout)
-
-
-def _check_fit(network: Network, data: DataSplits) -> None:
-    architecture = network.architecture
-    needed = (architecture.in_channels, architecture.resolution, architecture.num_classes)
-    given = (data.in_channels, data.resolution, data.num_classes)
-    if needed != given:
-        raise InvalidInputError(
-            f"architecture {architecture.name!r} is for {needed[0]} channels, {needed[1]} px and {needed[2]} "
-            f"classes, the data have {given[0]}, {given[1]} and {given[2]}: load or design for the same"
-        )

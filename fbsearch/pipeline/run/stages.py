@@ -19,6 +19,7 @@ from fbsearch.precision import INTEGER_PRECISIONS
 from fbsearch.records import InputRecord
 from fbsearch.records.run import stage_kind
 from fbsearch.spaces import Space
+from fbsearch.train import check_teacher
 
 Stage = Callable[[], None]
 
@@ -56,11 +57,13 @@ def is_of_table(name: str) -> bool:
 
 
 def check_stages(context: RunContext, num_processes: int) -> None:
-    """Refuse a fine-tuning that no target's model can have, or that several processes would share.
+    """Refuse a teacher that is not there, and a fine-tuning that no target's model can have, or that several
+    processes would share.
 
     Raises:
         InvalidInputError: saying which.
     """
+    check_teacher(context.recipe.train)
     precisions = [target.settings.device.precision for target in context.targets]
     integers = [precision for precision in precisions if precision in INTEGER_PRECISIONS]
     finetune = context.recipe.export.finetune

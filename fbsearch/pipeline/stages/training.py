@@ -78,6 +78,7 @@ def run_training(
             num_params=counts.num_params,
             num_macs=counts.num_macs,
             seconds=result.seconds,
+            teacher=result.teacher,
         )
         write_record(paths.train_result, record)
     accelerator.wait_for_everyone()
