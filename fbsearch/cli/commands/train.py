@@ -51,14 +51,14 @@ def train(
     from fbsearch.pipeline.recipe import settings_from, validate_settings
     from fbsearch.pipeline.stages.inputs import augmentation_of
     from fbsearch.pipeline.stages.run_log import stage_alone
-    from fbsearch.pipeline.stages.training import run_training
+    from fbsearch.pipeline.stages.training import check_training, run_training
     from fbsearch.records import DataSettings, InputRecord, RunPaths
     from fbsearch.spaces import load_architecture
-    from fbsearch.train import TrainSettings, check_teacher
+    from fbsearch.train import TrainSettings
 
     overrides = [*([f"distillation.teacher={json.dumps(teacher)}"] if teacher else []), *(settings or [])]
     train_settings = settings_from(TrainSettings, overrides, source="train")
-    check_teacher(train_settings)
+    check_training(train_settings)
     data_settings = validate_settings(DataSettings, data_fields(data, limit, skip_corrupt), source="--data")
     network = load_architecture(architecture)
     images = _images(network, data_settings, seed)

@@ -16,6 +16,7 @@ from fbsearch.train import (
     CHECKPOINT,
     TrainResult,
     TrainSettings,
+    check_teacher,
     identity_of,
     make_accelerator,
     train_network,
@@ -83,6 +84,15 @@ def run_training(
         write_record(paths.train_result, record)
     accelerator.wait_for_everyone()
     return result
+
+
+def check_training(settings: TrainSettings) -> None:
+    """Refuse, before any work, a training whose teacher is not there.
+
+    Raises:
+        InvalidInputError, CheckpointError: naming the teacher.
+    """
+    check_teacher(settings)
 
 
 def past_training(paths: RunPaths) -> tuple[TrainSettings, Augmentation | None]:
