@@ -64,7 +64,7 @@ def _obstacle(training: TaughtTraining, num_bytes: int, cache_mib: int) -> str |
     if num_processes > 1:
         return f"{num_processes} processes share the images"
     if num_bytes > cache_mib * _MIB:
-        return f"{num_bytes / _MIB:,.0f} MiB of outputs are more than distillation.cache_mib, {cache_mib:,}"
+        return f"{num_bytes / _MIB:,.1f} MiB of outputs are more than distillation.cache_mib, {cache_mib:,}"
     return None
 
 

@@ -24,7 +24,9 @@ class ModuleTeacher:
     """
 
     def __init__(self, module: nn.Module, name: str) -> None:
-        self._module = module.eval().requires_grad_(False)
+        self._module = module.eval()
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
         self._name = name
         self._seen: Tensor | None = None
         for part in _hooked(module):

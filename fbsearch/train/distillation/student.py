@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from fbsearch.nn import Network
-from fbsearch.nn.network import initialise
 from fbsearch.train.distillation.lessons import MapSize, pooled
 
 
@@ -23,7 +22,10 @@ class Student(nn.Module):
         super().__init__()
         self.network = network
         self.projection = nn.Conv2d(channels, taught_channels, 1)
-        initialise(self.projection)
+        # Of the size of what it takes: a map of many channels would else begin far from any teacher's.
+        nn.init.kaiming_normal_(self.projection.weight, nonlinearity="linear")
+        assert self.projection.bias is not None
+        nn.init.zeros_(self.projection.bias)
         self._map_size = map_size
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

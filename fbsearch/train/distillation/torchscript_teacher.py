@@ -16,6 +16,7 @@ from fbsearch.errors import InvalidInputError, UnreadableFileError
 from fbsearch.files import MODEL_BYTES, check_regular
 
 _MOST_MEMBERS = 100_000
+_CODE_BYTES = 64 * 2**20
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:
@@ -34,15 +35,18 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
 
 
 def _check_archive(path: Path) -> None:
-    """Code and constants as they are, not compressed: what unpacks to more than it is, is refused unread."""
+    """It unpacks to no more than a model has, and holds code; torch.jit.save compresses the code alone."""
     try:
         check_regular(path, most_bytes=MODEL_BYTES)
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (UnreadableFileError, zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise InvalidInputError(f"{path}: cannot read a TorchScript file: {error}") from None
-    if len(members) > _MOST_MEMBERS or any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise InvalidInputError(f"{path}: no TorchScript file: torch.jit.save writes nothing compressed")
+    packed = sum(member.file_size for member in members if member.compress_type != zipfile.ZIP_STORED)
+    if len(members) > _MOST_MEMBERS or packed > _CODE_BYTES:
+        raise InvalidInputError(
+            f"{path}: no TorchScript file: {len(members):,} members, of which {packed:,} bytes are compressed"
+        )
     if sum(member.file_size for member in members) > MODEL_BYTES:
         raise InvalidInputError(f"{path}: unpacks to more than {MODEL_BYTES:,} bytes, the most of a model")
     if not any("/code/" in member.filename for member in members):
