@@ -65,7 +65,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--teacher", default=TEACHER)
     parser.add_argument("--resolution", type=int, default=128, help="of the teacher's images")
     parser.add_argument("--augmented-epochs", type=int, default=8, help="whose answers are kept; 0: none")
-    parser.add_argument("--temperature", type=float, default=4.0)
+    parser.add_argument("--temperature", type=float, help="by default as fbsearch sets it")
     parser.add_argument("--learning-rate", type=float, default=0.05)
     parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--out", type=Path, required=True)

@@ -7,22 +7,21 @@ from typing import Any
 from torch import Tensor, nn
 
 from fbsearch.nn import Network
+from fbsearch.records.training import TeacherRecord
 from fbsearch.train.distillation.lesson import Lesson
 from fbsearch.train.distillation.lessons import Lessons
 from fbsearch.train.distillation.losses import feature_loss, soft_label_loss
-from fbsearch.train.distillation.settings import DistillationSettings
 from fbsearch.train.distillation.student import Student
 from fbsearch.train.objective import Forward, Loss, TrainingBatch
 
 
 class TaughtObjective:
-    """``(1 - w) CE + w T² KL + v E``, as :class:`DistillationSettings` says.
+    """``(1 - w) CE + w T² KL + v E``: see ``DistillationSettings``.
 
     Args:
         learner: the network, or the network with its projection where feature maps count.
         lessons: of the training's batches.
-        settings: the temperature, and the feature map's weight.
-        soft_weight: w, 0 where the teacher gives no soft labels.
+        teacher: T, w (0 where there are no soft labels) and v.
         label_smoothing: of the cross-entropy with the labels.
     """
 
@@ -30,20 +29,18 @@ class TaughtObjective:
         self,
         learner: Network | Student,
         lessons: Lessons,
-        settings: DistillationSettings,
+        teacher: TeacherRecord,
         *,
-        soft_weight: float,
         label_smoothing: float,
     ) -> None:
         self.learner: nn.Module = learner
         self._projection = learner.projection if isinstance(learner, Student) else None
         self._lessons = lessons
-        self._settings = settings
-        self._soft_weight = soft_weight
+        self._teacher = teacher
         self._label_smoothing = label_smoothing
         self.parts = (
             "label_loss",
-            *(("soft_label_loss",) if soft_weight else ()),
+            *(("soft_label_loss",) if teacher.soft_weight else ()),
             *(("feature_loss",) if self._projection is not None else ()),
         )
 
@@ -54,13 +51,14 @@ class TaughtObjective:
         logits, projected = (output, None) if self._projection is None else output
         logits = logits.float()
         parts = {"label_loss": batch.labels.loss(logits, label_smoothing=self._label_smoothing)}
-        total = (1 - self._soft_weight) * parts["label_loss"]
-        if self._soft_weight:
+        soft_weight = self._teacher.soft_weight
+        total = (1 - soft_weight) * parts["label_loss"]
+        if soft_weight:
             parts["soft_label_loss"] = self._soft_labels(logits, lesson)
-            total = total + self._soft_weight * parts["soft_label_loss"]
+            total = total + soft_weight * parts["soft_label_loss"]
         if projected is not None and lesson.features is not None:
             parts["feature_loss"] = feature_loss(projected.float(), lesson.features)
-            total = total + self._settings.feature_weight * parts["feature_loss"]
+            total = total + self._teacher.feature_weight * parts["feature_loss"]
         return Loss(total, logits, parts)
 
     def view(self, epoch: int) -> int:
@@ -77,4 +75,4 @@ class TaughtObjective:
             self._projection.load_state_dict(state["projection"])
 
     def _soft_labels(self, logits: Tensor, lesson: Lesson) -> Tensor:
-        return soft_label_loss(logits, lesson.logits, temperature=self._settings.temperature)
+        return soft_label_loss(logits, lesson.logits, temperature=self._teacher.temperature)

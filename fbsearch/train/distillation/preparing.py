@@ -24,6 +24,7 @@ from fbsearch.train.distillation.teacher import Teacher
 
 _log = logging.getLogger(__name__)
 
+_TEMPERATURES: dict[HeadKind, float] = {"own": 4.0, "fit": 1.0, "none": 1.0}
 _BATCH = 64
 _MOST_FITTED = 5000
 """Training images that a head is fitted on: more would change little, and take long."""
@@ -176,7 +177,7 @@ def _record(
         std=teacher.wanted.std,
         head=kind,
         val_accuracy=accuracy,
-        temperature=settings.temperature,
+        temperature=settings.temperature or _TEMPERATURES[kind],
         soft_weight=settings.soft_weight if kind != "none" else 0.0,
         feature_weight=settings.feature_weight,
     )

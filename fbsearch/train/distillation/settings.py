@@ -31,7 +31,9 @@ class DistillationSettings(BaseModel):
     head: Literal["own", "fit", "none"] | None = None
     """Where soft labels come from: the teacher's outputs, a linear classifier fitted on its features, or
     nowhere; None: its outputs where they stand for the data's classes, else the classifier."""
-    temperature: Annotated[float, Field(gt=0)] = 4.0
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    """None: 4 for the teacher's own outputs, which are surer than they are right; 1 for a fitted head, which
+    is as sure as it is right."""
     soft_weight: Annotated[float, Field(ge=0, le=1)] = 0.9
     """Share of the soft labels in the loss of the labels."""
     feature_weight: Annotated[float, Field(ge=0)] = 0.0

@@ -61,8 +61,7 @@ def make_teaching(training: TaughtTraining, *, progress: bool) -> Teaching:
     objective = TaughtObjective(
         learner,
         kept or asked,
-        distillation,
-        soft_weight=prepared.record.soft_weight,
+        prepared.record,
         label_smoothing=training.settings.label_smoothing,
     )
     record = prepared.record.model_copy(update={"keeps_outputs": kept is not None})

@@ -79,7 +79,8 @@ def test_the_loss_is_made_of_its_parts(data: DataSplits, tmp_path: Path) -> None
     labels, soft, features = (row[name] for name in PARTS)
     assert row["train_loss"] == pytest.approx(0.25 * labels + 0.75 * soft + 0.5 * features, rel=1e-5)
     assert result.teacher is not None and not result.teacher.keeps_outputs
-    assert (result.teacher.head, result.teacher.resolution) == ("own", 16)
+    told = result.teacher
+    assert (told.head, told.resolution, told.temperature) == ("own", 16, 4.0)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,8 @@ def test_a_teacher_of_other_classes_gets_a_head(
     colours = {"mean": (0.5,) * 3, "std": (0.25,) * 3, "resolution": 20}
     with caplog.at_level(logging.WARNING):
         result = train(tmp_path / "fit", data=data, teacher=teacher, train_epochs=1, **colours)
-    assert result.teacher is not None and result.teacher.head == "fit"
+    assert result.teacher is not None
+    assert (result.teacher.head, result.teacher.temperature) == ("fit", 1.0)
     accuracy = result.teacher.val_accuracy
     assert accuracy is not None and accuracy > 0.2  # of random features; chance is 0.1
     [line] = [record.getMessage() for record in caplog.records if "linear head" in record.getMessage()]
