@@ -16,7 +16,7 @@ from fbsearch.records.search import (
     SlotRecord,
     TargetRecord,
 )
-from fbsearch.records.training import TestMetrics, TrainingRecord
+from fbsearch.records.training import TeacherRecord, TestMetrics, TrainingRecord
 from fbsearch.records.verification import BudgetCheck, Verification
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "SlotRecord",
     "StageRecord",
     "TargetRecord",
+    "TeacherRecord",
     "TestMetrics",
     "TrainingRecord",
     "Verification",

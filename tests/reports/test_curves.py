@@ -35,3 +35,14 @@ def test_warm_up_is_where_nothing_is_validated_yet() -> None:
     assert [chart.warm_up for chart in search_charts(rows, budget_us=None)] == [1]
     assert [chart.warm_up for chart in search_charts(rows[2:], budget_us=None)] == [1]
     assert [chart.warm_up for chart in search_charts(rows[:2], budget_us=None)] == [None]
+
+
+def test_a_taught_training_shows_what_teaches() -> None:
+    labels = MetricsRow(0, None, {"train_loss": 2.0, "label_loss": 2.5, "soft_label_loss": 1.0})
+    assert [chart.title for chart in training_charts([labels])] == ["Loss", "Loss by what teaches"]
+    features = MetricsRow(0, None, {"train_loss": 2.0, "label_loss": 2.5, "feature_loss": 0.5})
+    assert [chart.title for chart in training_charts([features])] == [
+        "Loss",
+        "Loss by what teaches",
+        "Error of the teacher's feature map",
+    ]

@@ -243,6 +243,19 @@ def test_says_loudly_what_went_wrong(run: Path, changes: dict[str, Any], expecte
     assert expected in report(run).text
 
 
+def test_names_the_teacher(run: Path) -> None:
+    teacher = {"name": "models:<large>", "resolution": 128, "mean": [0.5], "std": [0.5], "head": "fit"}
+    weights = {"val_accuracy": 0.705, "temperature": 4.0, "soft_weight": 0.9, "feature_weight": 1.0}
+    edit(run / "train" / "result.json", teacher={**teacher, **weights})
+    assert (
+        "Taught by models:<large>: soft labels of a linear head on its features (validation accuracy 70.5 %) "
+        "at temperature 4.00, weight 0.900 and its feature map, weight 1.00; images of 128 px."
+        in report(run).text.replace("\u00a0", " ")
+    )
+    edit(run / "train" / "result.json", teacher=None)
+    assert "Taught by" not in report(run).text
+
+
 def test_over_budget_is_the_headline(run: Path) -> None:
     edit(run / "verification.json", budget_ms=0.05, keeps_budget=False)
     page = report(run)
