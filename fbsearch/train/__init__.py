@@ -3,6 +3,7 @@
 from fbsearch.train.acceleration import Precision, join_processes, make_accelerator, seeded
 from fbsearch.train.averaging import WeightAverage
 from fbsearch.train.checkpoint import identity_of, load_state, save_state
+from fbsearch.train.child import ChildTask
 from fbsearch.train.display import epoch_bar
 from fbsearch.train.distillation.finding import check_teacher
 from fbsearch.train.distillation.settings import DistillationSettings
