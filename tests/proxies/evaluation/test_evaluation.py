@@ -9,7 +9,8 @@ from scipy.stats import kendalltau, spearmanr
 from fbsearch.errors import InvalidInputError
 from fbsearch.proxies.evaluation import ScoredPopulation, evaluate_population
 from fbsearch.proxies.evaluation.choosing import candidates, choose_ensemble
-from fbsearch.proxies.evaluation.resampling import bootstrap_weights, half_weights
+from fbsearch.proxies.evaluation.correlations import kendall_taus
+from fbsearch.proxies.evaluation.resampling import bootstrap_weights, estimate, half_weights
 
 LABELS = {"params": "parameters", "num_convs": "number of convolutions"}
 
@@ -187,3 +188,18 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
         beaten += bool(judged.proxies["zen"].beats_baselines)
     assert 0.91 <= covered / num_populations <= 0.98
     assert beaten / num_populations <= 0.05  # half of the 5 % that an interval misses, on this side
+
+
+@pytest.mark.slow
+def test_spreads_over_halves_cover_the_truth_as_often():
+    """What the halves left out vary by is what the population varies by: see ``half_weights``."""
+    correlation, num_populations, covered = 0.6, 300, 0
+    truth = 2 / np.pi * np.arcsin(correlation)
+    rng = np.random.default_rng(12)
+    for index in range(num_populations):
+        accuracies, noise = rng.normal(size=(2, 60))
+        scores = correlation * accuracies + np.sqrt(1 - correlation**2) * noise
+        taus = kendall_taus(scores, accuracies, 1 - half_weights(60, num_halves=300, seed=index))
+        low, high = estimate(0.0, taus).interval
+        covered += low <= truth <= high
+    assert 0.91 <= covered / num_populations <= 0.98

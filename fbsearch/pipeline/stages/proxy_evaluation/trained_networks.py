@@ -13,7 +13,7 @@ from fbsearch.architecture import Architecture, Node
 from fbsearch.errors import ArchitectureError, InvalidInputError, SpaceError, UnreadableFileError
 from fbsearch.files import JSON_BYTES, read_text
 from fbsearch.proxies.evaluation import MIN_NETWORKS
-from fbsearch.spaces import FactoredSpace, Space, load_architecture
+from fbsearch.spaces import FactoredSpace, Space, is_structure_string, load_architecture
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -37,8 +37,8 @@ def read_trained_networks(path: Path, space: Space | None) -> tuple[TrainedNetwo
     """The networks of a CSV file with columns ``code`` or ``architecture``, and ``accuracy``.
 
     A code is numbers with spaces between them, or names of candidates; an architecture is the path of its
-    JSON file, relative to the CSV file. Accuracies are shares, or all of them per cent. What other columns
-    hold does not matter.
+    JSON file, relative to the CSV file, or a structure string. Accuracies are shares, or all of them per
+    cent. What other columns hold does not matter.
 
     Args:
         path: of the file.
@@ -129,13 +129,17 @@ def _accuracy(place: str, text: str) -> float:
 def _architecture(place: str, row: Mapping[str, str], space: Space | None, folder: Path) -> Architecture:
     try:
         if "architecture" in row:
-            return _named_architecture(row["architecture"], folder)
+            return _named_architecture(row["architecture"], space, folder)
         return _decoded(row.get("code", ""), space)
     except (ArchitectureError, SpaceError) as error:
         raise InvalidInputError(f"{place}: {error}") from None
 
 
-def _named_architecture(text: str, folder: Path) -> Architecture:
+def _named_architecture(text: str, space: Space | None, folder: Path) -> Architecture:
+    if is_structure_string(text):
+        if space is None:
+            raise SpaceError("a structure string takes resolution and classes of a space: give --space")
+        return load_architecture(text, resolution=space.input.resolution, num_classes=space.num_classes)
     path = folder / text
     return Architecture.load(path) if text and path.is_file() else load_architecture(text)
 

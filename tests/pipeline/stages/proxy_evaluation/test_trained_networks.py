@@ -52,6 +52,19 @@ def test_published_architectures_go_by_their_names(read):
     assert [one.architecture.name for one in networks] == ["fbnet_a", "fbnet_b", "fbnet_c"]
 
 
+def test_structure_strings_take_the_size_of_the_space(read):
+    rows = [f'"SuperConvK3BNRELU(3,{width},1,1)",{width}' for width in (8, 16, 24)]
+    text = "\n".join(["architecture,accuracy", *rows])
+    networks = read(text, load_space("zen_cifar"))
+    assert [one.architecture.nodes[0].operator.output.channels for one in networks] == [8, 16, 24]
+    assert {(one.architecture.resolution, one.architecture.num_classes) for one in networks} == {(32, 10)}
+    with pytest.raises(InvalidInputError, match=r"line 2: a structure string takes .* give --space"):
+        read(text, None)
+    unquoted = text.replace('"', "")
+    with pytest.raises(InvalidInputError, match="line 2 has 5 fields, the header 2"):
+        read(unquoted, load_space("zen_cifar"))
+
+
 def test_a_network_that_learnt_nothing_is_of_either_unit(read):
     networks = read("code,accuracy\n0 0 0 0,0\n0 0 0 1,90\n0 0 0 2,91\n")
     assert [one.accuracy for one in networks] == [0, 0.90, 0.91]
