@@ -48,7 +48,7 @@ class Problem:
         """
         if self.data is None:
             raise DataError(
-                f"method {self.settings.method} learns from images, and there are none: add --data"
+                f"method {self.settings.method} learns from images, and none are given: add --data"
             )
         return self.data
 

@@ -85,7 +85,8 @@ class Described:
             operator.resolution,
             operator.output.resolution,
         ]
-        return np.log1p(np.array([*amounts, *shapes], float))
+        logs: FloatArray = np.log1p(np.array([*amounts, *shapes], float))
+        return logs
 
     @cached_property
     def choices(self) -> dict[str, float]:

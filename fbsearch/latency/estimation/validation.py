@@ -66,7 +66,8 @@ def cross_validate(described: Sequence[Described], latencies_us: FloatArray, ker
     folds = _folds(described)
     misses, deviations = np.zeros(len(described)), np.zeros(len(described))
     for number in np.unique(folds):
-        known, left_out = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
+        known: list[int] = np.flatnonzero(folds != number).tolist()
+        left_out: list[int] = np.flatnonzero(folds == number).tolist()
         model = LatencyModel.fit([described[i] for i in known], latencies_us[known], kernel=kernel)
         predicted = model.predict([described[i] for i in left_out])
         misses[left_out] = predicted.means - np.log(latencies_us[left_out])
@@ -77,7 +78,7 @@ def cross_validate(described: Sequence[Described], latencies_us: FloatArray, ker
 def _folds(described: Sequence[Described]) -> NDArray[np.int64]:
     """``N``: a fold for each; those of a group take turns, in an order drawn once and for all."""
     shuffled = np.random.default_rng(0).permutation(len(described))
-    by_group = sorted(shuffled, key=lambda index: described[index].group)
+    by_group = sorted(shuffled.tolist(), key=lambda index: described[index].group)
     folds = np.empty(len(described), np.int64)
     folds[by_group] = np.arange(len(described)) % NUM_FOLDS
     return folds

@@ -61,7 +61,8 @@ def _between(context: RunContext, limits: tuple[Limit, ...]) -> Between | None:
     """In an open space: measures what leading candidates take; elsewhere all is measured beforehand."""
     if context.space.operators() is not None:
         return None
-    return GrowingLimits(context.targets, context.space, limits)
+    shared = context.shared_search
+    return GrowingLimits(context.targets, context.space, limits if shared is None else shared.limits)
 
 
 def _measured_choice(context: RunContext, limits: tuple[Limit, ...]) -> MeasuredChoice:

@@ -71,7 +71,7 @@ def test_such_a_space_is_profiled_calibrated_checked_and_shown(space_file, table
     assert ("estimation" in shown) == (space_file.stem == "wide"), (
         "nothing is estimated where all is measured"
     )
-    assert shown["latencies"] == "calibrated with 16 whole networks" and "slots" not in shown
+    assert shown["latencies"] == "calibrated with 24 whole networks" and "slots" not in shown
     assert set(shown["operators_us"]) == set(LatencyTable.load(table).entries)
     assert "16 whole networks" in run(capsys, "table", "show", table, "--space", space_file).out
 
