@@ -51,11 +51,14 @@ PrecisionName = Annotated[
     typer.Option("--precision", help="fp32, fp16, dynamic_int8 or int8; by default as the device file says."),
 ]
 Method = Annotated[
-    str, typer.Option("--method", help="How to search: dnas (FBNet's differentiable search) or random.")
+    str,
+    typer.Option("--method", help="How to search: dnas (FBNet's differentiable search), zen or random."),
 ]
 RunMethod = Annotated[
     str | None,
-    typer.Option("--method", help="dnas or random, in place of the recipe's, with that method's defaults."),
+    typer.Option(
+        "--method", help="dnas, zen or random, in place of the recipe's, with that method's defaults."
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
@@ -66,6 +69,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.
 Data = Annotated[
     str,
     typer.Option("--data", help="'digits', a folder or zip of class folders, or CIFAR-10's binary files."),
+]
+OptionalData = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="'digits', a folder or zip of class folders, or CIFAR-10's binary files; zen needs none.",
+    ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many images per split.")]
 SkipCorrupt = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that cannot be read.")]
@@ -107,3 +117,8 @@ def space_fields(
 def data_fields(source: str, limit: int | None, skip_corrupt: bool) -> dict[str, object]:
     """Which images, as a recipe says it."""
     return {"source": source, "limit": limit, "skip_corrupt": skip_corrupt}
+
+
+def override_fields(**fields: object) -> list[str]:
+    """Options that stand for settings, as ``NAME=VALUE``; None for those that are not given."""
+    return [f"{name}={value}" for name, value in fields.items() if value is not None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbsearch.cli.options import SpaceFields
+from fbsearch.data import Augmentation, DataSplits
 from fbsearch.devices import RUNTIME_FORMATS
 from fbsearch.errors import InvalidInputError
 from fbsearch.latency import LatencyTable
@@ -15,8 +16,8 @@ from fbsearch.pipeline.recipe import BudgetSettings, settings_from, validate_set
 from fbsearch.pipeline.stages.inputs import augmentation_of, load_splits, space_for
 from fbsearch.pipeline.sweeps.budgets import SweepBudget, parse_budgets
 from fbsearch.records import DataSettings, RunPaths
-from fbsearch.search import MethodSettings, Problem, find_method
-from fbsearch.spaces import load_definition
+from fbsearch.search import Method, MethodSettings, Problem, find_method
+from fbsearch.spaces import load_definition, load_space
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class SearchOptions:
     Args:
         space: a preset's name, or a file.
         space_fields: what replaces fields of its definition.
-        data: which images, as a recipe says it.
+        data: which images, as a recipe says it; None for none.
         tables: files, one per target.
         budgets_ms: latency budgets, one per table; fewer where a sweep replaces them.
         sweep: its latency budgets; None for no sweep.
@@ -38,7 +39,7 @@ class SearchOptions:
 
     space: str
     space_fields: SpaceFields
-    data: Mapping[str, object]
+    data: Mapping[str, object] | None
     tables: Sequence[Path]
     budgets_ms: Sequence[float]
     sweep: str | None
@@ -80,9 +81,26 @@ def read_problem(options: SearchOptions) -> TabledProblem:
     settings = settings_from(method.settings, options.overrides, source="search", method=options.method)
     budgets = validate_settings(BudgetSettings, options.budgets, source="budgets")
     swept = () if options.sweep is None else parse_budgets(options.sweep)
+    _check_given(method, options)
     given = _given_budgets(swept, len(options.tables), options.budgets_ms)
     tables = load_tables(options.tables)
     return TabledProblem(_problem(options, tables, given, budgets, settings), tables, given, swept)
+
+
+def _check_given(method: Method, options: SearchOptions) -> None:
+    """Refuse a search without what its method cannot do without.
+
+    Raises:
+        InvalidInputError: saying what to add.
+    """
+    if method.needs_data and options.data is None:
+        raise InvalidInputError(f"--method {method.name} learns from images: add --data")
+    if method.needs_data and not options.tables:
+        raise InvalidInputError(
+            f"--method {method.name} searches within a latency budget: add --table and --budget-ms"
+        )
+    if options.sweep is not None and not options.tables:
+        raise InvalidInputError("--budgets are latency budgets of a sweep: add --table")
 
 
 def _given_budgets(
@@ -119,21 +137,28 @@ def _problem(
     budgets: BudgetSettings,
     settings: MethodSettings,
 ) -> Problem:
-    data_settings = validate_settings(DataSettings, options.data, source="--data")
-    definition = load_definition(options.space, **options.space_fields)
-    images = load_splits(
-        data_settings,
-        resolution=definition.resolution,
-        in_channels=definition.in_channels,
-        seed=options.seed,
-    )
-    space = space_for(images.num_classes, options.space, **options.space_fields)
+    images, augmentation = _images(options)
+    if images is None:
+        space = load_space(options.space, **options.space_fields)
+    else:
+        space = space_for(images.num_classes, options.space, **options.space_fields)
     models = [(RUNTIME_FORMATS[table.runtime.name], table.runtime.precision) for table in tables]
     return Problem(
         space=space,
         limits=(*table_limits(space, tables, given), *budgets.limits(space, models)),
         data=images,
-        augmentation=augmentation_of(data_settings, images),
+        augmentation=augmentation,
         settings=settings,
         seed=options.seed,
     )
+
+
+def _images(options: SearchOptions) -> tuple[DataSplits | None, Augmentation | None]:
+    if options.data is None:
+        return None, None
+    settings = validate_settings(DataSettings, options.data, source="--data")
+    definition = load_definition(options.space, **options.space_fields)
+    images = load_splits(
+        settings, resolution=definition.resolution, in_channels=definition.in_channels, seed=options.seed
+    )
+    return images, augmentation_of(settings, images)

@@ -11,11 +11,12 @@ import numpy as np
 from fbsearch.architecture import Architecture
 from fbsearch.costs.architecture import architecture_latency
 from fbsearch.costs.cost import Cost
-from fbsearch.costs.counting import count_architecture
+from fbsearch.costs.counting import count_architecture, count_layers
 from fbsearch.costs.space import (
     file_bytes,
     file_size_cost,
     latency_cost,
+    layer_cost,
     mac_cost,
     parameter_cost,
     peak_memory_cost,
@@ -23,10 +24,11 @@ from fbsearch.costs.space import (
 from fbsearch.latency import LatencyTable
 from fbsearch.spaces import FactoredSpace, Space
 
-Quantity = Literal["num_params", "num_macs", "peak_bytes"]
+Quantity = Literal["num_params", "num_macs", "num_layers", "peak_bytes"]
 _TABULATING: dict[Quantity, Callable[[FactoredSpace], Cost]] = {
     "num_params": parameter_cost,
     "num_macs": mac_cost,
+    "num_layers": layer_cost,
     "peak_bytes": peak_memory_cost,
 }
 
@@ -77,10 +79,17 @@ def latency_in(space: Space, table: LatencyTable, *, plain: bool = False) -> Cos
 
 
 def count_in(space: Space, quantity: Quantity) -> Cost:
-    """What is counted on the operators: parameters, multiply-adds, or peak memory in bytes."""
+    """What is counted on the operators: parameters, multiply-adds, layers, or peak memory in bytes."""
     if isinstance(space, FactoredSpace):
         return _TABULATING[quantity](space)
-    return ArchitectureCost(quantity, space, lambda one: float(getattr(count_architecture(one), quantity)))
+    return ArchitectureCost(quantity, space, lambda one: count_quantity(one, quantity))
+
+
+def count_quantity(architecture: Architecture, quantity: Quantity) -> float:
+    """What one architecture counts."""
+    if quantity == "num_layers":
+        return float(count_layers(architecture))
+    return float(getattr(count_architecture(architecture), quantity))
 
 
 def file_size_in(space: Space, models: Iterable[ModelKind]) -> Cost:

@@ -53,6 +53,16 @@ class OperatorCounts:
     peak_bytes: int
 
 
+def is_layer(op: Operator) -> bool:
+    """Whether an operator counts as a layer: it learns, and is neither free nor the classifier."""
+    return op.has_weights and not op.is_free and not op.output.is_vector
+
+
+def count_layers(architecture: Architecture) -> int:
+    """Layers of an architecture: its blocks and convolutions, without identities, joins and classifier."""
+    return sum(map(is_layer, architecture.operators()))
+
+
 @cache
 def count_operator(op: Operator) -> OperatorCounts:
     """The counts of ``op``; the identity computes nothing and only keeps its input alive."""

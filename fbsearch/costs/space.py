@@ -11,7 +11,7 @@ import numpy as np
 from fbsearch.architecture import Node, Operator
 from fbsearch.costs.architecture import latency_label
 from fbsearch.costs.cost import AdditiveCost, FloatArray, PeakCost
-from fbsearch.costs.counting import count_operator, waiting_bytes
+from fbsearch.costs.counting import count_operator, is_layer, waiting_bytes
 from fbsearch.latency import LatencyTable
 from fbsearch.spaces import FactoredSpace
 
@@ -73,6 +73,11 @@ def parameter_cost(space: FactoredSpace) -> AdditiveCost:
 def mac_cost(space: FactoredSpace) -> AdditiveCost:
     """Number of multiply-adds."""
     return _additive("num_macs", space, lambda op: count_operator(op).num_macs)
+
+
+def layer_cost(space: FactoredSpace) -> AdditiveCost:
+    """Number of layers: blocks and convolutions that are not left out."""
+    return _additive("num_layers", space, lambda op: float(is_layer(op)))
 
 
 def memory_access_cost(space: FactoredSpace) -> AdditiveCost:

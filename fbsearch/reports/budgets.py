@@ -12,6 +12,7 @@ from fbsearch.reports.run_folder import RunFolder, TargetFiles
 _NAMES: dict[str, tuple[str, Callable[[float], str]]] = {
     "num_params": ("Parameters", format_count),
     "num_macs": ("Multiply-adds", format_count),
+    "num_layers": ("Layers", format_count),
     "peak_bytes": ("Peak memory", format_bytes),
     "file_bytes": ("File size", format_bytes),
 }

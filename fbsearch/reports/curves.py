@@ -20,7 +20,8 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
     """The search's charts, those for which there are numbers."""
     budget = Reference("budget", budget_us) if budget_us is not None else None
     warm_up = _warm_up(rows)
-    is_evolution = any("median_score" in row.values for row in rows)
+    evolved = rows if any("median_score" in row.values for row in rows) else ()
+    tried = () if evolved else rows
     charts = (
         _chart(rows, "Loss", NUMBER, _LOSS),
         _chart(rows, "Accuracy", ACCURACY, _ACCURACY),
@@ -30,8 +31,8 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
         ),
         _chart(rows, "Temperature", NUMBER, (("temperature", "temperature", "main"),), from_zero=True),
         _chart(rows, "Entropy", NUMBER, (("entropy", "entropy", "main"),), from_zero=True),
-        None if is_evolution else _chart(rows, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),
-        _chart(rows if is_evolution else (), "Score of the population", NUMBER, _EVOLUTION, x_name="generation"),
+        _chart(tried, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),
+        _chart(evolved, "Score of the population", NUMBER, _EVOLUTION, x_name="generation"),
         _chart(rows, "Multiplier of the budget", NUMBER, (("multiplier", "multiplier", "main"),)),
     )  # fmt: skip
     return tuple(replace(chart, warm_up=warm_up) for chart in charts if chart)

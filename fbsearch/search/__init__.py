@@ -15,6 +15,7 @@ from fbsearch.search.method import (
 )
 from fbsearch.search.method_settings import MethodSettings
 from fbsearch.search.problem import Problem
+from fbsearch.search.rehearsal import Rehearsal, rehearse
 from fbsearch.search.result import SearchResult
 from fbsearch.search.selection import check_feasible, least_within, most_probable, sample_within
 
@@ -26,6 +27,7 @@ __all__ = [
     "Method",
     "MethodSettings",
     "Problem",
+    "Rehearsal",
     "Search",
     "SearchResult",
     "Searched",
@@ -35,6 +37,7 @@ __all__ = [
     "least_within",
     "method_names",
     "most_probable",
+    "rehearse",
     "relaxed",
     "sample_within",
     "trials",

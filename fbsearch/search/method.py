@@ -102,6 +102,7 @@ class Method:
         search: does it.
         bound_of_all: for the budgets of a sweep.
         needs_data: whether it learns from images.
+        seconds: tries a few steps of a search and tells how long all would take; None where there are none.
     """
 
     name: str
@@ -109,6 +110,8 @@ class Method:
     search: Search
     bound_of_all: BoundOfAll
     needs_data: bool = True
+    seconds: Callable[[Problem], float] | None = None
+    seconds: Callable[[Problem], float] | None = None
 
     def merge(self, swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
         """The limits of the one search from which all budgets of a sweep choose.

@@ -47,7 +47,9 @@ class Problem:
             DataError: if there are none.
         """
         if self.data is None:
-            raise DataError(f"method {self.settings.method} learns from images, and none are given: add --data")
+            raise DataError(
+                f"method {self.settings.method} learns from images, and there are none: add --data"
+            )
         return self.data
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fbsearch.cli.options import (
-    Data,
+    DryRun,
     HeadChannels,
     Json,
     Limit,
     Method,
     NumClasses,
+    OptionalData,
     Out,
     Quiet,
     Resolution,
@@ -26,6 +27,7 @@ from fbsearch.cli.options import (
     Space,
     WidthMultiplier,
     data_fields,
+    override_fields,
     space_fields,
 )
 from fbsearch.cli.printing import notify, print_json, show_progress
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from fbsearch.pipeline.sweeps.budgets import SweepBudget
     from fbsearch.records import RunPaths
     from fbsearch.search import Limit as SearchLimit
-    from fbsearch.search import SearchResult
+    from fbsearch.search import Problem, SearchResult
 
     Results = Mapping[SweepBudget, SearchResult]
 
@@ -44,18 +46,19 @@ EXAMPLES = (
     "fbsearch search --space fbnet --table phone.json --budget-ms 8 --table tablet.json --budget-ms 5 "
     "--max-file-size 10MB --data DIR --out RUN; "
     "fbsearch search --space fbnet --method random --table T.json --budget-ms 5 --data DIR --out RUN; "
-    "fbsearch search --space fbnet --table T.json --data DIR --budgets 5,8,12ms --out SWEEP"
+    "fbsearch search --space fbnet --table T.json --data DIR --budgets 5,8,12ms --out SWEEP; "
+    "fbsearch search --method zen --space zen_cifar --max-params 1M --steps 500 --workers 2 --out RUN"
 )
 
 
 def search(
     space: Space,
-    table: Annotated[
-        list[Path],
-        typer.Option("--table", help="The latency table of the space; repeatable, one per device."),
-    ],
-    data: Data,
     out: Out,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option("--table", help="The latency table of the space; repeatable, one per device."),
+    ] = None,
+    data: OptionalData = None,
     method: Method = "dnas",
     budget_ms: Annotated[
         list[float] | None,
@@ -71,6 +74,9 @@ def search(
     max_macs: Annotated[
         str | None, typer.Option("--max-macs", help="Budget on multiply-adds, such as 300M.")
     ] = None,
+    max_layers: Annotated[
+        str | None, typer.Option("--max-layers", help="Budget on blocks and convolutions, such as 18.")
+    ] = None,
     max_peak_memory: Annotated[
         str | None,
         typer.Option("--max-peak-memory", help="Budget on activations alive at once, such as 4MB."),
@@ -78,6 +84,19 @@ def search(
     max_file_size: Annotated[
         str | None, typer.Option("--max-file-size", help="Budget on the exported model, such as 5MB.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Of zen: structures to propose.")
+    ] = None,
+    population: Annotated[
+        int | None, typer.Option("--population", min=1, help="Of zen: structures that are kept.")
+    ] = None,
+    proxy: Annotated[
+        str | None, typer.Option("--proxy", help="Of zen: the score, or several, such as zen,naswot.")
+    ] = None,
+    workers: Annotated[
+        str | None, typer.Option("--workers", help="Of zen: processes that score, or 'ray'.")
+    ] = None,
+    dry_run: DryRun = False,
     seed: Seed = 0,
     limit: Limit = None,
     skip_corrupt: SkipCorrupt = False,
@@ -95,7 +114,8 @@ def search(
     Further budgets (--max-params and the like) are kept at the same time, exactly. --budgets 5,8,12ms chooses
     an architecture for each of several budgets from one search, and draws accuracy over latency.
     --set takes settings of the method, such as --set epochs=30 or --set objective=fbnet with dnas,
-    --set trials=64 or --set training.epochs=3 with random.
+    --set trials=64 or --set training.epochs=3 with random, --set generation=32 with zen, which trains nothing
+    and needs neither images nor a table.
     """
     from fbsearch.cli.search_problem import SearchOptions, read_problem
     from fbsearch.records import RunPaths
@@ -103,23 +123,41 @@ def search(
     options = SearchOptions(
         space=space,
         space_fields=space_fields(resolution, num_classes, width_multiplier, head_channels),
-        data=data_fields(data, limit, skip_corrupt),
-        tables=table,
+        data=None if data is None else data_fields(data, limit, skip_corrupt),
+        tables=table or [],
         budgets_ms=budget_ms or [],
         sweep=sweep,
         budgets={
             "params": max_params,
             "macs": max_macs,
+            "layers": max_layers,
             "peak_memory": max_peak_memory,
             "file_size": max_file_size,
         },
         method=method,
-        overrides=settings or [],
+        overrides=[
+            *(settings or []),
+            *override_fields(steps=steps, population=population, proxy=proxy, workers=workers),
+        ],
         seed=seed,
     )
     given = read_problem(options)
+    if dry_run:
+        _rehearse(given.problem, as_json=as_json)
+        return
     run = _sweep if given.swept else _search
     run(given, RunPaths(out), resume=resume, progress=show_progress(quiet), as_json=as_json)
+
+
+def _rehearse(problem: Problem, *, as_json: bool) -> None:
+    from fbsearch.search import check_feasible, rehearse
+
+    check_feasible(problem.limits)
+    rehearsal = rehearse(problem)
+    if as_json:
+        print_json({"effort": rehearsal.effort, "seconds": rehearsal.seconds})
+    else:
+        notify(f"would search {problem.space.name} by {problem.settings.method}: {rehearsal.words}")
 
 
 def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bool, as_json: bool) -> None:

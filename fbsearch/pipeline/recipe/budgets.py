@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import AdditiveCost, ArchitectureCost, count_architecture, count_in, file_size_in
+from fbsearch.costs import AdditiveCost, ArchitectureCost, Quantity, count_in, count_quantity, file_size_in
 from fbsearch.export import ModelFormat
 from fbsearch.precision import Precision
 from fbsearch.records import BudgetCheck, SearchRecord
@@ -68,6 +68,7 @@ class BudgetSettings(BaseModel):
     Args:
         params: parameters, such as ``1.2M``.
         macs: multiply-adds of an image, such as ``300M``.
+        layers: blocks and convolutions, without identities, joins and the classifier.
         peak_memory: activations alive at once, in fp32, such as ``4MB`` or ``4MiB``.
         file_size: of every exported model that a target runs, such as ``5MB``.
     """
@@ -76,6 +77,7 @@ class BudgetSettings(BaseModel):
 
     params: Count | None = None
     macs: Count | None = None
+    layers: Count | None = None
     peak_memory: Bytes | None = None
     file_size: Bytes | None = None
 
@@ -91,6 +93,8 @@ class BudgetSettings(BaseModel):
             limits.append(Limit(count_in(space, "num_params"), self.params))
         if self.macs is not None:
             limits.append(Limit(count_in(space, "num_macs"), self.macs))
+        if self.layers is not None:
+            limits.append(Limit(count_in(space, "num_layers"), self.layers))
         if self.peak_memory is not None:
             limits.append(Limit(count_in(space, "peak_bytes"), self.peak_memory))
         if self.file_size is not None:
@@ -132,17 +136,20 @@ def check_budgets(
     """
     if search is None:
         return ()
-    counts = count_architecture(architecture)
     checks = []
     for budget in search.budgets:
         is_read = budget.cost == _FILE_SIZE
-        value = float(model.stat().st_size if is_read else getattr(counts, budget.cost))
+        value = float(model.stat().st_size) if is_read else _count(architecture, budget.cost)
         source: Literal["read", "counted"] = "read" if is_read else "counted"
         is_kept = value <= budget.bound
         checks.append(
             BudgetCheck(cost=budget.cost, bound=budget.bound, value=value, source=source, is_kept=is_kept)
         )
     return tuple(checks)
+
+
+def _count(architecture: Architecture, cost: str) -> float:
+    return count_quantity(architecture, cast(Quantity, cost))
 
 
 def describe_broken(checks: tuple[BudgetCheck, ...]) -> str:

@@ -96,5 +96,7 @@ def write_pareto(
         )
         for one, is_dominated in zip(ordered, dominated, strict=True)
     )
-    write_text(path.with_suffix(".svg"), standalone(draw_pareto(ParetoPlot(points, tuple(budgets), worth.unit))))
+    write_text(
+        path.with_suffix(".svg"), standalone(draw_pareto(ParetoPlot(points, tuple(budgets), worth.unit)))
+    )
     return path.with_suffix(".svg")

@@ -99,7 +99,11 @@ def draw_pareto(plot: ParetoPlot) -> Markup:
     axes = _axes(plot)
     front = steps([axes.at(one.latency_us, one.accuracy) for one in plot.front], until=_FRAME.right)
     ordered = sorted(plot.points, key=lambda point: (point.is_chosen, not point.is_dominated))
-    marks = [*_budgets(plot, axes), curve(front, "front"), *(_point(point, axes, plot.unit) for point in ordered)]
+    marks = [
+        *_budgets(plot, axes),
+        curve(front, "front"),
+        *(_point(point, axes, plot.unit) for point in ordered),
+    ]
     return draw_chart(axes, marks, label=plot.label, key_entries=_key(plot))
 
 

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fbsearch.records import SearchRecord, TargetRecord
-from fbsearch.reports.charts import HeatMap, Population, Predictions, draw_pareto, draw_population, draw_predictions
+from fbsearch.reports.charts import (
+    HeatMap,
+    Population,
+    Predictions,
+    draw_pareto,
+    draw_population,
+    draw_predictions,
+)
 from fbsearch.reports.curves import search_charts
 from fbsearch.reports.finalist_rows import FinalistRow, finalist_rows
 from fbsearch.reports.formatting import ms_decimals, on_device

@@ -26,8 +26,8 @@ from fbsearch.spaces import Space
 from fbsearch.train import run_epochs
 
 WARNING = (
-    "a score is no promise: theory covers plain chains, not cells, and nets of lower score were found to train "
-    "better; compare with the trivial baselines on your own data (fbsearch proxy evaluate)"
+    "a score is no promise: its theory covers plain chains, not cells, and nets of lower score were found to "
+    "train better; compare with the trivial baselines on your own data (fbsearch proxy evaluate)"
 )
 
 
@@ -202,4 +202,22 @@ def _survival(against: Limit | None) -> Survival:
     return front_survives(cost_of)
 
 
-register_method(Method("zen", EvolutionSettings, search_by_evolution, max, needs_data=False))
+def rehearse_evolution(problem: Problem) -> float:
+    """Seconds that a search would take: as long as one generation of draws from the space, per generation.
+
+    Raises:
+        FbsearchError: as the search raises it.
+    """
+    settings = problem.settings
+    assert isinstance(settings, EvolutionSettings)  # as the method is registered
+    with open_crew(settings.crew) as crew:
+        task = EvolutionTask(problem, settings, crew)
+        task.run_epoch(0, lambda done, total: None)  # workers start, torch warms up
+        started = time.monotonic()
+        task.run_epoch(1, lambda done, total: None)
+        return (time.monotonic() - started) * task.num_epochs
+
+
+register_method(
+    Method("zen", EvolutionSettings, search_by_evolution, max, needs_data=False, seconds=rehearse_evolution)
+)

@@ -34,7 +34,7 @@ class EvolutionSettings(MethodSettings):
     """How structures evolve.
 
     Args:
-        preset: ``paper`` or ``released``: the published population, steps and seeds, where they are not given.
+        preset: ``paper`` or ``released``: the published population, steps and seeds where none are given.
         steps: structures proposed; one that breaks a budget, or was scored before, uses up its step.
         population: structures that are kept.
         seeds: population up to which a proposal is drawn from the space rather than a mutation of a member.

@@ -94,7 +94,9 @@ class EvolutionTask:
         rng = np.random.default_rng([self._problem.seed, 5, step])
         space = self._problem.space
         if len(self.population) < self._settings.seeds:
-            return next(filter(self._admits, (space.sample(rng) for _ in range(self._settings.attempts))), None)
+            return next(
+                filter(self._admits, (space.sample(rng) for _ in range(self._settings.attempts))), None
+            )
         parent = self.population[rng.integers(len(self.population))]
         try:
             code = space.mutate(parent.code, rng)
@@ -131,7 +133,9 @@ class EvolutionTask:
         known = set(self.population)
         grown = [*self.population, *(member for member in members if member not in known)]
         self.population = (
-            grown if len(grown) <= self._settings.population else self._survive(grown, self._settings.population)
+            grown
+            if len(grown) <= self._settings.population
+            else self._survive(grown, self._settings.population)
         )
         if len(self.archive) > MOST_KEPT:
             kept = {*best_survive(list(self.archive.values()), MOST_KEPT), *self.population}

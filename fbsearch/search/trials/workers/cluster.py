@@ -28,9 +28,7 @@ class RayCrew:
         self._ray = ray
         self._apply = ray.remote(num_cpus=1, max_retries=MOST_DEATHS)(_with_one_thread)
 
-    def map(
-        self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done
-    ) -> list[_Result]:
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done) -> list[_Result]:
         """See :class:`~fbsearch.search.trials.workers.crew.Crew`."""
         references = [self._apply.remote(function, item) for item in items]
         waiting = list(references)

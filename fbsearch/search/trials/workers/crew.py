@@ -22,9 +22,7 @@ class Crew(Protocol):
     worker that dies costs what it was computing, which another one then computes.
     """
 
-    def map(
-        self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done
-    ) -> list[_Result]:
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done) -> list[_Result]:
         """The function's results, in the order of the items.
 
         Args:

@@ -16,9 +16,7 @@ _Result = TypeVar("_Result")
 class Alone:
     """No workers: everything is computed by this process."""
 
-    def map(
-        self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done
-    ) -> list[_Result]:
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done) -> list[_Result]:
         """See :class:`Crew`."""
         results = []
         with one_thread():

@@ -37,9 +37,7 @@ class ProcessCrew:
             self._free.put(worker)
         self._threads = ThreadPoolExecutor(num_workers)
 
-    def map(
-        self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done
-    ) -> list[_Result]:
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done) -> list[_Result]:
         """See :class:`~fbsearch.search.trials.workers.crew.Crew`."""
         counted = _Counter(done)
         futures = [self._threads.submit(self._apply, function, item, counted) for item in items]
