@@ -111,7 +111,6 @@ class Method:
     bound_of_all: BoundOfAll
     needs_data: bool = True
     seconds: Callable[[Problem], float] | None = None
-    seconds: Callable[[Problem], float] | None = None
 
     def merge(self, swept: Sequence[Sequence[Limit]]) -> tuple[Limit, ...]:
         """The limits of the one search from which all budgets of a sweep choose.
