@@ -68,6 +68,10 @@ class MissingOperatorError(TableError):
     """The table lacks an operator that was looked up: profile the space that holds it."""
 
 
+class EstimationError(TableError):
+    """A table holds too little to estimate an operator that it lacks: grow it."""
+
+
 class BudgetError(FbsearchError):
     """No architecture of the space keeps the budget: raise it, or widen the space."""
 

@@ -12,6 +12,12 @@ from fbsearch.costs.any_space import (
 from fbsearch.costs.architecture import ArchitectureLatency, architecture_latency
 from fbsearch.costs.cost import AdditiveCost, Cost, FloatArray, PeakCost, TabulatedCost, range_of, tabulated
 from fbsearch.costs.counting import OperatorCounts, count_architecture, count_layers, count_operator
+from fbsearch.costs.estimating import (
+    EstimatedLatency,
+    EstimatingLatency,
+    estimating_latency,
+    searchable_latency,
+)
 from fbsearch.costs.space import (
     file_size_cost,
     latency_cost,
@@ -27,6 +33,8 @@ __all__ = [
     "ArchitectureCost",
     "ArchitectureLatency",
     "Cost",
+    "EstimatedLatency",
+    "EstimatingLatency",
     "FloatArray",
     "ModelKind",
     "OperatorCounts",
@@ -39,6 +47,7 @@ __all__ = [
     "count_layers",
     "count_operator",
     "count_quantity",
+    "estimating_latency",
     "file_size_cost",
     "file_size_in",
     "latency_cost",
@@ -49,5 +58,6 @@ __all__ = [
     "parameter_cost",
     "peak_memory_cost",
     "range_of",
+    "searchable_latency",
     "tabulated",
 ]

@@ -110,15 +110,20 @@ class Loader:
         # The last images are shared as evenly as can be; with fewer than processes, some get none.
         return full + int(not self.drop_last and rest > self.rank)
 
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The images of an epoch by their positions in the set, batch after batch, of all processes."""
+        order = np.arange(len(self.image_set))
+        if self.shuffle:
+            return np.random.default_rng([self.seed, epoch, _ORDER]).permutation(order)
+        return order
+
     def epoch(self, epoch: int = 0) -> Iterator[Batch]:
         """The batches of an epoch.
 
         Yields:
             Images, float32 ``B x C x H x W`` in channels-last memory, normalised, and labels, int64 ``B``.
         """
-        order = np.arange(len(self.image_set))
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(order)
+        order = self.order(epoch)
 
         def make(step: int) -> Batch:
             return self._batch(order, epoch, step)

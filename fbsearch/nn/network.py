@@ -40,16 +40,26 @@ class Network(NodeModules):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``B x C x H x W`` to logits ``B x classes``."""
-        return self.node(self.architecture.nodes[-1].name)(self.features(x))  # type: ignore[no-any-return]
+        return self.with_features(x)[1]
 
     def features(self, x: Tensor) -> Tensor:
         """Images ``B x C x H x W`` to the feature map ``B x C' x H' x W'`` that the classifier takes."""
+        return self._taken(x)[0]
+
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images ``B x C x H x W`` to what the last node takes, such as the map before its global pooling,
+        and to the logits ``B x classes`` that it makes of it.
+        """
+        taken = self._taken(x)
+        return taken[0], self.node(self.architecture.nodes[-1].name)(*taken)
+
+    def _taken(self, x: Tensor) -> list[Tensor]:
+        """What the last node takes."""
         outputs = {INPUT: x}
-        *nodes, last = self.architecture.live_nodes
-        for node in nodes:
-            module = self.node(node.name)
-            outputs[node.name] = module(*(outputs[name] for name in node.inputs))
-        return outputs[last.inputs[0]]
+        *earlier, last = self.architecture.live_nodes
+        for node in earlier:
+            outputs[node.name] = self.node(node.name)(*(outputs[name] for name in node.inputs))
+        return [outputs[name] for name in last.inputs]
 
     def set_drop_path(self, rate: float) -> None:
         """Set the residual branches' drop rates, growing linearly with depth to ``rate``."""

@@ -12,6 +12,7 @@ from fbsearch.proxies import (  # noqa: F401  # they make themselves known
     synflow,
     zen,
 )
+from fbsearch.proxies.additive_zen import is_chain, zen_cost
 from fbsearch.proxies.ensemble import rank_log
 from fbsearch.proxies.latency import LatencyProxy
 from fbsearch.proxies.proxy import Proxy, expand_names, find_proxy, proxy_names, register_proxy
@@ -26,6 +27,7 @@ __all__ = [
     "Subject",
     "expand_names",
     "find_proxy",
+    "is_chain",
     "proxy_names",
     "rank_log",
     "register_proxy",
@@ -33,4 +35,5 @@ __all__ = [
     "subject_of",
     "subject_of_module",
     "usual_batch_size",
+    "zen_cost",
 ]

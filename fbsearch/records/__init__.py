@@ -8,6 +8,7 @@ from fbsearch.records.record import find_record, read_record, write_record
 from fbsearch.records.run import RunRecord, StageRecord
 from fbsearch.records.search import (
     BudgetRecord,
+    EstimationRecord,
     FinalistRecord,
     LatencyRecord,
     ScoredRecord,
@@ -15,7 +16,7 @@ from fbsearch.records.search import (
     SlotRecord,
     TargetRecord,
 )
-from fbsearch.records.training import TestMetrics, TrainingRecord
+from fbsearch.records.training import TeacherRecord, TestMetrics, TrainingRecord
 from fbsearch.records.verification import BudgetCheck, Verification
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "BudgetCheck",
     "BudgetRecord",
     "DataSettings",
+    "EstimationRecord",
     "FinalistRecord",
     "InputRecord",
     "LatencyRecord",
@@ -35,6 +37,7 @@ __all__ = [
     "SlotRecord",
     "StageRecord",
     "TargetRecord",
+    "TeacherRecord",
     "TestMetrics",
     "TrainingRecord",
     "Verification",

@@ -8,12 +8,36 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, FiniteFloat, model_validator
 
 from fbsearch.devices.description import DeviceDescription, RuntimeDescription
+from fbsearch.latency.estimation.validation import EstimateErrors
 from fbsearch.records.record import Count, FileRecord, Positive, Record, Share
 
 VERSION = 2
 
 _OTHER_LATENCY = "latency_us on "
 """What a budget's name began with, in files of version 1, that was another device's latency."""
+
+
+class EstimationRecord(Record):
+    """How well operators that a table lacks are estimated, by cross-validation on those that it holds.
+
+    Args:
+        num_operators: measured ones, that others are estimated from.
+        median_error: of the absolute errors, shares of the measured latencies.
+        mean_error: likewise.
+        nine_in_ten_error: what nine of ten do not exceed.
+    """
+
+    num_operators: Count
+    median_error: Positive
+    mean_error: Positive
+    nine_in_ten_error: Positive
+
+    @property
+    def summary(self) -> str:
+        """For people."""
+        return EstimateErrors(
+            self.num_operators, self.median_error, self.mean_error, self.nine_in_ten_error
+        ).summary
 
 
 class TargetRecord(Record):
@@ -24,12 +48,14 @@ class TargetRecord(Record):
         budget_us: on the latency there.
         range_us: the least and greatest latency in the space, as predicted.
         latencies_us: of each slot's candidates, as the search counted; empty where an older file lacks them.
+        estimation: how well missing operators are estimated at the end; None where the table holds all.
     """
 
     name: str
     budget_us: Positive | None = None
     range_us: tuple[FiniteFloat, FiniteFloat] | None = None
     latencies_us: tuple[tuple[FiniteFloat, ...], ...] = ()
+    estimation: EstimationRecord | None = None
 
 
 def target_name(device: DeviceDescription, runtime: RuntimeDescription) -> str:
@@ -59,11 +85,21 @@ class SlotRecord(Record):
 
 
 class LatencyRecord(Record):
-    """What a finalist takes on a target: predicted, and measured as a whole network where that was done."""
+    """What a finalist takes on a target.
+
+    Args:
+        target: its name.
+        predicted_us: from its operators.
+        measured_us: as a whole network, where that was done.
+        estimated_share: of the operators' sum; 0 where all are measured, None where a table holds the space.
+        estimated_error: what the prediction may be off by through it, a share (a standard deviation).
+    """
 
     target: str
     predicted_us: FiniteFloat
     measured_us: Positive | None = None
+    estimated_share: Share | None = None
+    estimated_error: Positive | None = None
 
     @property
     def best_us(self) -> float:
@@ -125,6 +161,7 @@ class SearchRecord(FileRecord):
         chosen: index of the finalist to train.
         collapse: a warning where the search gave up on most layers, or None.
         undecided: a warning where its probabilities stayed as even as they began, or None.
+        rough_zen: a warning where the loss had a Zen term in a space that is no chain, or None.
         seconds: wall time of the try that ended it.
         notice: what is to be said of the method wherever its result is shown.
         scored: the last population of a search by scores.
@@ -142,6 +179,7 @@ class SearchRecord(FileRecord):
     chosen: Count
     collapse: str | None = None
     undecided: str | None = None
+    rough_zen: str | None = None
     seconds: Positive | None = None
     notice: str | None = None
     scored: tuple[ScoredRecord, ...] = ()

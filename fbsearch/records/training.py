@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from fbsearch.records.record import Count, FileRecord, Positive, Record, Share
 
@@ -36,6 +36,38 @@ class TestMetrics(Record):
         return self
 
 
+HeadKind = Literal["own", "fit", "none"]
+"""Where a teacher's soft labels come from: its own outputs, a fitted head, nowhere."""
+
+
+class TeacherRecord(Record):
+    """Who taught a training, and how much that counted.
+
+    Args:
+        name: as a person named it.
+        resolution: of its images in pixels.
+        mean: of its images, per channel.
+        std: likewise.
+        head: where its soft labels come from.
+        val_accuracy: of its soft labels; None where there are none.
+        temperature: of the soft labels.
+        soft_weight: share of them in the loss of the labels.
+        feature_weight: of its feature map in the loss.
+        keeps_outputs: whether its outputs were kept, or computed for every batch.
+    """
+
+    name: str
+    resolution: Count
+    mean: tuple[FiniteFloat, ...]
+    std: tuple[Positive, ...]
+    head: HeadKind
+    val_accuracy: Share | None = None
+    temperature: Positive
+    soft_weight: Share
+    feature_weight: Positive
+    keeps_outputs: bool = False
+
+
 class TrainingRecord(FileRecord):
     """The file."""
 
@@ -45,3 +77,4 @@ class TrainingRecord(FileRecord):
     num_params: Count | None = None
     num_macs: Count | None = None
     seconds: Positive | None = None
+    teacher: TeacherRecord | None = None

@@ -13,6 +13,7 @@ _Columns = Sequence[tuple[str, str, Role]]
 _LOSS: _Columns = (("train_loss", "training", "second"), ("val_loss", "validation", "main"))
 _SCORE: _Columns = (("score", "tried", "second"), ("best_score", "best so far", "main"))
 _EVOLUTION: _Columns = (("median_score", "median", "second"), ("best_score", "best", "main"))
+_TAUGHT: _Columns = (("label_loss", "labels", "second"), ("soft_label_loss", "soft labels", "main"))
 _ACCURACY: _Columns = (("train_accuracy", "training", "second"), ("val_accuracy", "validation", "main"))
 
 
@@ -29,10 +30,15 @@ def search_charts(rows: Sequence[MetricsRow], *, budget_us: float | None) -> tup
             rows, "Expected latency", LATENCY, (("expected_latency_us", "expected", "main"),),
             reference=budget, from_zero=True,
         ),
+        _chart(rows, "Expected Zen-Score", NUMBER, (("expected_zen", "expected", "main"),)),
         _chart(rows, "Temperature", NUMBER, (("temperature", "temperature", "main"),), from_zero=True),
         _chart(rows, "Entropy", NUMBER, (("entropy", "entropy", "main"),), from_zero=True),
         _chart(tried, "Score of each trial", ACCURACY, _SCORE, x_name="trial"),
         _chart(evolved, "Score of the population", NUMBER, _EVOLUTION, x_name="generation"),
+        _chart(
+            rows, "Estimated share of the leaders’ latencies", ACCURACY,
+            (("estimated_share", "estimated", "main"),), from_zero=True, x_name="generation",
+        ),
         _chart(rows, "Multiplier of the budget", NUMBER, (("multiplier", "multiplier", "main"),)),
     )  # fmt: skip
     return tuple(replace(chart, warm_up=warm_up) for chart in charts if chart)
@@ -43,8 +49,13 @@ def training_charts(rows: Sequence[MetricsRow]) -> tuple[LineChart, ...]:
     charts = (
         _chart(rows, "Loss", NUMBER, _LOSS),
         _chart(rows, "Accuracy", ACCURACY, _ACCURACY),
+        _chart(rows, "Loss by what teaches", NUMBER, _TAUGHT),
+        _chart(
+            rows, "Error of the teacher's feature map", NUMBER, (("feature_loss", "relative error", "main"),),
+            from_zero=True,
+        ),
         _chart(rows, "Learning rate", NUMBER, (("learning_rate", "rate", "main"),), from_zero=True),
-    )
+    )  # fmt: skip
     return tuple(chart for chart in charts if chart)
 
 

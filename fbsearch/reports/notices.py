@@ -187,6 +187,8 @@ def _search_notices(search: SearchRecord) -> Iterator[Notice]:
         yield Notice("bad", "The search collapsed", search.collapse)
     if search.undecided:
         yield Notice("bad", "The search did not decide", search.undecided)
+    if search.rough_zen:
+        yield Notice("warn", "Zen-Score is rough here", search.rough_zen)
     for target, latency in zip(search.targets, search.winner.latencies, strict=True):
         if target.budget_us is not None and latency.predicted_us > target.budget_us:
             where = "" if len(search.targets) == 1 else f" on {target.name}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbsearch.costs import range_of, tabulated
+from fbsearch.costs import EstimatingLatency, range_of, tabulated
 from fbsearch.data import Augmentation, DataSplits
 from fbsearch.errors import DataError
 from fbsearch.search.between import Between
@@ -48,13 +48,15 @@ class Problem:
         """
         if self.data is None:
             raise DataError(
-                f"method {self.settings.method} learns from images, and there are none: add --data"
+                f"method {self.settings.method} learns from images, and none are given: add --data"
             )
         return self.data
 
 
 def limit_identity(limit: Limit) -> list[str | float]:
     """A budget as numbers: equal ones stand for the same budget on the same cost."""
+    if isinstance(limit.cost, EstimatingLatency):
+        return [limit.name, limit.bound]  # its table may grow while the search is interrupted
     extent = range_of(limit.cost)
     if extent is None:
         return [limit.name, limit.bound, limit.cost.label]

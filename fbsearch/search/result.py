@@ -9,12 +9,12 @@ from fbsearch.costs import Cost, FloatArray, range_of, tabulated
 from fbsearch.records import (
     BudgetRecord,
     FinalistRecord,
-    LatencyRecord,
     ScoredRecord,
     SearchRecord,
     SlotRecord,
     TargetRecord,
 )
+from fbsearch.search.estimation import estimation_record, latency_records
 from fbsearch.search.finalist import Finalist
 from fbsearch.search.limit import Limit
 from fbsearch.spaces import Code, Decision, FactoredSpace, Space, code_names
@@ -53,6 +53,7 @@ class SearchResult:
         undecided: a warning where its probabilities stayed as even as they began, or None.
         scored: the last population of a search by scores.
         notice: what is to be said of the method wherever its result is shown, or None.
+        rough_zen: a warning where the loss had a Zen term in a space that is no chain, or None.
     """
 
     space: Space
@@ -66,6 +67,7 @@ class SearchResult:
     undecided: str | None = None
     scored: tuple[Scored, ...] = ()
     notice: str | None = None
+    rough_zen: str | None = None
 
     @property
     def winner(self) -> Finalist:
@@ -75,7 +77,7 @@ class SearchResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person has to know before believing it."""
-        return tuple(warning for warning in (self.collapse, self.undecided) if warning)
+        return tuple(warning for warning in (self.collapse, self.undecided, self.rough_zen) if warning)
 
     def record(self) -> SearchRecord:
         """What is kept of it on disk."""
@@ -88,6 +90,7 @@ class SearchResult:
                     budget_us=limit.bound,
                     range_us=range_of(limit.cost),
                     latencies_us=self._coefficients(limit.cost),
+                    estimation=estimation_record(limit),
                 )
                 for limit in self.limits
                 if limit.target is not None
@@ -101,6 +104,7 @@ class SearchResult:
             chosen=self.chosen,
             collapse=self.collapse,
             undecided=self.undecided,
+            rough_zen=self.rough_zen,
             seconds=self.seconds,
             notice=self.notice,
             scored=tuple(
@@ -143,12 +147,7 @@ class SearchResult:
         return FinalistRecord(
             choices=finalist.code,
             names=code_names(self.space, finalist.code),
-            latencies=tuple(
-                LatencyRecord(
-                    target=target, predicted_us=predicted_us, measured_us=finalist.measured_us.get(target)
-                )
-                for target, predicted_us in finalist.predicted_us.items()
-            ),
+            latencies=latency_records(self.limits, finalist),
             val_accuracy=finalist.val_accuracy,
             log_probability=finalist.log_probability,
             source=finalist.source,

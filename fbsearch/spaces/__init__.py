@@ -11,6 +11,13 @@ from fbsearch.spaces.definition import (
 )
 from fbsearch.spaces.layerwise import LayerwiseDefinition
 from fbsearch.spaces.named import load_architecture, named_architecture, named_architectures
+from fbsearch.spaces.plain import (
+    PlainDefinition,
+    build_structure,
+    find_structure,
+    is_structure_string,
+    read_structure,
+)
 from fbsearch.spaces.space import (
     Candidate,
     Code,
@@ -29,10 +36,14 @@ __all__ = [
     "Decision",
     "FactoredSpace",
     "LayerwiseDefinition",
+    "PlainDefinition",
     "Space",
     "SpaceDefinition",
+    "build_structure",
     "canonical",
     "code_names",
+    "find_structure",
+    "is_structure_string",
     "load_architecture",
     "load_definition",
     "load_space",
@@ -40,6 +51,7 @@ __all__ = [
     "named_architectures",
     "parse_definition",
     "preset_names",
+    "read_structure",
     "require_factored",
     "space_kind",
 ]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,95 +11,21 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
-from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader, ProcessShare
-from fbsearch.errors import InvalidInputError, TrainingError
+from fbsearch.data import Augmentation, DataSplits
+from fbsearch.errors import TrainingError
 from fbsearch.nn import Network
-from fbsearch.train.acceleration import make_accelerator, seeded
+from fbsearch.train.acceleration import seeded
 from fbsearch.train.averaging import WeightAverage
-from fbsearch.train.loop import Report, run_epochs
-from fbsearch.train.metrics import Metrics, evaluate
+from fbsearch.train.loaders import evaluation_loader, training_loader
+from fbsearch.train.loop import Report
+from fbsearch.train.metrics import evaluate
+from fbsearch.train.objective import CrossEntropy, Objective, TrainingBatch
+from fbsearch.train.optimizer import make_optimizer
 from fbsearch.train.regularisation import erase, mixup
 from fbsearch.train.schedule import cosine_rate
 from fbsearch.train.settings import TrainSettings
 
 _CHECK_EVERY = 20  # steps between looks at the loss: on a GPU each look waits for the device
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training came to.
-
-    Args:
-        test: metrics on the test images.
-        history: a row of metrics per epoch.
-        num_params: trainable parameters.
-        seconds: spent training and validating, resumed parts included.
-    """
-
-    test: Metrics
-    history: tuple[Mapping[str, float], ...]
-    num_params: int
-    seconds: float
-
-
-def train_network(
-    network: Network,
-    data: DataSplits,
-    settings: TrainSettings,
-    *,
-    folder: Path,
-    augmentation: Augmentation | None,
-    seed: int = 0,
-    resume: bool = False,
-    accelerator: Accelerator | None = None,
-    progress: bool = True,
-) -> TrainResult:
-    """Train a network, which holds the final weights afterwards and is in evaluation mode.
-
-    Args:
-        network: at its first weights, random or inherited.
-        data: images of the network's size and classes.
-        settings: how to train.
-        folder: for the checkpoint, metrics and curves; see :func:`~fbsearch.train.loop.run_epochs`.
-        augmentation: how training images vary, such as ``data.augmentation``; None: they do not.
-        seed: of the order of the images and everything random.
-        resume: go on where an earlier call with the same arguments was killed; on a CPU, with as many
-            threads, the final weights are the same, bit for bit, as without the kill.
-        accelerator: of ``settings.precision``; None: made here.
-        progress: show progress.
-
-    Raises:
-        InvalidInputError: if the data do not fit the network, or the settings the machine.
-        TrainingError: if the loss becomes infinite or NaN.
-        CheckpointError: see :func:`~fbsearch.train.loop.run_epochs`.
-    """
-    _check_fit(network, data)
-    accelerator = accelerator or make_accelerator(settings.precision)
-    task = ChildTask(network, data, settings, augmentation=augmentation, seed=seed, accelerator=accelerator)
-    identity = {
-        "settings": settings.model_dump(),
-        "architecture": network.architecture.to_dict(),
-        "data": data.fingerprint,
-        "augmentation": asdict(augmentation) if augmentation else None,
-        "seed": seed,
-        "processes": accelerator.num_processes,
-    }
-    rows = run_epochs(
-        task,
-        folder=folder,
-        title="train",
-        resume=resume,
-        identity=identity,
-        accelerator=accelerator,
-        progress=progress,
-    )
-    task.finish()
-    return TrainResult(
-        test=evaluate(network, task.evaluation_loader(data.test), accelerator=accelerator),
-        history=tuple(rows),
-        num_params=sum(parameter.numel() for parameter in network.parameters()),
-        seconds=task.seconds,
-    )
 
 
 class ChildTask:
@@ -117,6 +40,7 @@ class ChildTask:
         augmentation: Augmentation | None,
         seed: int,
         accelerator: Accelerator,
+        objective: Objective | None = None,
     ) -> None:
         self.num_epochs = settings.epochs
         self.settings = settings
@@ -129,22 +53,25 @@ class ChildTask:
         network.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
         _set_drop_rates(network, settings)
         self.average = WeightAverage(network, settings.ema_decay) if settings.ema_decay else None
-        self.train_loader = self._train_loader(augmentation)
-        self.val_loader = self.evaluation_loader(data.val)
-        self.model, self.optimizer = accelerator.prepare(network, make_optimizer(network, settings))
+        self.objective = objective or CrossEntropy(network, settings.label_smoothing)
+        self.train_loader = training_loader(
+            data, settings, augmentation=augmentation, seed=seed, accelerator=accelerator
+        )
+        self.val_loader = evaluation_loader(data.val, data, settings, accelerator=accelerator)
+        learner = self.objective.learner
+        self.model, self.optimizer = accelerator.prepare(learner, make_optimizer(learner, settings))
         self.forward = torch.compile(self.model) if settings.compile else self.model
 
     def run_epoch(self, epoch: int, report: Report) -> dict[str, float]:
         """Train for one epoch and validate."""
         start = time.perf_counter()
         with seeded(self.seed, epoch, self.accelerator.process_index) as generator:
-            loss, accuracy = self._train_epoch(epoch, report, generator)
+            trained = self._train_epoch(epoch, report, generator)
         self._share_buffers()
         val = evaluate(self.evaluated, self.val_loader, accelerator=self.accelerator)
         self.seconds += time.perf_counter() - start
         return {
-            "train_loss": loss,
-            "train_accuracy": accuracy,
+            **trained,
             "val_loss": val.loss,
             "val_accuracy": val.top1,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
@@ -159,12 +86,14 @@ class ChildTask:
             "average": self.average.state_dict() if self.average else None,
             "scaler": scaler.state_dict() if scaler is not None else None,
             "seconds": self.seconds,
+            **self.objective.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.objective.load_state_dict(state)
         if self.average:
             self.average.load_state_dict(state["average"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
@@ -174,7 +103,8 @@ class ChildTask:
     def finish(self) -> None:
         """Leave the final weights in the network, in evaluation mode, without accelerate's wrapping."""
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        self.network.__dict__.pop("forward", None)  # mixed precision puts a wrapped one on the instance
+        # Mixed precision puts a wrapped one on the instance.
+        self.objective.learner.__dict__.pop("forward", None)
         self.network.load_state_dict(self.evaluated.state_dict())
         self.network.eval()
 
@@ -183,67 +113,47 @@ class ChildTask:
         """The network whose weights count: the average if there is one."""
         return self.average.network if self.average else self.network
 
-    def evaluation_loader(self, image_set: ImageSet) -> Loader:
-        """This process' share of images as they are."""
-        return Loader(
-            image_set,
-            batch_size=max(1, self.settings.batch_size // self.accelerator.num_processes),
-            mean=self.data.mean,
-            std=self.data.std,
-            num_workers=self.settings.num_workers,
-            share=ProcessShare(self.accelerator.process_index, self.accelerator.num_processes),
-        )
-
-    def _train_loader(self, augmentation: Augmentation | None) -> Loader:
-        processes = self.accelerator.num_processes
-        if self.settings.batch_size % processes:
-            raise InvalidInputError(
-                f"batch_size {self.settings.batch_size} is no multiple of the {processes} processes"
-            )
-        return Loader(
-            self.data.train,
-            batch_size=min(self.settings.batch_size, len(self.data.train)) // processes,
-            mean=self.data.mean,
-            std=self.data.std,
-            augmentation=augmentation,
-            seed=self.seed,
-            drop_last=True,
-            shuffle=True,
-            num_workers=self.settings.num_workers,
-            share=ProcessShare(self.accelerator.process_index, processes),
-        )
-
-    def _train_epoch(self, epoch: int, report: Report, generator: torch.Generator) -> tuple[float, float]:
-        """Mean loss and accuracy over the epoch and all processes."""
+    def _train_epoch(self, epoch: int, report: Report, generator: torch.Generator) -> dict[str, float]:
+        """Mean loss, its parts and accuracy over the epoch and all processes."""
         self.model.train()
         num_batches = len(self.train_loader)
-        sums = torch.zeros(3, device=self.accelerator.device)  # loss, correct, images
-        for index, (images, labels) in enumerate(self.train_loader.epoch(epoch)):
+        names = ("train_loss", "train_accuracy", *self.objective.parts)
+        sums = torch.zeros(1 + len(names), device=self.accelerator.device)  # images first
+        batches = self.train_loader.epoch(self.objective.view(epoch))
+        for index, (images, labels) in enumerate(batches):
             self._set_learning_rate(epoch * num_batches + index, num_batches)
-            sums += self._step(images, labels, generator)
+            sums += self._step(self._varied(images, labels, epoch, index, generator))
             if index % _CHECK_EVERY == 0 or index == num_batches - 1:
-                self._check_loss(float(sums[0]), epoch)
+                self._check_loss(float(sums[1]), epoch)
             report(index + 1, num_batches)
-        loss, correct, count = self.accelerator.reduce(sums, reduction="sum").tolist()
-        return loss / count, correct / count
+        count, *totals = self.accelerator.reduce(sums, reduction="sum").tolist()
+        return {name: total / count for name, total in zip(names, totals, strict=True)}
 
-    def _step(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def _varied(
+        self, images: Tensor, labels: Tensor, epoch: int, step: int, generator: torch.Generator
+    ) -> TrainingBatch:
+        """A batch on the training device, erased and mixed."""
         settings, device = self.settings, self.accelerator.device
         images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
         images = erase(images, probability=settings.random_erasing, generator=generator)
         images, mixed = mixup(images, labels, alpha=settings.mixup_alpha, generator=generator)
-        logits = self.forward(images).float()
-        loss = mixed.loss(logits, label_smoothing=settings.label_smoothing)
+        return TrainingBatch(images, mixed, epoch, step)
+
+    def _step(self, batch: TrainingBatch) -> Tensor:
+        """Learn from a batch: number of images, and sums over them of the loss, correct ones and parts."""
+        loss = self.objective.loss(self.forward, batch)
         self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        if settings.clip_norm:
-            self.accelerator.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        self.accelerator.backward(loss.total)
+        if self.settings.clip_norm:
+            learnt = self.objective.learner.parameters()
+            self.accelerator.clip_grad_norm_(learnt, self.settings.clip_norm)
         self.optimizer.step()
         if self.average:
             self.average.update(self.network)
-        count = len(labels)
-        correct = mixed.num_correct(logits.detach())
-        return torch.stack([loss.detach() * count, correct.float(), torch.full_like(loss, count)])
+        count = torch.full_like(loss.total, len(batch.images))
+        correct = batch.labels.num_correct(loss.logits.detach()).float()
+        parts = [loss.parts[name].detach() * count for name in self.objective.parts]
+        return torch.stack([count, loss.total.detach() * count, correct, *parts])
 
     def _set_learning_rate(self, step: int, steps_per_epoch: int) -> None:
         factor = cosine_rate(
@@ -270,31 +180,6 @@ class ChildTask:
                     buffer.copy_(broadcast(buffer))
 
 
-def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """The settings' optimiser; weight decay is for the weights of convolutions and linear layers alone."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.learning_rate)
-    return torch.optim.SGD(
-        groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0
-    )
-
-
 def _set_drop_rates(network: Network, settings: TrainSettings) -> None:
     network.set_drop_path(settings.drop_path)
     network.set_dropout(settings.dropout)
-
-
-def _check_fit(network: Network, data: DataSplits) -> None:
-    architecture = network.architecture
-    needed = (architecture.in_channels, architecture.resolution, architecture.num_classes)
-    given = (data.in_channels, data.resolution, data.num_classes)
-    if needed != given:
-        raise InvalidInputError(
-            f"architecture {architecture.name!r} is for {needed[0]} channels, {needed[1]} px and {needed[2]} "
-            f"classes, the data have {given[0]}, {given[1]} and {given[2]}: load or design for the same"
-        )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fbsearch.data import Augmentation, DataSplits
@@ -18,6 +16,7 @@ from fbsearch.precision import Precision
 from fbsearch.train.acceleration import make_accelerator
 from fbsearch.train.checkpoint import identity_of
 from fbsearch.train.child import ChildTask
+from fbsearch.train.digest import digest_of
 from fbsearch.train.fake_quantisation import FakeQuantisation
 from fbsearch.train.loop import CHECKPOINT, Report, run_epochs
 from fbsearch.train.settings import TrainSettings
@@ -59,10 +58,10 @@ def finetune_network(
         CheckpointError: if the folder holds a damaged checkpoint.
     """
     identity = {
-        "settings": settings.model_dump(),
-        "weights": _digest(*network.state_dict().values()),
+        "settings": settings.identity,
+        "weights": digest_of(*network.state_dict().values()),
         "data": data.fingerprint,
-        "calibration": _digest(calibration),
+        "calibration": digest_of(calibration),
         "augmentation": asdict(augmentation) if augmentation else None,
         "precision": precision,
         "weight_levels": weight_levels,
@@ -79,7 +78,8 @@ def finetuning_settings(settings: TrainSettings, *, epochs: int, learning_rate_s
     """A training's settings for a few more epochs, from a low learning rate down to zero.
 
     Rounding is computed in fp32. An average of weights would lag behind in so few steps. The gradient is
-    clipped even where the training did not: large channels, from which int8 suffers most, make it large.
+    clipped even where the training did not: large channels, from which int8 suffers most, make it large. A
+    teacher has said what it had to say.
 
     Args:
         settings: of the training.
@@ -95,6 +95,7 @@ def finetuning_settings(settings: TrainSettings, *, epochs: int, learning_rate_s
             "clip_norm": settings.clip_norm or 1.0,
             "precision": "fp32",
             "compile": False,
+            "distillation": None,
         }
     )
 
@@ -129,10 +130,3 @@ def _make_way(checkpoint: Path, identity: Mapping[str, Any]) -> None:
     """Remove a checkpoint of anything else."""
     if checkpoint.exists() and identity_of(checkpoint) != json.loads(json.dumps(identity)):
         checkpoint.unlink()
-
-
-def _digest(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

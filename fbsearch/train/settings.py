@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fbsearch.train.acceleration import Precision
+from fbsearch.train.distillation.settings import DistillationSettings
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -51,3 +52,10 @@ class TrainSettings(BaseModel):
     """Compile the training step with torch.compile: pays on a GPU and for long runs."""
     num_workers: Annotated[int, Field(ge=0)] | None = None
     """Threads that prepare batches; None: chosen by data and device."""
+    distillation: DistillationSettings | None = None
+    """A teacher that helps; None: the labels alone."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint's training was; without a teacher, what it was before there were any."""
+        return self.model_dump(mode="json", exclude=None if self.distillation else {"distillation"})

@@ -243,6 +243,19 @@ def test_says_loudly_what_went_wrong(run: Path, changes: dict[str, Any], expecte
     assert expected in report(run).text
 
 
+def test_names_the_teacher(run: Path) -> None:
+    teacher = {"name": "models:<large>", "resolution": 128, "mean": [0.5], "std": [0.5], "head": "fit"}
+    weights = {"val_accuracy": 0.705, "temperature": 4.0, "soft_weight": 0.9, "feature_weight": 1.0}
+    edit(run / "train" / "result.json", teacher={**teacher, **weights})
+    assert (
+        "Taught by models:<large>: soft labels of a linear head on its features (validation accuracy 70.5 %) "
+        "at temperature 4.00, weight 0.900 and its feature map, weight 1.00; images of 128 px."
+        in report(run).text.replace("\u00a0", " ")
+    )
+    edit(run / "train" / "result.json", teacher=None)
+    assert "Taught by" not in report(run).text
+
+
 def test_over_budget_is_the_headline(run: Path) -> None:
     edit(run / "verification.json", budget_ms=0.05, keeps_budget=False)
     page = report(run)
@@ -270,6 +283,12 @@ def test_tells_of_a_search_that_did_not_decide(run: Path) -> None:
     edit(run / "search" / "result.json", undecided="entropy 1.94 of 1.946")
     text = report(run).text
     assert "The search did not decide" in text and "entropy 1.94 of 1.946" in text
+
+
+def test_tells_of_a_zen_score_that_is_rough(run: Path) -> None:
+    edit(run / "search" / "result.json", rough_zen="the space is no chain")
+    text = report(run).text
+    assert "Zen-Score is rough here" in text and "the space is no chain" in text
 
 
 def test_a_resumed_search_took_what_all_its_tries_took(run: Path) -> None:

@@ -65,6 +65,7 @@ def _written(folder: Path) -> list[Kind]:
         "recipe": (REPOSITORY / "fbsearch/pipeline/recipes/quickstart.yaml", _recipe),
         "space": (REPOSITORY / "fbsearch/spaces/presets/digits.yaml", _space),
         "space of cells": (_cells(folder), _space),
+        "plain space": (REPOSITORY / "fbsearch/spaces/presets/zen_cifar.yaml", _space),
         "device": (REPOSITORY / "devices/examples/pixel7.yaml", load_device),
     }
     kinds = []

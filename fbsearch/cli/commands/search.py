@@ -229,9 +229,13 @@ def _describe(result: SearchResult) -> str:
 
 
 def _describe_limit(result: SearchResult, limit: SearchLimit) -> str:
+    from fbsearch.search.estimation import estimated_words
+
     winner = result.winner
     if limit.target is None:
         return f"{limit.name} {limit.cost.of(winner.code):.6g} of {limit.bound:.6g}"
     where = "" if len(winner.predicted_us) == 1 else f" on {limit.target}"
     predicted_us = winner.predicted_us[limit.target]
-    return f"predicted{where} {predicted_us / 1000:.4g} ms of {limit.bound / 1000:.4g} ms"
+    known = f"predicted{where} {predicted_us / 1000:.4g} ms of {limit.bound / 1000:.4g} ms"
+    words = estimated_words(limit, winner.architecture)
+    return f"{known} ({words})" if words else known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,14 @@ def train(
         Path | None,
         typer.Option("--init", help="Weights to start from, e.g. RUN/search/inherited.safetensors."),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher",
+            help="Who helps: module:function, a run's folder, a TorchScript or ONNX file; "
+            "more with --set distillation.NAME=VALUE.",
+        ),
+    ] = None,
     seed: Seed = 0,
     limit: Limit = None,
     skip_corrupt: SkipCorrupt = False,
@@ -42,12 +51,14 @@ def train(
     from fbsearch.pipeline.recipe import settings_from, validate_settings
     from fbsearch.pipeline.stages.inputs import augmentation_of
     from fbsearch.pipeline.stages.run_log import stage_alone
-    from fbsearch.pipeline.stages.training import run_training
+    from fbsearch.pipeline.stages.training import check_training, run_training
     from fbsearch.records import DataSettings, InputRecord, RunPaths
     from fbsearch.spaces import load_architecture
     from fbsearch.train import TrainSettings
 
-    train_settings = settings_from(TrainSettings, settings or [], source="train")
+    overrides = [*([f"distillation.teacher={json.dumps(teacher)}"] if teacher else []), *(settings or [])]
+    train_settings = settings_from(TrainSettings, overrides, source="train")
+    check_training(train_settings)
     data_settings = validate_settings(DataSettings, data_fields(data, limit, skip_corrupt), source="--data")
     network = load_architecture(architecture)
     images = _images(network, data_settings, seed)
@@ -82,6 +93,7 @@ def _images(architecture: Architecture, settings: DataSettings, seed: int) -> Da
 
 def _show(result: TrainResult, weights: Path, *, as_json: bool) -> None:
     if as_json:
-        print_json({"test_accuracy": result.test.top1, "weights": str(weights), "seconds": result.seconds})
+        fields = {"test_accuracy": result.test.top1, "weights": str(weights), "seconds": result.seconds}
+        print_json({**fields, **({"teacher": result.teacher.model_dump()} if result.teacher else {})})
     else:
         notify(f"{weights}: test accuracy {result.test.top1:.2%}")

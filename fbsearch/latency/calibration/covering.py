@@ -9,7 +9,11 @@ from fbsearch.latency.calibration.fitting import FloatArray
 
 
 def choose_covering(
-    counts: NDArray[np.int64], num_networks: int, sums_us: FloatArray | None = None
+    counts: NDArray[np.int64],
+    num_networks: int,
+    sums_us: FloatArray | None = None,
+    *,
+    known: int = 0,
 ) -> tuple[int, ...]:
     """Networks of a pool in which every operator stands, and then again, as far as the pool allows.
 
@@ -24,13 +28,14 @@ def choose_covering(
         counts: ``N x K``: how often each operator stands in each network of the pool.
         num_networks: to choose; fewer are returned where the pool holds fewer.
         sums_us: ``N``: the networks' plain sums.
+        known: so many of the pool, its first, are chosen already, and count.
 
     Returns:
         Indices into the pool.
     """
     holds = counts > 0
-    chosen = [] if sums_us is None else [int(np.argmin(sums_us)), int(np.argmax(sums_us))]
-    chosen = list(dict.fromkeys(chosen))[:num_networks]
+    ends = [] if sums_us is None else [int(np.argmin(sums_us)), int(np.argmax(sums_us))]
+    chosen = list(dict.fromkeys([*range(known), *ends]))[:num_networks]
     is_left = np.ones(len(holds), bool)
     is_left[chosen] = False
     seen = holds[chosen].sum(axis=0)

@@ -27,8 +27,8 @@ _DRAWS = 8
 _REPLACEMENTS = 100
 """Draws for networks of a design that compute nothing."""
 
-_FIRST_NETWORKS = 8
-"""An open space's table begins with their operators, where no more are needed to calibrate it."""
+FIRST_NETWORKS = 16
+"""An open space's table begins with the operators of so many: enough of every kind to estimate others by."""
 
 
 def designed(
@@ -77,8 +77,10 @@ def latencies_by_candidate(space: FactoredSpace, latency_us: Callable[[Operator]
     return places.by_candidate(places.terms.rows(isolated.terms_us.tolist()))
 
 
-def first_operators(space: Space, *, num_networks: int, seed: int) -> tuple[Operator, ...]:
-    """Every operator of a space; of an open one, those of the networks that calibrate its table.
+def first_operators(
+    space: Space, *, num_networks: int, seed: int, least: int = FIRST_NETWORKS
+) -> tuple[Operator, ...]:
+    """Every operator of a space; of an open one those of some networks, the calibrating ones first.
 
     Others are added when they are asked for, see :func:`fbsearch.latency.profiling.growing.grow_table`.
 
@@ -87,12 +89,27 @@ def first_operators(space: Space, *, num_networks: int, seed: int) -> tuple[Oper
         num_networks: whole networks to calibrate with; an open space takes the operators of a few random
             ones where there are none.
         seed: of their design.
+        least: networks of an open space whose operators are measured, whether or not so many calibrate; those
+            that are added hold blocks of which few would be measured without them.
     """
     listed = space.operators()
     if listed is not None:
         return listed
-    codes = open_design(space, num_networks or _FIRST_NETWORKS, seed)
+    codes = open_design(space, num_networks or least, seed)
+    if len(codes) < least:
+        codes = (*codes, *_more_blocks(space, codes, least - len(codes), seed))
     return tuple(dict.fromkeys(operator for code in codes for operator in space.decode(code).operators()))
+
+
+def _more_blocks(space: Space, known: Sequence[Code], count: int, seed: int) -> tuple[Code, ...]:
+    """Networks of an open space in which blocks stand that stand in few others, whatever their shapes."""
+    pool = [*known, *_random_codes(space, _OPEN_POOL * count, np.random.default_rng([seed, 6]))]
+    networks = [space.decode(code).computed_operators() for code in pool]
+    blocks = [{one.block for one in operators if not one.is_free} for operators in networks]
+    names = {block: None for some in blocks for block in some}
+    counts = np.array([[block in some for block in names] for some in blocks], np.int64)
+    chosen = choose_covering(counts, len(known) + count, known=len(known))
+    return tuple(pool[index] for index in chosen[len(known) :])
 
 
 def _that_see(space: Space, codes: Sequence[Code], rng: np.random.Generator) -> tuple[Code, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from typing import Any
@@ -56,6 +56,10 @@ class Terms(ABC):
     @abstractmethod
     def record(self) -> dict[str, Any]:
         """As the header of a calibration holds them."""
+
+    def including(self, architectures: Iterable[Architecture]) -> Terms:
+        """These, and behind them what else networks take; in all but open spaces nothing."""
+        return self
 
     @property
     def places(self) -> NDArray[np.int64] | None:
@@ -199,6 +203,11 @@ class OperatorTerms(Terms):
     def record(self) -> dict[str, Any]:
         """As the header of a calibration holds them."""
         return {"fixed": self.fixed, "slots": self.slots, "space": self.space}
+
+    def including(self, architectures: Iterable[Architecture]) -> OperatorTerms:
+        """These, and behind them what else networks take."""
+        others = chain.from_iterable(charged_keys(one.computed_operators()) for one in architectures)
+        return replace(self, slots=(tuple(dict.fromkeys((*self.keys, *others))),))
 
     @cached_property
     def _index(self) -> dict[str, int]:

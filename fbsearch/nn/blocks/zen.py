@@ -34,7 +34,7 @@ class NormedGates(nn.Module):
 
 def _block(op: operators.ZenBlock, middle: list[ConvNorm], last: ConvNorm) -> ResidualBlock:
     gates = [NormedGates(op.hidden, op.squeezed_channels)] if op.gated else []
-    shortcut = nn.Identity()
+    shortcut: nn.Module = nn.Identity()
     if op.has_projection:
         shortcut = _conv(op.in_channels, op.out_channels, 1, stride=op.stride, bias=True)
     return ResidualBlock(nn.Sequential(*middle, *gates, last), shortcut)

@@ -18,6 +18,9 @@ MeasureWhole = Callable[[Sequence[Architecture]], Sequence[Measurement]]
 Recalibrate = Callable[[Mapping[Architecture, Measurement]], Cost]
 """Networks measured by a search to the latency as it looks with them."""
 
+GrowTable = Callable[[Sequence[Architecture]], Cost]
+"""Networks to the latency as it looks once all their operators are measured, too."""
+
 
 @dataclass(frozen=True)
 class FinalistMeter:
@@ -27,11 +30,13 @@ class FinalistMeter:
         measure: whole networks there.
         recalibrate: learns from the measured finalists; None where the latencies are plain sums.
         exported: what models took that were exported before and broke a budget, of this target or not.
+        grow: measures what the table lacks of finalists; None where it lacks nothing.
     """
 
     measure: MeasureWhole
     recalibrate: Recalibrate | None = None
     exported: Mapping[Architecture, Measurement] = field(default_factory=dict)
+    grow: GrowTable | None = None
 
 
 def choose_measured(
@@ -75,6 +80,7 @@ def choose_measured(
                 raise
             break  # nothing is left within the bounds
         finalists = _measured(proposed, budgets)
+        predicting = _as_of_now(limits, budgets)  # by operators alone, all of which are measured now
         for budget in budgets.values():
             budget.learn(finalist.architecture for finalist in finalists)
         keeping = [
@@ -83,7 +89,7 @@ def choose_measured(
         if keeping:
             chosen = finalists.index(keeping[searched.choose(keeping)])
             given = [
-                replace(limit, bound=before.bound) for limit, before in zip(proposing, limits, strict=True)
+                replace(limit, bound=before.bound) for limit, before in zip(predicting, limits, strict=True)
             ]
             return searched.result(given, finalists, chosen=chosen)
     known = {one for budget in budgets.values() for one in budget.known}
@@ -128,6 +134,16 @@ class _MeasuredBudget:
         """Whether a network, as measured, takes no longer than is allowed."""
         return self.known[architecture].latency_us <= self._allowed_us
 
+    def predicted(self, finalists: Sequence[Finalist]) -> Sequence[Finalist]:
+        """The finalists as predicted from their operators once all these are measured."""
+        if self._meter.grow is None:
+            return finalists
+        cost = self._meter.grow([one.architecture for one in finalists])
+        self.limit, target = replace(self.limit, cost=cost), str(self.limit.target)
+        return [
+            replace(one, predicted_us={**one.predicted_us, target: cost.of(one.code)}) for one in finalists
+        ]
+
     def measure(self, finalists: Iterable[Finalist]) -> None:
         """Measure those that are new."""
         new = [one.architecture for one in finalists if one.architecture not in self.known]
@@ -159,6 +175,7 @@ def _as_of_now(limits: Sequence[Limit], budgets: Mapping[str, _MeasuredBudget]) 
 def _measured(finalists: Sequence[Finalist], budgets: Mapping[str, _MeasuredBudget]) -> list[Finalist]:
     """The finalists with what they take on every target."""
     for budget in budgets.values():
+        finalists = budget.predicted(finalists)
         budget.measure(finalists)
     return [
         replace(

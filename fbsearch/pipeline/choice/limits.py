@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fbsearch.costs import Cost, latency_in, tabulated
+from fbsearch.costs import Cost, searchable_latency, tabulated
 from fbsearch.errors import InvalidInputError, TableMismatchError
 from fbsearch.latency import LatencyTable
 from fbsearch.pipeline.recipe import latency_budget_us
@@ -69,7 +69,7 @@ def table_limits(
         TableError: if a table is of another space or lacks an operator.
     """
     return tuple(
-        target_limit(table, latency_in(space, table), budget)
+        target_limit(table, searchable_latency(space, table), budget)
         for table, budget in zip(tables, budgets, strict=True)
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbsearch.architecture import Architecture
-from fbsearch.costs import Cost, latency_in
+from fbsearch.costs import Cost, searchable_latency
 from fbsearch.devices import Device, Measurement
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
@@ -79,18 +79,19 @@ class Recalibration:
 
     def __call__(self, measured: Mapping[Architecture, Measurement]) -> Cost:
         """The latency as it looks now; where the new networks fit in with nothing, as it looked before."""
-        before = self.table.calibration
+        table = self._table_now()
+        before = table.calibration
         assert before is not None and before.matches(self.space)
+        terms = before.terms.including(measured)
         added: list[tuple[Choices, Origin, Measurement]] = [
             (choices, "export" if architecture in self.exported else "search", measurement)
             for architecture, measurement in measured.items()
-            if (choices := before.terms.choices(architecture)) is not None
+            if (choices := terms.choices(architecture)) is not None
         ]
-        table = self.table
         with suppress(CalibrationError):
             table = table.with_calibration(
                 calibrate(
-                    before.terms,
+                    terms,
                     table.latency_us,
                     [*before.measured(), *added],
                     protocol=before.header.protocol,
@@ -100,7 +101,13 @@ class Recalibration:
                 )
             )
         table.save(self.path)
-        return latency_in(self.space, table)
+        return searchable_latency(self.space, table)
+
+    def _table_now(self) -> LatencyTable:
+        """The table as the search began with it; an open space's may have grown since."""
+        if self.space.operators() is not None:
+            return self.table
+        return designed_table(LatencyTable.load(self.path), self.space)
 
 
 def designed_table(table: LatencyTable, space: Space) -> LatencyTable:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from fbsearch.devices import MeasurementProtocol, RuntimeName
+from fbsearch.latency.calibration.designing import FIRST_NETWORKS
 from fbsearch.precision import Precision
 from fbsearch.records.agreement import MAX_ABS_DIFF
 
@@ -53,11 +54,14 @@ class ProfileSettings(SettingsGroup):
 
     Args:
         table: an existing table to use; None to measure one.
+        networks: of an open space, whose operators cannot all be measured, those of so many random networks
+            are measured before the search; the others are estimated from them until they are.
         jobs: conversions side by side; None for one per core.
         protocol: see :class:`fbsearch.devices.MeasurementProtocol`; fields left out are the device's own.
     """
 
     table: str | None = None
+    networks: Annotated[int, Field(ge=1)] = FIRST_NETWORKS
     jobs: Annotated[int, Field(ge=1)] | None = None
     protocol: MeasurementProtocol = MeasurementProtocol()
 

@@ -7,8 +7,10 @@ from fbsearch.pipeline.choice.limits import check_distinct
 from fbsearch.pipeline.choice.searching import MeasuredChoice, run_search
 from fbsearch.pipeline.run.context import RunContext
 from fbsearch.pipeline.stages.inputs import augmentation_of
+from fbsearch.pipeline.targets.between import GrowingLimits
 from fbsearch.pipeline.targets.search import describe_limit, limit_of, meter_of
 from fbsearch.search import Limit, Problem, SearchResult, check_feasible
+from fbsearch.search.between import Between
 from fbsearch.spaces import code_names
 
 
@@ -41,6 +43,7 @@ def search_stage(context: RunContext) -> None:
         augmentation=augmentation_of(recipe.data, context.data),
         settings=recipe.search,
         seed=recipe.seed,
+        between=_between(context, limits),
     )
     result = run_search(
         problem,
@@ -52,6 +55,14 @@ def search_stage(context: RunContext) -> None:
     )
     if result is not None:
         _tell_choice(context, result)
+
+
+def _between(context: RunContext, limits: tuple[Limit, ...]) -> Between | None:
+    """In an open space: measures what leading candidates take; elsewhere all is measured beforehand."""
+    if context.space.operators() is not None:
+        return None
+    shared = context.shared_search
+    return GrowingLimits(context.targets, context.space, limits if shared is None else shared.limits)
 
 
 def _measured_choice(context: RunContext, limits: tuple[Limit, ...]) -> MeasuredChoice:

@@ -11,7 +11,7 @@ from fbsearch.pipeline.run.search_stage import search_stage
 from fbsearch.pipeline.stages.exporting import NO_FINETUNING, run_export
 from fbsearch.pipeline.stages.finetuning import check_finetuning
 from fbsearch.pipeline.stages.inputs import augmentation_of
-from fbsearch.pipeline.stages.training import run_training
+from fbsearch.pipeline.stages.training import check_training, run_training
 from fbsearch.pipeline.targets.checks import verify_target
 from fbsearch.pipeline.targets.tables import calibrate_target, profile_target
 from fbsearch.pipeline.targets.target import Target
@@ -56,11 +56,13 @@ def is_of_table(name: str) -> bool:
 
 
 def check_stages(context: RunContext, num_processes: int) -> None:
-    """Refuse a fine-tuning that no target's model can have, or that several processes would share.
+    """Refuse a teacher that is not there, and a fine-tuning that no target's model can have, or that several
+    processes would share.
 
     Raises:
         InvalidInputError: saying which.
     """
+    check_training(context.recipe.train)
     precisions = [target.settings.device.precision for target in context.targets]
     integers = [precision for precision in precisions if precision in INTEGER_PRECISIONS]
     finetune = context.recipe.export.finetune

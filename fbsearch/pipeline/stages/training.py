@@ -16,6 +16,7 @@ from fbsearch.train import (
     CHECKPOINT,
     TrainResult,
     TrainSettings,
+    check_teacher,
     identity_of,
     make_accelerator,
     train_network,
@@ -78,10 +79,20 @@ def run_training(
             num_params=counts.num_params,
             num_macs=counts.num_macs,
             seconds=result.seconds,
+            teacher=result.teacher,
         )
         write_record(paths.train_result, record)
     accelerator.wait_for_everyone()
     return result
+
+
+def check_training(settings: TrainSettings) -> None:
+    """Refuse, before any work, a training whose teacher is not there.
+
+    Raises:
+        InvalidInputError, CheckpointError: naming the teacher.
+    """
+    check_teacher(settings)
 
 
 def past_training(paths: RunPaths) -> tuple[TrainSettings, Augmentation | None]:

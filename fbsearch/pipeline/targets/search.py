@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from fbsearch.costs import latency_in, range_of
+from fbsearch.architecture import Architecture
+from fbsearch.costs import Cost, range_of, searchable_latency
 from fbsearch.pipeline.choice.attempts import Attempt
 from fbsearch.pipeline.choice.choosing import FinalistMeter, MeasureWhole
 from fbsearch.pipeline.choice.limits import target_limit
 from fbsearch.pipeline.choice.meters import Recalibration, WholeNetworkMeter, designed_table
+from fbsearch.pipeline.targets.growing import grow_for
 from fbsearch.pipeline.targets.target import Target
 from fbsearch.search import Limit
 from fbsearch.spaces import Space, canonical
@@ -16,9 +19,13 @@ from fbsearch.spaces import Space, canonical
 
 def limit_of(target: Target, space: Space) -> Limit:
     """The latency budget, on the latency as the search begins with it."""
+    return target_limit(target.load_table(), latency_on(target, space), target.settings.budget_ms)
+
+
+def latency_on(target: Target, space: Space) -> Cost:
+    """The latency on a target by its table as it is now, without what a search added to the calibration."""
     table = designed_table(target.load_table(), space)
-    latency = latency_in(space, table, plain=not target.is_calibrated)
-    return target_limit(table, latency, target.settings.budget_ms)
+    return searchable_latency(space, table, plain=not target.is_calibrated)
 
 
 def describe_limit(limit: Limit, label: str, *, is_alone: bool) -> str:
@@ -52,11 +59,18 @@ def meter_of(target: Target, space: Space, attempts: Sequence[Attempt]) -> Final
         canonical(space, attempt.architecture): attempt.measurement(protocol, target.number)
         for attempt in attempts
     }
+    grow = partial(_grown_latency, target, space) if space.operators() is None else None
     table = designed_table(target.load_table(), space)
     if not target.is_calibrated or table.calibration_for(space) is None:
-        return FinalistMeter(measure, exported=exported)
+        return FinalistMeter(measure, exported=exported, grow=grow)
     learn = Recalibration(space, table, target.table_path, exported=frozenset(exported))
-    return FinalistMeter(measure, learn, exported)
+    return FinalistMeter(measure, learn, exported, grow)
+
+
+def _grown_latency(target: Target, space: Space, architectures: Sequence[Architecture]) -> Cost:
+    """The latency on a target once all that some architectures take there is measured."""
+    grow_for(target, architectures)
+    return latency_on(target, space)
 
 
 def whole_network_meter(target: Target) -> MeasureWhole:

@@ -7,10 +7,11 @@ from pathlib import Path
 from fbsearch.architecture import Operator
 from fbsearch.errors import CalibrationError
 from fbsearch.latency import LatencyTable
-from fbsearch.latency.calibration.designing import first_operators, num_designed
+from fbsearch.latency.calibration.designing import designed, first_operators, num_designed
 from fbsearch.latency.measuring.runtime import RuntimeChoice
 from fbsearch.latency.measuring.settings import ModelSource, Watch
 from fbsearch.latency.profiling.calibrating import calibrate_table
+from fbsearch.latency.profiling.growing import grow_for_networks
 from fbsearch.latency.profiling.profiling import profile
 from fbsearch.pipeline.targets.target import Target
 from fbsearch.spaces import Space
@@ -57,8 +58,9 @@ def profile_into(target: Target, space: Space, path: Path) -> LatencyTable:
 
 
 def profiled_operators(target: Target, space: Space) -> tuple[Operator, ...]:
-    """What is measured before the search: of an open space, what its calibration takes."""
-    return first_operators(space, num_networks=target.recipe.confirm.num_networks, seed=target.recipe.seed)
+    """What is measured before the search: of an open space, what its calibration takes, and some others."""
+    recipe, least = target.recipe, target.settings.profile.networks
+    return first_operators(space, num_networks=recipe.confirm.num_networks, seed=recipe.seed, least=least)
 
 
 def calibrate_target(target: Target, space: Space) -> None:
@@ -84,14 +86,24 @@ def calibrate_target(target: Target, space: Space) -> None:
 
 
 def _calibrated(target: Target, table: LatencyTable, space: Space) -> LatencyTable:
+    count, seed = target.recipe.confirm.num_networks, target.recipe.seed
+    models, watch = ModelSource(jobs=target.settings.profile.jobs), Watch(target.progress)
+    grown = grow_for_networks(
+        target.table_path,
+        space,
+        lambda: designed(space, table.latency_us, count, seed),
+        target.device,
+        models=models,
+        watch=watch,
+    )
     return calibrate_table(
-        table,
+        grown,
         space,
         target.device,
         out=target.table_path,
-        num_networks=target.recipe.confirm.num_networks,
+        num_networks=count,
         protocol=target.settings.profile.protocol,
-        models=ModelSource(jobs=target.settings.profile.jobs),
-        seed=target.recipe.seed,
-        watch=Watch(target.progress),
+        models=models,
+        seed=seed,
+        watch=watch,
     )

@@ -11,6 +11,7 @@ from fbsearch.reports.charts.calibration_chart import (
     draw_calibration,
     make_calibration_chart,
 )
+from fbsearch.reports.charts.forest import Forest, ForestRow, draw_forest, write_forest
 from fbsearch.reports.charts.heat_map import (
     STRENGTH_STEPS,
     HeatCell,
@@ -30,6 +31,8 @@ from fbsearch.reports.charts.standalone import standalone
 __all__ = [
     "STRENGTH_STEPS",
     "CalibrationChart",
+    "Forest",
+    "ForestRow",
     "HeatCell",
     "HeatMap",
     "Histogram",
@@ -46,6 +49,7 @@ __all__ = [
     "describe_errors",
     "describe_line",
     "draw_calibration",
+    "draw_forest",
     "draw_heat_map",
     "draw_histogram",
     "draw_lines",
@@ -58,5 +62,6 @@ __all__ = [
     "make_histogram",
     "probability_grid",
     "standalone",
+    "write_forest",
     "write_predictions",
 ]

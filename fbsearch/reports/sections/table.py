@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fbsearch.latency import LatencyTable
 from fbsearch.latency.entries.header import SentinelRecord
+from fbsearch.records import SearchRecord
 from fbsearch.reports.charts import (
     CalibrationChart,
     LineChart,
@@ -20,7 +21,7 @@ from fbsearch.reports.charts import (
     make_histogram,
 )
 from fbsearch.reports.charts.units import LATENCY
-from fbsearch.reports.formatting import ms_decimals
+from fbsearch.reports.formatting import format_percent, ms_decimals
 from fbsearch.reports.run_folder import RunFolder
 from fbsearch.reports.sections.figure import Figure, line_figure
 
@@ -49,6 +50,7 @@ class TableSection:
         median_ci, worst_ci: of the entries' relative confidence intervals.
         figures: intervals, whole networks, the sentinel; those for which there are numbers.
         errors: of sums and calibrated values, in a sentence; empty without whole networks.
+        estimates: what the search estimated by it, and how well, in a sentence; empty where it holds all.
         slowest: entries.
         decimals: of their milliseconds.
     """
@@ -61,6 +63,7 @@ class TableSection:
     worst_ci: float
     figures: tuple[Figure, ...]
     errors: str
+    estimates: str
     slowest: tuple[SlowOperator, ...]
     decimals: int
 
@@ -68,13 +71,34 @@ class TableSection:
 def table_sections(run: RunFolder) -> tuple[TableSection, ...]:
     """A section for each device that has a table."""
     return tuple(
-        _section(target.table, label)
-        for target, label in zip(run.targets, run.labels, strict=True)
+        _section(target.table, label, describe_estimates(run.search, number))
+        for number, (target, label) in enumerate(zip(run.targets, run.labels, strict=True))
         if target.table is not None
     )
 
 
-def _section(table: LatencyTable, device: str) -> TableSection:
+def describe_estimates(search: SearchRecord | None, number: int) -> str:
+    """How well what a table lacked was estimated, and how much of the chosen architecture's latency is.
+
+    Args:
+        search: the result; None before there is one.
+        number: of the target, from 0.
+    """
+    if search is None or number >= len(search.targets):
+        return ""
+    known, chosen = search.targets[number].estimation, search.winner.latencies[number]
+    if known is None or chosen.estimated_share is None:
+        return ""
+    share = format_percent(chosen.estimated_share, decimals=0 if chosen.estimated_share == 0 else 1)
+    error = format_percent(chosen.estimated_error or 0.0, decimals=1)
+    doubt = "" if chosen.estimated_share == 0 else f" (error ±{error})"
+    return (
+        f"Operators that the table lacked were estimated while the search went on: {known.summary}. "
+        f"Of the predicted latency of the architecture that it chose {share} is estimated{doubt}."
+    )
+
+
+def _section(table: LatencyTable, device: str, estimates: str) -> TableSection:
     entries = list(table.entries.values())
     intervals = sorted(entry.relative_ci for entry in entries)
     slowest, networks = _slowest(table), make_calibration_chart(table)
@@ -87,6 +111,7 @@ def _section(table: LatencyTable, device: str) -> TableSection:
         worst_ci=intervals[-1] if intervals else math.nan,
         figures=_figures(table, intervals, networks),
         errors=describe_errors(networks) if networks else "",
+        estimates=estimates,
         slowest=slowest,
         decimals=ms_decimals(one.latency_us for one in slowest),
     )

@@ -7,7 +7,7 @@ samples of the architecture distribution, from a loss that couples cross-entropy
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,8 +27,6 @@ from fbsearch.search.relaxed.tilt import Expectation
 from fbsearch.spaces import FactoredSpace
 from fbsearch.train import Report, cosine_rate, seeded
 
-_MILLION = 1e6
-
 
 class DnasTask:
     """The epochs of a search, for :func:`fbsearch.train.run_epochs`.
@@ -37,7 +35,7 @@ class DnasTask:
         space: what may be chosen.
         watched: costs whose expectations are told, by names of metrics.
         charge: what the objective charges, of ``S x C`` weights: the budget that is used most.
-        penalties: further costs with their eta, charged per million.
+        terms: what theta's loss holds beside the objective, of ``S x C`` weights.
         objective: cross-entropy and latency in one loss.
         settings: the schedule.
         weight_loader: batches that train the weights.
@@ -52,7 +50,7 @@ class DnasTask:
         *,
         watched: Mapping[str, TabulatedCost],
         charge: Expectation,
-        penalties: Mapping[TabulatedCost, float],
+        terms: Sequence[Expectation],
         objective: Objective,
         settings: DnasSettings,
         weight_loader: Loader,
@@ -66,7 +64,7 @@ class DnasTask:
         self.objective = objective
         self._watched = watched
         self._charge = charge
-        self._penalties = penalties
+        self._terms = terms
         self._weight_loader = weight_loader
         self._architecture_loader = architecture_loader
         self._seed = seed
@@ -162,8 +160,8 @@ class DnasTask:
                     logits = self.supernet(images, sample.weights, sample.paths)
                 cross_entropy = functional.cross_entropy(logits.float(), labels)
                 loss = self.objective.architecture_loss(cross_entropy, self._charge(sample.weights))
-                for cost, eta in self._penalties.items():
-                    loss = loss + eta * cost.expectation(sample.weights) / _MILLION
+                for term in self._terms:
+                    loss = loss + term(sample.weights)
                 self._step(self._architecture_optimizer, loss)
                 self.objective.after_step(self.distribution, self._charge)
                 totals.add(logits, labels, cross_entropy)

@@ -16,6 +16,7 @@ from fbsearch.search.limit import Limit
 from fbsearch.search.relaxed.collapse import describe_collapse, describe_indecision
 from fbsearch.search.relaxed.dnas import DnasTask
 from fbsearch.search.relaxed.proposals import most_accurate, propose_finalists, rank_finalists
+from fbsearch.search.relaxed.terms import describe_rough_zen
 from fbsearch.search.result import SearchResult
 from fbsearch.spaces import FactoredSpace
 
@@ -103,6 +104,7 @@ class SearchedSupernet:
             probabilities=probabilities,
             collapse=describe_collapse(self.space, probabilities),
             undecided=describe_indecision(self.space, probabilities),
+            rough_zen=describe_rough_zen(self.space, self.task.settings),
         )
 
     def trained(self, architecture: Architecture) -> Network:

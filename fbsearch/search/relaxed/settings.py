@@ -41,6 +41,8 @@ class DnasSettings(MethodSettings):
         beta: of FBNet's loss.
         penalties: SNAS' resource terms eta_r * E[C_r], with C_r in millions: ``num_params``,
             ``num_macs``, ``memory_access``.
+        zen_weight: lambda of the term -lambda E[Zen], with Zen-Score in shares of its range in the space.
+        zen_repeats: how often the candidates' scores are measured, on random weights; the mean counts.
         mode: ``soft`` (FBNet), ``hard`` (straight-through) or ``sampled`` (one candidate per layer computes).
         architecture_mode: of theta's steps; None for ``mode``. ``hard`` beside ``sampled`` weights lets all
             candidates of a layer compete for theta in what is a single path all the same: a few times the
@@ -66,6 +68,8 @@ class DnasSettings(MethodSettings):
     alpha: Positive = 0.2
     beta: NonNegative = 0.6
     penalties: dict[Penalty, NonNegative] = Field(default_factory=dict)
+    zen_weight: NonNegative = 0.0
+    zen_repeats: Annotated[int, Field(ge=1)] = 4
     mode: SamplingMode = "soft"
     architecture_mode: SamplingMode | None = None
     epochs: Annotated[int, Field(ge=1)] = 90

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fbsearch.costs import TabulatedCost, mac_cost, memory_access_cost, parameter_cost, tabulated
+from fbsearch.costs import AdditiveCost, TabulatedCost, tabulated
 from fbsearch.records.paths import numbered
 from fbsearch.search.limit import Limit
 from fbsearch.search.method import Method, Session, register_method
@@ -20,11 +20,13 @@ from fbsearch.search.relaxed.loaders import divide, make_loader
 from fbsearch.search.relaxed.objective import make_objective, most_used
 from fbsearch.search.relaxed.searched_supernet import SearchedSupernet
 from fbsearch.search.relaxed.settings import DnasSettings
+from fbsearch.search.relaxed.terms import make_terms, measure_zen
 from fbsearch.search.selection import check_feasible
-from fbsearch.spaces import FactoredSpace, require_factored
+from fbsearch.spaces import require_factored
 from fbsearch.train import run_epochs
 
-_PENALTIES = {"num_params": parameter_cost, "num_macs": mac_cost, "memory_access": memory_access_cost}
+_OF_ZEN = {"zen_weight", "zen_repeats"}
+"""Settings that a checkpoint is of only where the loss has the term."""
 
 
 def search_supernet(problem: Problem, session: Session) -> SearchedSupernet:
@@ -34,6 +36,7 @@ def search_supernet(problem: Problem, session: Session) -> SearchedSupernet:
         SpaceError: if the decisions are not independent.
         BudgetError: if no architecture keeps the budgets, before anything runs.
         DataError: if the training set is too small to be divided.
+        ProxyError: if Zen-Score shall count, and a candidate has none.
         TrainingError: if the loss stops being finite.
     """
     settings, space, accelerator = problem.settings, problem.space, session.accelerator
@@ -44,11 +47,12 @@ def search_supernet(problem: Problem, session: Session) -> SearchedSupernet:
     data, seed = problem.images, problem.seed
     weight_images, architecture_images = divide(data.train, settings.architecture_fraction, seed)
     loader_of = partial(make_loader, data=data, settings=settings, seed=seed, accelerator=accelerator)
+    zen = measure_zen(space, settings, seed, session)
     task = DnasTask(
         space,
-        watched=_watched(problem.limits),
+        watched=_watched(problem.limits, zen),
         charge=most_used(problem.limits),
-        penalties=_penalty_costs(space, settings),
+        terms=make_terms(space, settings, zen),
         objective=make_objective(settings, problem.limits[0].bound),
         settings=settings,
         weight_loader=loader_of(weight_images, augmentation=problem.augmentation),
@@ -74,18 +78,22 @@ def search_supernet(problem: Problem, session: Session) -> SearchedSupernet:
     )
 
 
-def _watched(limits: Sequence[Limit]) -> dict[str, TabulatedCost]:
-    """Names of metrics, and the costs whose expectations they tell: the latency on every target."""
+def _watched(limits: Sequence[Limit], zen: AdditiveCost | None) -> dict[str, TabulatedCost]:
+    """Names of metrics, and the costs whose expectations they tell: latencies, and Zen-Score."""
     costs = [tabulated(limit.cost) for limit in limits if limit.target is not None]
-    return {
+    latencies: dict[str, TabulatedCost] = {
         numbered(f"expected_{cost.name}", number, separator=" "): cost
         for number, cost in enumerate(costs, start=1)
     }
+    return latencies if zen is None else {**latencies, "expected_zen": zen}
 
 
 def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
     """What a checkpoint is of; the first limit, whose unit is the objective's, stands by itself."""
     unit, *others = problem.limits
+    settings = problem.settings
+    assert isinstance(settings, DnasSettings)
+    unused = set() if settings.zen_weight else _OF_ZEN
     return {
         "space": problem.space.fingerprint,
         "budget_us": unit.bound,
@@ -93,16 +101,12 @@ def _identity(problem: Problem, num_processes: int) -> dict[str, Any]:
             getattr(unit.cost, "fixed", 0.0),
             *np.nan_to_num(tabulated(unit.cost).coefficients).ravel().tolist(),
         ],
-        "settings": problem.settings.model_dump(mode="json", exclude={"method"}),
+        "settings": settings.model_dump(mode="json", exclude={"method", *unused}),
         "data": problem.images.fingerprint,
         "num_processes": num_processes,
         "seed": problem.seed,
         "budgets": [limit_identity(limit) for limit in others],
     }
-
-
-def _penalty_costs(space: FactoredSpace, settings: DnasSettings) -> Mapping[TabulatedCost, float]:
-    return {_PENALTIES[name](space): eta for name, eta in settings.penalties.items() if eta}
 
 
 def middle(bounds: Sequence[float]) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fbsearch.search.method_settings import MethodSettings, NonNegative
-from fbsearch.train import TrainSettings
+from fbsearch.train import DistillationSettings, TrainSettings
 
 
 class ShortTrainingSettings(TrainSettings):
@@ -16,6 +16,15 @@ class ShortTrainingSettings(TrainSettings):
     epochs: Annotated[int, Field(ge=1)] = 8
     batch_size: Annotated[int, Field(ge=1)] = 64
     warmup_epochs: NonNegative = 1.0
+
+    @field_validator("distillation")
+    @classmethod
+    def _without_teacher(cls, value: DistillationSettings | None) -> None:
+        if value is not None:
+            raise ValueError(
+                "a trial is judged by what it learns without a teacher: set train.distillation, which is for "
+                "the network that is found"
+            )
 
 
 class TrialSettings(MethodSettings):

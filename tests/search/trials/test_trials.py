@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from fbsearch.costs import AdditiveCost
 from fbsearch.errors import BudgetError, TrainingError
@@ -86,3 +87,8 @@ def test_random_draws_depend_on_the_seed_and_their_number_alone() -> None:
     resumed.load_state_dict(again.state_dict())
     assert [resumed.ask() for _ in range(3)] == drawn[3:]
     assert [other.ask() for _ in range(6)] != drawn
+
+
+def test_trials_are_without_a_teacher() -> None:
+    with pytest.raises(ValidationError, match="without a teacher: set train"):
+        settings(training={"distillation": {"teacher": "a:b"}})

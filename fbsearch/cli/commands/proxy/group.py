@@ -1,10 +1,10 @@
-"""``fbsearch proxy`` with its commands: score."""
+"""``fbsearch proxy`` with its commands: score, evaluate."""
 
 from __future__ import annotations
 
 import typer
 
-from fbsearch.cli.commands.proxy import score
+from fbsearch.cli.commands.proxy import evaluate, score
 
 proxy_app = typer.Typer(
     help="Score networks without training them.",
@@ -13,3 +13,4 @@ proxy_app = typer.Typer(
 )
 
 proxy_app.command(epilog=score.EXAMPLES)(score.score)
+proxy_app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)

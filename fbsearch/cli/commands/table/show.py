@@ -89,11 +89,27 @@ def _show_operators(path: Path, table: LatencyTable, space: Space, *, as_json: b
     from fbsearch.costs import architecture_latency
 
     label = architecture_latency(space, table).label
+    words, estimation = ("", {}) if space.operators() is not None else _estimation(table)
     if as_json:
         entries = {key: entry.latency_us for key, entry in table.entries.items()}
-        print_json(_record(path, table, label) | {"operators_us": entries})
+        print_json(_record(path, table, label) | {"operators_us": entries, **estimation})
         return
-    print_fields(str(path), _facts(table, label))
+    print_fields(str(path), [*_facts(table, label), *([("missing ones", words)] if words else [])])
+
+
+def _estimation(table: LatencyTable) -> tuple[str, dict[str, Any]]:
+    """How well operators that an open space's table lacks are estimated, in words and for JSON."""
+    from dataclasses import asdict
+
+    from fbsearch.costs.work import count_work
+    from fbsearch.errors import EstimationError
+    from fbsearch.latency.estimation.estimator import fit_estimator
+
+    try:
+        errors = fit_estimator(table, count_work).errors
+    except EstimationError as error:
+        return f"cannot be estimated: {error}", {"estimation": None}
+    return f"are estimated: {errors.summary}", {"estimation": asdict(errors)}
 
 
 def _rows(space: FactoredSpace, latency: AdditiveCost) -> list[Row]:

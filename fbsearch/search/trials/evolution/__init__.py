@@ -1,6 +1,7 @@
 """Zen-NAS' evolution: structures that mutate, judged by scores that need no training."""
 
-from fbsearch.search.trials.evolution.search import SearchedEvolution, search_by_evolution
+from fbsearch.search.trials.evolution.method import search_by_evolution
+from fbsearch.search.trials.evolution.searched import SearchedEvolution
 from fbsearch.search.trials.evolution.settings import EvolutionSettings
 from fbsearch.search.trials.evolution.task import EvolutionTask
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fbsearch.errors import BudgetError, ProxyError, SpaceError
+from fbsearch.search.estimation import estimated_share
 from fbsearch.search.problem import Problem
 from fbsearch.search.trials.evolution.member import Member, merits
 from fbsearch.search.trials.evolution.scoring import ScoringJob, run_job
@@ -144,15 +145,14 @@ class EvolutionTask:
     def _learn(self) -> None:
         """Let the leaders be measured, and go by the limits as they are known then."""
         between = self._problem.between
-        limits = None if between is None else between(self._leaders())
+        limits = None if between is None else between(list(map(self._problem.space.decode, self._leaders())))
         if limits is not None:
             self.limits = tuple(limits)
             self._drop_too_costly()
 
-    def _leaders(self) -> list[Any]:
+    def _leaders(self) -> list[Code]:
         leaders = best_survive(self.population, self._settings.leaders)
-        order = np.argsort(-merits(leaders), kind="stable")
-        return [self._problem.space.decode(leaders[index].code) for index in order]
+        return [leaders[index].code for index in np.argsort(-merits(leaders), kind="stable")]
 
     def _drop_too_costly(self) -> None:
         self.population = [member for member in self.population if self._admits(member.code)]
@@ -179,6 +179,9 @@ class EvolutionTask:
         }
         if not self.population:  # all broke budgets that were measured since
             return counts
+        share = estimated_share(self.limits, self._leaders())
+        if share is not None:
+            counts["estimated_share"] = share
         best = self.population[int(np.argmax(merits(self.population)))]
         scores = [member.scores[0] for member in self.population]
         return {"best_score": best.scores[0], "median_score": statistics.median(scores), **counts}

@@ -1,0 +1,1 @@
+"""Are zero-shot scores any good: trained networks in, correlations out."""
