@@ -2,7 +2,7 @@
 
     L = objective(CE, LAT) + Σ_r η_r E[C_r] / 10⁶ − λ (E[Zen] − least) / (greatest − least)
 
-Zen-Score is in nats, of which a space spans ten or two hundred; so it counts as a share of its range there,
+Zen-Score is in nats, of which a space spans ten or more; so it counts as a share of its range there,
 and λ is what the whole way from the least score to the greatest is worth, in nats of cross-entropy.
 """
 
