@@ -18,6 +18,11 @@ _NAMES: dict[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
+def budget_name(cost: str) -> str:
+    """What a budget's cost is called in words, within a sentence."""
+    return _NAMES[cost][0].lower() if cost in _NAMES else cost
+
+
 @dataclass(frozen=True)
 class BudgetRow:
     """One budget.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from fbsearch.records import FinalistRecord, SearchRecord
 
@@ -41,7 +42,7 @@ def finalist_rows(search: SearchRecord) -> tuple[FinalistRow, ...]:
 
 
 def _difference(search: SearchRecord, finalist: FinalistRecord) -> tuple[tuple[int, str], ...]:
-    pairs = zip(_names(search, finalist), _names(search, search.winner), strict=True)
+    pairs = zip_longest(_names(search, finalist), _names(search, search.winner), fillvalue="none")
     return tuple((number, name) for number, (name, chosen) in enumerate(pairs, start=1) if name != chosen)
 
 

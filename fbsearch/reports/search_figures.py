@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fbsearch.records import ScoredRecord, SearchRecord
+from fbsearch.reports.budgets import budget_name
 from fbsearch.reports.charts import (
     HeatMap,
     ParetoPlot,
@@ -90,7 +91,11 @@ def population_plots(search: SearchRecord) -> tuple[Population, ...]:
 def _population_plot(search: SearchRecord, score: str, cost: str, bound: float | None) -> Population:
     is_latency = cost.startswith("latency_us")
     device = cost.removeprefix("latency_us on ")
-    words = (f"latency, ms, {device}" if len(search.targets) > 1 else "latency, ms") if is_latency else cost
+    words = (
+        (f"latency, ms, {device}" if len(search.targets) > 1 else "latency, ms")
+        if is_latency
+        else budget_name(cost)
+    )
     points = tuple(
         PopulationPoint(one.costs[cost], one.scores[score], _role(search, one)) for one in search.scored
     )

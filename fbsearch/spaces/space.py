@@ -185,9 +185,17 @@ def require_factored(space: Space, wanted_by: str) -> FactoredSpace:
     )
 
 
+@runtime_checkable
+class NamesChoices(Protocol):
+    """A space that has words for what is chosen."""
+
+    def choice_names(self, code: Sequence[int]) -> tuple[str, ...]:
+        """Short names along ``code``."""
+
+
 def code_names(space: Space, code: Sequence[int]) -> tuple[str, ...]:
     """The choices along ``code`` in words: candidates' names where there are some, or else its numbers."""
-    if isinstance(space, FactoredSpace):
+    if isinstance(space, NamesChoices):
         return space.choice_names(code)
     return tuple(map(str, code))
 

@@ -33,11 +33,10 @@ def kendall_taus(scores: Floats, accuracies: Floats, weights: Floats) -> Floats:
     Returns:
         ``B``: 0 where the score tells no two networks apart, NaN where the accuracies do not.
     """
-    sums = np.zeros((3, len(weights)))
+    common = np.zeros(len(weights))
     for block, signs_x, signs_y in _signs(scores, accuracies):
-        for index, signs in enumerate((signs_x * signs_y, signs_x**2, signs_y**2)):
-            sums[index] += ((weights @ signs) * weights[:, block]).sum(axis=1)
-    return _ratio(*sums)
+        common += ((weights @ (signs_x * signs_y)) * weights[:, block]).sum(axis=1)
+    return _ratio(common, _pairs_apart(scores, weights), _pairs_apart(accuracies, weights))
 
 
 def spearman_rhos(scores: Floats, accuracies: Floats, weights: Floats) -> Floats:
@@ -68,6 +67,16 @@ def _signs(scores: Floats, accuracies: Floats) -> Iterator[tuple[slice, Floats, 
     for start in range(0, len(x), size):
         block = slice(start, start + size)
         yield block, np.sign(x[None, block] - x[:, None]), np.sign(y[None, block] - y[:, None])
+
+
+def _pairs_apart(values: Floats, weights: Floats) -> Floats:
+    """Σ w_i w_j s_ij²: all pairs, without those within a group of equals."""
+    ranks = rankdata(values, method="dense")
+    order = np.argsort(ranks, kind="stable")
+    starts = np.flatnonzero(np.diff(ranks[order], prepend=0))
+    groups = np.add.reduceat(weights[:, order], starts, axis=1)
+    total: Floats = weights.sum(axis=1) ** 2 - (groups**2).sum(axis=1)
+    return total
 
 
 def _ratio(common: Floats, of_scores: Floats, of_accuracies: Floats) -> Floats:

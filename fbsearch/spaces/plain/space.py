@@ -125,6 +125,10 @@ class PlainSpace:
         """The structure string of ``code``."""
         return write_structure(self.blocks_of(code))
 
+    def choice_names(self, code: Sequence[int]) -> tuple[str, ...]:
+        """The super-blocks of ``code``, as structure strings write them."""
+        return tuple(map(str, self.blocks_of(code)))
+
     def code_of(self, blocks: Sequence[SuperBlock]) -> Code:
         """The code of a structure, which may be out of bounds."""
         return tuple(
