@@ -6,7 +6,7 @@
         --data cifar10.zip --out against.json
 
 RUN is the folder of 'fbsearch search'. Random networks are drawn from the space within every budget, and
-then mutated at random until they use at least 80 % of one (--use). All are trained by 'fbsearch train' with the
+then mutated at random until they use 80 % of one (--use). All are trained by 'fbsearch train' with the
 same settings, images and seed, in folders beside OUT; interrupted, the same command goes on. Accuracies are
 of the test images.
 """

@@ -164,6 +164,7 @@ def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bo
     from fbsearch.pipeline.choice.limits import describe_sources
     from fbsearch.pipeline.choice.searching import run_search
     from fbsearch.pipeline.stages.run_log import stage_alone
+    from fbsearch.pipeline.sweeps.population_files import write_population
     from fbsearch.search import check_feasible
 
     problem = given.problem
@@ -173,12 +174,16 @@ def _search(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bo
         if result is None:
             return
         given.save_tables(paths)
+        figure = write_population(result.record(), paths.root)
     if as_json:
         print_json(result.record().model_dump(mode="json"))
         return
     for warning in result.warnings:
         notify(f"warning: {warning}")
-    notify(f"{paths.architecture}: {_describe(result)} ({describe_sources(problem.limits)})")
+    sources = describe_sources(problem.limits)
+    notify(f"{paths.architecture}: {_describe(result)}{f' ({sources})' if sources else ''}")
+    if figure is not None:
+        notify(f"{figure}: the last population")
 
 
 def _sweep(given: TabledProblem, paths: RunPaths, *, resume: bool, progress: bool, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,7 +11,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 
 from fbsearch.errors import WorkerError
 from fbsearch.search.trials.workers.crew import Done
@@ -73,7 +74,7 @@ class _Worker:
     def apply(self, function: Callable[[Any], Any], item: Any) -> Any:
         for _ in range(MOST_DEATHS):
             if self._executor is None:
-                self._executor = ProcessPoolExecutor(max_workers=1)
+                self._executor = ProcessPoolExecutor(max_workers=1, initializer=_keep_memory)
             try:
                 return self._executor.submit(_with_one_thread, function, item).result()
             except BrokenProcessPool:
@@ -100,6 +101,11 @@ class _Counter:
         with self._lock:
             self._number += 1
             self._done(self._number)
+
+
+def _keep_memory() -> None:
+    """Memory that torch keeps for the next structure is no leak, for which loky would replace the worker."""
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
 
 
 def _with_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:
