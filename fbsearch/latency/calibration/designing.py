@@ -24,6 +24,9 @@ _OPEN_POOL = 4
 _DRAWS = 8
 """Draws for each of them, in spaces that hold fewer."""
 
+_LONGEST_WALK = 8
+"""Mutations from what an open space draws to the networks that its table begins with."""
+
 _REPLACEMENTS = 100
 """Draws for networks of a design that compute nothing."""
 
@@ -160,7 +163,20 @@ def _random_codes(space: Space, count: int, rng: np.random.Generator) -> list[Co
     for _ in range(_DRAWS * count):
         if len(drawn) == count:
             break
-        code = space.sample(rng)
+        code = _walked(space, space.sample(rng), rng)
         if space.decode(code).sees_image:
             drawn.setdefault(code)
     return list(drawn)
+
+
+def _walked(space: Space, code: Code, rng: np.random.Generator) -> Code:
+    """In an open space some mutations away, as what a search asks for will be; elsewhere as it is.
+
+    What an open space draws may all lie near one structure, as Zen-NAS' released sampler has it: operators of
+    that alone would tell little about those of others.
+    """
+    if space.operators() is not None:
+        return code
+    for _ in range(rng.integers(_LONGEST_WALK + 1)):
+        code = space.mutate(code, rng)
+    return code
