@@ -30,11 +30,11 @@ from fbsearch.nn import Network
 from fbsearch.spaces import load_space
 from fbsearch.train import DistillationSettings, TrainSettings, train_network
 
-ARMS: dict[str, dict[str, float] | None] = {
+ARMS: dict[str, dict[str, int] | None] = {
     "alone": None,
-    "soft labels": {"soft_weight": 0.9, "feature_weight": 0.0},
-    "features": {"soft_weight": 0.0, "feature_weight": 1.0},
-    "soft labels and features": {"soft_weight": 0.9, "feature_weight": 1.0},
+    "soft labels": {"soft_weight": 1, "feature_weight": 0},
+    "features": {"soft_weight": 0, "feature_weight": 1},
+    "soft labels and features": {"soft_weight": 1, "feature_weight": 1},
 }
 TEACHER = "fbsearch.train.distillation.teachers:efficientnet_lite0"
 
@@ -65,6 +65,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--teacher", default=TEACHER)
     parser.add_argument("--resolution", type=int, default=128, help="of the teacher's images")
     parser.add_argument("--augmented-epochs", type=int, default=8, help="whose answers are kept; 0: none")
+    parser.add_argument("--soft-weight", type=float, default=0.5)
+    parser.add_argument("--feature-weight", type=float, default=1.0)
     parser.add_argument("--temperature", type=float, help="by default as fbsearch sets it")
     parser.add_argument("--learning-rate", type=float, default=0.05)
     parser.add_argument("--batch-size", type=int, default=50)
@@ -126,12 +128,17 @@ def small_network() -> Architecture:
 
 def settings_of(args: argparse.Namespace, arm: str) -> TrainSettings:
     weights = ARMS[arm]
-    distillation = weights and DistillationSettings(
-        teacher=args.teacher,
-        resolution=args.resolution,
-        temperature=args.temperature,
-        augmented_epochs=args.augmented_epochs,
-        **weights,
+    distillation = (
+        None
+        if weights is None
+        else DistillationSettings(
+            teacher=args.teacher,
+            resolution=args.resolution,
+            temperature=args.temperature,
+            augmented_epochs=args.augmented_epochs,
+            soft_weight=weights["soft_weight"] * args.soft_weight,
+            feature_weight=weights["feature_weight"] * args.feature_weight,
+        )
     )
     return TrainSettings(
         epochs=args.epochs,
@@ -140,7 +147,7 @@ def settings_of(args: argparse.Namespace, arm: str) -> TrainSettings:
         weight_decay=5e-4,
         warmup_epochs=min(5, args.epochs / 4),
         clip_norm=5.0,
-        distillation=distillation or None,
+        distillation=distillation,
     )
 
 

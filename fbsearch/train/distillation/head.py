@@ -63,8 +63,8 @@ def fit_head(inputs: Tensor, labels: NDArray[np.int64], num_classes: int, *, see
     scores are as sure as they may be; the head is then fitted on all.
 
     Args:
-        inputs: ``N x D``, as :func:`represented` gives them.
-        labels: ``N``.
+        inputs: ``RN x D``, as :func:`represented` gives them, of N images shown R times.
+        labels: ``N``, of the images.
         num_classes: of the data.
         seed: of the images that are held out.
 
@@ -80,27 +80,29 @@ def fit_head(inputs: Tensor, labels: NDArray[np.int64], num_classes: int, *, see
     values = inputs.double().cpu().numpy()
     mean, scale = values.mean(0), values.std(0) + 1e-8
     values = (values - mean) / scale
-    strength = _best_strength(values, labels, num_classes, seed)
-    model = _fit(values, labels, strength)
+    num_shown = len(values) // len(labels)
+    strength = _best_strength(values, labels, num_shown, seed)
+    model = _fit(values, np.tile(labels, num_shown), strength)
     weight, bias = _two_sided(model)
     weight = weight / scale
     return LinearHead(torch.from_numpy(weight).float(), torch.from_numpy(bias - weight @ mean).float())
 
 
 def _best_strength(
-    values: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int, seed: int
+    values: NDArray[np.float64], labels: NDArray[np.int64], num_shown: int, seed: int
 ) -> float:
     from sklearn.metrics import log_loss
     from sklearn.model_selection import train_test_split
 
-    share = max(_HELD_OUT, num_classes / len(labels))  # at least one of each class on either side
-    fitted, held = train_test_split(
-        np.arange(len(labels)), test_size=min(share, 0.5), stratify=labels, random_state=seed
-    )
-    losses = [
-        log_loss(labels[held], _fit(values[fitted], labels[fitted], one).predict_proba(values[held]))
-        for one in _STRENGTHS
-    ]
+    share = max(_HELD_OUT, len(np.unique(labels)) / len(labels))  # one of each class on either side
+    images = np.arange(len(labels))
+    fitted, _ = train_test_split(images, test_size=min(share, 0.5), stratify=labels, random_state=seed)
+    # An image is held out in all its variations: they are too alike.
+    is_fitted, shown = np.tile(np.isin(images, fitted), num_shown), np.tile(labels, num_shown)
+    losses = []
+    for strength in _STRENGTHS:
+        model = _fit(values[is_fitted], shown[is_fitted], strength)
+        losses.append(log_loss(shown[~is_fitted], model.predict_proba(values[~is_fitted])))
     return _STRENGTHS[int(np.argmin(losses))]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fbsearch.data import DataSplits, ImageSet, Loader
+from fbsearch.data import Augmentation, DataSplits, ImageSet, Loader
 from fbsearch.errors import InvalidInputError, UnreadableFileError
 from fbsearch.nn.tensor_file import read_tensors, save_tensors
 from fbsearch.records.training import HeadKind, TeacherRecord
@@ -28,6 +28,8 @@ _TEMPERATURES: dict[HeadKind, float] = {"own": 4.0, "fit": 1.0, "none": 1.0}
 _BATCH = 64
 _MOST_FITTED = 5000
 """Training images that a head is fitted on: more would change little, and take long."""
+_VARIED = 4
+"""Times that few images are varied for it: the teacher knows them whole, the training shows them cropped."""
 _MOST_JUDGED = 1000
 """Validation images that say how good a teacher is."""
 _HEAD_BYTES = 256 * 2**20
@@ -51,7 +53,13 @@ class PreparedTeacher:
 
 
 def prepare_teacher(
-    settings: DistillationSettings, data: DataSplits, *, folder: Path, device: torch.device, seed: int
+    settings: DistillationSettings,
+    data: DataSplits,
+    *,
+    augmentation: Augmentation | None,
+    folder: Path,
+    device: torch.device,
+    seed: int,
 ) -> PreparedTeacher:
     """Find the teacher, fit a head where its classes are not the data's, and see how good it is.
 
@@ -67,10 +75,10 @@ def prepare_teacher(
     teacher = Teacher(found.name, found.model, given=given, wanted=_wanted(found, settings, given))
     example = _example(teacher, data, device)
     kind = _head_kind(found, example, settings, data)
-    key = _key(found, teacher, kind, data, seed)
+    key = _key(found, teacher, kind, data, augmentation if kind == "fit" else None, seed)
     head, accuracy = _kept(folder / "head.safetensors", key) or (None, None)
     if accuracy is None and kind != "none":
-        head = _fitted(teacher, data, device, seed) if kind == "fit" else None
+        head = _fitted(teacher, data, augmentation, device, seed) if kind == "fit" else None
         accuracy = _accuracy(teacher.with_head(head), data, device)
         _keep(folder / "head.safetensors", key, head, accuracy)
     if kind == "fit":
@@ -123,10 +131,16 @@ def _head_kind(
     return settings.head or ("own" if fits else "fit")
 
 
-def _fitted(teacher: Teacher, data: DataSplits, device: torch.device, seed: int) -> LinearHead:
+def _fitted(
+    teacher: Teacher, data: DataSplits, augmentation: Augmentation | None, device: torch.device, seed: int
+) -> LinearHead:
+    """The head, fitted on images as they are and, where they are few, as a training shows them too."""
     chosen = np.random.default_rng([seed, 11]).permutation(len(data.train))[:_MOST_FITTED]
     images = data.train.subset(np.sort(chosen))
-    lessons = [represented(teacher.ask(batch.to(device))).cpu() for batch, _ in _loader(images, data).epoch()]
+    num_varied = min(_VARIED, _MOST_FITTED // len(images) - 1) if augmentation else 0
+    plain, varied = (_loader(images, data, one, seed) for one in (None, augmentation))
+    rounds = [plain.epoch(), *(varied.epoch(number) for number in range(num_varied))]
+    lessons = [represented(teacher.ask(batch.to(device))).cpu() for batches in rounds for batch, _ in batches]
     return fit_head(torch.cat(lessons), images.labels, data.num_classes, seed=seed)
 
 
@@ -140,12 +154,30 @@ def _accuracy(teacher: Teacher, data: DataSplits, device: torch.device) -> float
     return correct / len(images)
 
 
-def _loader(images: ImageSet, data: DataSplits) -> Loader:
-    return Loader(images, batch_size=_BATCH, mean=data.mean, std=data.std, num_workers=0)
+def _loader(
+    images: ImageSet, data: DataSplits, augmentation: Augmentation | None = None, seed: int = 0
+) -> Loader:
+    return Loader(
+        images,
+        batch_size=_BATCH,
+        mean=data.mean,
+        std=data.std,
+        augmentation=augmentation,
+        seed=seed,
+        num_workers=0,
+    )
 
 
-def _key(found: FoundTeacher, teacher: Teacher, kind: HeadKind, data: DataSplits, seed: int) -> str:
-    parts = [found.fingerprint, asdict(teacher.wanted), kind, data.fingerprint, seed]
+def _key(
+    found: FoundTeacher,
+    teacher: Teacher,
+    kind: HeadKind,
+    data: DataSplits,
+    augmentation: Augmentation | None,
+    seed: int,
+) -> str:
+    varied = asdict(augmentation) if augmentation else None
+    parts = [found.fingerprint, asdict(teacher.wanted), kind, data.fingerprint, varied, seed]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -34,7 +34,7 @@ class DistillationSettings(BaseModel):
     temperature: Annotated[float, Field(gt=0)] | None = None
     """None: 4 for the teacher's own outputs, which are surer than they are right; 1 for a fitted head, which
     is as sure as it is right."""
-    soft_weight: Annotated[float, Field(ge=0, le=1)] = 0.9
+    soft_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the soft labels in the loss of the labels."""
     feature_weight: Annotated[float, Field(ge=0)] = 0.0
     """Of the feature map's error; 0: no look at the features."""

@@ -52,6 +52,7 @@ def make_teaching(training: TaughtTraining, *, progress: bool) -> Teaching:
     prepared = prepare_teacher(
         distillation,
         training.data,
+        augmentation=training.augmentation,
         folder=training.teacher_folder,
         device=training.accelerator.device,
         seed=training.seed,

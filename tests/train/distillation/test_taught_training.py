@@ -109,7 +109,9 @@ def test_what_is_looked_up_is_what_would_be_answered(
     data: DataSplits, tmp_path: Path, varies: bool, augmented_epochs: int
 ) -> None:
     taught = taught_training(data, tmp_path, varies=varies)
-    prepared = prepare_teacher(DISTILLATION, data, folder=tmp_path, device=torch.device("cpu"), seed=0)
+    prepared = prepare_teacher(
+        DISTILLATION, data, augmentation=None, folder=tmp_path, device=torch.device("cpu"), seed=0
+    )
     asked = AskedLessons(prepared.teacher, map_size=(2, 2), num_views=augmented_epochs if varies else 0)
     kept = keep_answers(taught, prepared, asked, cache_mib=1, progress=False)
     assert kept is not None
