@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fbsearch.architecture import Operator
-from fbsearch.errors import InvalidInputError
+from fbsearch.errors import InvalidInputError, SpaceError
 from fbsearch.latency.calibration.covering import choose_covering
 from fbsearch.latency.calibration.design import MIN_NETWORKS, design_networks
 from fbsearch.latency.calibration.fitting import FloatArray
@@ -32,6 +34,12 @@ _REPLACEMENTS = 100
 
 FIRST_NETWORKS = 16
 """An open space's table begins with the operators of so many: enough of every kind to estimate others by."""
+
+
+_LEAST_OF_A_SORT = 6
+"""Operators of a kind and a kernel that an open space's table begins with, if the space has so many."""
+_WALK, _RESTARTS = 200, 20
+"""Mutations by which others are looked for, and after how many they begin anew."""
 
 
 def designed(
@@ -101,7 +109,34 @@ def first_operators(
     codes = open_design(space, num_networks or least, seed)
     if len(codes) < least:
         codes = (*codes, *_more_blocks(space, codes, least - len(codes), seed))
-    return tuple(dict.fromkeys(operator for code in codes for operator in space.decode(code).operators()))
+    first = dict.fromkeys(operator for code in codes for operator in space.decode(code).operators())
+    return (*first, *_rare_ones(space, codes, tuple(first), seed))
+
+
+def _rare_ones(
+    space: Space, codes: Sequence[Code], first: Sequence[Operator], seed: int
+) -> tuple[Operator, ...]:
+    """More operators of those kinds and kernels that few are of, as a search meets them after many mutations.
+
+    Networks that a space draws may all end in one classifier, say, and others cannot be estimated from one.
+    """
+    rng, others = np.random.default_rng([seed, 7]), dict.fromkeys(first)
+    code = codes[0]
+    for step in range(_WALK):
+        with suppress(SpaceError):
+            code = space.mutate(code if step % _RESTARTS else codes[step // _RESTARTS % len(codes)], rng)
+        others.update(dict.fromkeys(space.decode(code).operators()))
+    counts = Counter(map(_sort, first))
+    rare = []
+    for operator in others:
+        if not operator.is_free and counts[_sort(operator)] < _LEAST_OF_A_SORT and operator not in first:
+            counts[_sort(operator)] += 1
+            rare.append(operator)
+    return tuple(rare)
+
+
+def _sort(operator: Operator) -> tuple[str, int]:
+    return operator.kind, int(getattr(operator, "kernel", 1))
 
 
 def _more_blocks(space: Space, known: Sequence[Code], count: int, seed: int) -> tuple[Code, ...]:

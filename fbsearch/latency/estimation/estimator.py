@@ -83,7 +83,7 @@ class OperatorEstimator:
         if operator not in self._known:
             described = self._described(operator)
             predicted = self.model.predict([described])
-            deviation = self.doubt * float(np.sqrt(predicted.covariance[0, 0]))
+            deviation = self.doubt * float(predicted.covariance[0, 0]) ** 0.5
             self._known[operator] = Estimate(
                 float(np.exp(predicted.means[0])), float(np.expm1(deviation)), self._outside(described)
             )
@@ -99,7 +99,8 @@ class OperatorEstimator:
             return 0.0
         predicted = self.model.predict([self._described(one) for one in operators])
         latencies = np.exp(predicted.means)
-        return self.doubt * float(np.sqrt(max(0.0, latencies @ predicted.covariance @ latencies)))
+        variance = float(latencies @ predicted.covariance @ latencies)
+        return self.doubt * max(0.0, variance) ** 0.5
 
     def _described(self, operator: Operator) -> Described:
         described = Described(operator, self.count_work(operator))

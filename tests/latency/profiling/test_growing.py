@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 
 import pytest
 
 from fbsearch.errors import MissingOperatorError, TableError, TableMismatchError
 from fbsearch.latency import LatencyTable
+from fbsearch.latency.calibration.designing import first_operators
 from fbsearch.latency.measuring.naming import growth_journal_path
 from fbsearch.latency.measuring.runtime import RuntimeChoice
 from fbsearch.latency.measuring.settings import ModelSource
@@ -180,3 +182,11 @@ def test_a_profile_of_a_cell_space_with_loose_ends_names_it_and_holds_all_operat
     assert (table.space_name, table.space_fingerprint) == (LOOSE.name, LOOSE.fingerprint)
     assert list(table.entries) == list(dict.fromkeys(op.key for op in LOOSE.operators() if not op.is_free))
     table.check_space(LOOSE)
+
+
+def test_an_open_space_s_table_begins_with_enough_of_every_kind_to_estimate_others_by():
+    operators = first_operators(WIDE, num_networks=2, seed=0, least=2)
+    kinds = Counter(operator.kind for operator in operators)
+    assert min(kinds["conv"], kinds["classifier"]) >= 6
+    assert len(set(operators)) == len(operators)
+    assert operators == first_operators(WIDE, num_networks=2, seed=0, least=2)
