@@ -126,6 +126,10 @@ class CheckpointError(FbsearchError):
     """A checkpoint or a run folder is missing, damaged or of another run."""
 
 
+class ProxyError(FbsearchError):
+    """A network has no score: it overflows, is constant, or is none that the proxy can read."""
+
+
 class TrainingError(FbsearchError):
     """A training or a search diverged: the message says which settings tame it."""
 

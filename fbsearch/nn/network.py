@@ -40,11 +40,16 @@ class Network(NodeModules):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``B x C x H x W`` to logits ``B x classes``."""
+        return self.node(self.architecture.nodes[-1].name)(self.features(x))  # type: ignore[no-any-return]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images ``B x C x H x W`` to the feature map ``B x C' x H' x W'`` that the classifier takes."""
         outputs = {INPUT: x}
-        for node in self.architecture.live_nodes:
+        *nodes, last = self.architecture.live_nodes
+        for node in nodes:
             module = self.node(node.name)
             outputs[node.name] = module(*(outputs[name] for name in node.inputs))
-        return outputs[self.architecture.nodes[-1].name]
+        return outputs[last.inputs[0]]
 
     def set_drop_path(self, rate: float) -> None:
         """Set the residual branches' drop rates, growing linearly with depth to ``rate``."""

@@ -1,0 +1,125 @@
+"""Zen-Score (Lin et al., 2021, Algorithm 1) and Φ-score (Definition 1 there).
+
+With residual links removed, weights from N(0, 1), scales 1 and shifts 0, f the feature map before global
+pooling, x and ε from N(0, 1), γ = 0.01:
+
+    Δ = E‖f(x) − f(x + γε)‖
+    Zen = ln Δ + Σ_norms ½ ln(mean_c σ²_c)
+    Φ = ln Δ of the network without norms
+
+σ² is the batch variance that a norm sees of x. The released code reads running_var in its place, an
+average that starts at 1 and moves with every run: after a first score, of two runs, it is
+0.81 + 0.19 σ², which ``zen_released`` computes as such.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fbsearch.proxies.features import features_of
+from fbsearch.proxies.finite import finite, logarithm
+from fbsearch.proxies.normal import draw_weights, normal_images
+from fbsearch.proxies.proxy import register_proxy
+from fbsearch.proxies.residuals import remove_residuals
+from fbsearch.proxies.subject import Subject, initialised
+from fbsearch.proxies.zen.paired_norm import NormVariance, drop_norms, pair_norms
+
+GAMMA = 0.01
+"""Of the perturbation (Algorithm 1)."""
+
+DifferenceNorm = Literal["l1", "frobenius"]
+
+
+@dataclass(frozen=True)
+class ZenScore:
+    """Zen-Score.
+
+    Args:
+        name: by which it is asked for.
+        label: what it is.
+        norm: of the difference: the sum of its absolute values, as in the released code, or Frobenius' norm,
+            as in the paper.
+        is_released: whether the variances are mixed with 1 as the released code's first score mixes them.
+    """
+
+    name: str
+    label: str
+    norm: DifferenceNorm = "l1"
+    is_released: bool = False
+    is_random: bool = True
+
+    def score(self, subject: Subject, *, generator: torch.Generator, batch_size: int) -> float:
+        """ln Δ + Σ ½ ln(mean σ²).
+
+        Raises:
+            ProxyError: if it overflows, or the network does not see the image.
+        """
+        module = initialised(subject, generator)
+        remove_residuals(module)
+        seen = pair_norms(module)
+        draw_weights(module, generator)
+        with torch.inference_mode():
+            pair = features_of(module, perturbed_pair(subject, generator, batch_size))
+        return logarithm(mean_difference(pair, self.norm), "Δ") + variance_term(seen, self.is_released)
+
+
+def perturbed_pair(subject: Subject, generator: torch.Generator, batch_size: int) -> Tensor:
+    """x and x + γε, one after the other: ``2B x C x H x W``."""
+    x = normal_images(subject.input, batch_size, generator)
+    return torch.cat((x, x + GAMMA * normal_images(subject.input, batch_size, generator)))
+
+
+def mean_difference(pair: Tensor, norm: DifferenceNorm) -> Tensor:
+    """Δ, the mean over images of the difference's norm, from both feature maps, ``2B x C x H x W``."""
+    first, second = pair.chunk(2)
+    difference = (first - second).flatten(1)
+    each = difference.abs().sum(1) if norm == "l1" else difference.square().sum(1).sqrt()
+    return each.mean()
+
+
+def variance_term(seen: Sequence[NormVariance], is_released: bool) -> float:
+    """Σ ½ ln(mean σ²) over those norms that do not see a constant.
+
+    Raises:
+        ProxyError: if a variance overflows.
+    """
+    variances = [(finite(one.mean, "a batch variance"), one.num_values) for one in seen]
+    if is_released:  # a running average takes the unbiased variance
+        mixed = [0.81 + 0.19 * variance * count / max(count - 1, 1) for variance, count in variances]
+        return sum(math.log(one) for one in mixed) / 2
+    return sum(math.log(variance) for variance, _ in variances if variance > 0) / 2
+
+
+@dataclass(frozen=True)
+class PhiScore:
+    """Φ-score: ln Δ of the network without norms."""
+
+    name: str = "phi"
+    label: str = "Φ-score: Zen-Score without norms; overflows in deep networks"
+    is_random: bool = True
+
+    def score(self, subject: Subject, *, generator: torch.Generator, batch_size: int) -> float:
+        """ln Δ.
+
+        Raises:
+            ProxyError: if it overflows, or the network does not see the image.
+        """
+        module = initialised(subject, generator)
+        remove_residuals(module)
+        drop_norms(module)
+        draw_weights(module, generator)
+        with torch.inference_mode():
+            pair = features_of(module, perturbed_pair(subject, generator, batch_size))
+        return logarithm(mean_difference(pair, "l1"), "Δ")
+
+
+register_proxy(ZenScore("zen", "Zen-Score, batch variances, L1 norm"))
+register_proxy(ZenScore("zen_frobenius", "Zen-Score, batch variances, Frobenius norm", norm="frobenius"))
+register_proxy(ZenScore("zen_released", "Zen-Score as released, its first score", is_released=True))
+register_proxy(PhiScore())
