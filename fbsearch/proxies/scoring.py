@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,8 @@ def _repeated(
     for repeat in range(repeats if proxy.is_random else 1):
         generator = repeat_generator(seed, repeat, device=device)
         try:
-            score = proxy.score(subject, generator=generator, batch_size=batch_size)
+            with own_random_state(generator):
+                score = proxy.score(subject, generator=generator, batch_size=batch_size)
         except ProxyError as error:
             raise ProxyError(f"{proxy.name} of {subject.name}: {error}") from None
         assert math.isfinite(score), f"{proxy.name} gave {score}"
@@ -84,3 +86,14 @@ def repeat_generator(seed: int, repeat: int, *, device: str = "cpu") -> torch.Ge
     """The generator of one repeat: the same for every proxy."""
     state = int(np.random.SeedSequence([seed, repeat]).generate_state(1, np.uint64)[0])
     return torch.Generator(device).manual_seed(state % 2**63)
+
+
+@contextmanager
+def own_random_state(generator: torch.Generator) -> Iterator[None]:
+    """Torch's global generators begin like ``generator`` within, and are as before after: for modules of
+    users that draw from them as they run.
+    """
+    device = generator.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(generator.initial_seed())
+        yield

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from fbsearch.architecture import Architecture, Shape
 from fbsearch.nn import Network
@@ -53,4 +54,8 @@ def initialised(subject: Subject, generator: torch.Generator) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         module = subject.make()
-    return module.to(generator.device).train()
+    module.to(generator.device).train()
+    for part in module.modules():
+        if isinstance(part, _DropoutNd):
+            part.eval()  # no score asks for its noise
+    return module

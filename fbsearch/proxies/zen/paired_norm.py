@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from fbsearch.proxies.norms import replace_norms
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,5 @@ def pair_norms(module: nn.Module) -> list[NormVariance]:
         What the norms see, in the order in which they run; filled by each run.
     """
     seen: list[NormVariance] = []
-    _replace_norms(module, lambda norm: PairedNorm(norm.eps, seen))
+    replace_norms(module, lambda norm: PairedNorm(norm.eps, seen))
     return seen
-
-
-def drop_norms(module: nn.Module) -> None:
-    """Take every batch norm out of ``module``."""
-    _replace_norms(module, lambda _: nn.Identity())
-
-
-def _replace_norms(module: nn.Module, replacement: Callable[[_BatchNorm], nn.Module]) -> None:
-    for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, _BatchNorm):
-                setattr(parent, name, replacement(child))

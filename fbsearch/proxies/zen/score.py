@@ -25,10 +25,11 @@ from torch import Tensor
 from fbsearch.proxies.features import features_of
 from fbsearch.proxies.finite import finite, logarithm
 from fbsearch.proxies.normal import draw_weights, normal_images
+from fbsearch.proxies.norms import drop_norms
 from fbsearch.proxies.proxy import register_proxy
 from fbsearch.proxies.residuals import remove_residuals
 from fbsearch.proxies.subject import Subject, initialised
-from fbsearch.proxies.zen.paired_norm import NormVariance, drop_norms, pair_norms
+from fbsearch.proxies.zen.paired_norm import NormVariance, pair_norms
 
 GAMMA = 0.01
 """Of the perturbation (Algorithm 1)."""
