@@ -8,6 +8,7 @@ import typer
 
 from fbsearch.cli.commands import calibrate, describe, export, profile, report, run, search, train, verify
 from fbsearch.cli.commands.devices.group import devices_app
+from fbsearch.cli.commands.proxy.group import proxy_app
 from fbsearch.cli.commands.table.group import table_app
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 
 app.add_typer(table_app, name="table")
+app.add_typer(proxy_app, name="proxy")
 app.add_typer(devices_app, name="devices")
 
 app.command(epilog=describe.EXAMPLES)(describe.describe)

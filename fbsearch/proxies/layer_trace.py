@@ -10,8 +10,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-_CONVOLUTIONS = frozenset({"aten::convolution"})
+_CONVOLUTION = "aten::convolution"
 _PRODUCTS = frozenset({"aten::addmm", "aten::mm", "aten::bmm", "aten::baddbmm"})
+
+
+def is_layer(function: torch._ops.OpOverload) -> bool:
+    """Whether an operation is a convolution or a matrix product."""
+    return function._schema.name == _CONVOLUTION or function._schema.name in _PRODUCTS
 
 
 class LayerTrace(TorchDispatchMode):
@@ -39,14 +44,13 @@ class LayerTrace(TorchDispatchMode):
     ) -> Any:
         """Runs ``function``; its outputs lie as deep as the deepest input, a layer's one deeper."""
         result = function(*args, **(kwargs or {}))
-        name = function._schema.name
-        is_layer = name in _CONVOLUTIONS or name in _PRODUCTS
+        adds_layer = is_layer(function)
         inputs = [self._depths.get(leaf, 0) for leaf in tree_leaves((args, kwargs)) if torch.is_tensor(leaf)]
-        depth = max(inputs, default=0) + is_layer
+        depth = max(inputs, default=0) + adds_layer
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._depths[leaf] = depth
-        self.num_convs += name in _CONVOLUTIONS
-        self.num_layers += is_layer
+        self.num_convs += function._schema.name == _CONVOLUTION
+        self.num_layers += adds_layer
         self.depth = max(self.depth, depth)
         return result

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fbsearch.architecture import Shape
 from fbsearch.errors import ProxyError
 from fbsearch.proxies.proxy import Proxy, find_proxy
 from fbsearch.proxies.subject import Subject
@@ -29,6 +30,11 @@ class ProxyScore:
     score: float
     std: float
     repeats: int
+
+
+def usual_batch_size(image: Shape) -> int:
+    """Images in a batch, as in the released searches: 64 of CIFAR's size, 16 of ImageNet's."""
+    return 64 if image.resolution <= 64 else 16
 
 
 def score_subject(

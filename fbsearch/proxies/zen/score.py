@@ -22,11 +22,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fbsearch.proxies.features import features_of
+from fbsearch.proxies.features import feature_extractor, feature_place
 from fbsearch.proxies.finite import finite, logarithm
 from fbsearch.proxies.normal import draw_weights, normal_images
 from fbsearch.proxies.norms import drop_norms
-from fbsearch.proxies.proxy import register_proxy
+from fbsearch.proxies.proxy import find_proxy, register_proxy
 from fbsearch.proxies.residuals import remove_residuals
 from fbsearch.proxies.subject import Subject, initialised
 from fbsearch.proxies.zen.paired_norm import NormVariance, pair_norms
@@ -65,8 +65,11 @@ class ZenScore:
         remove_residuals(module)
         seen = pair_norms(module)
         draw_weights(module, generator)
-        with torch.inference_mode():
-            pair = features_of(module, perturbed_pair(subject, generator, batch_size))
+        images = perturbed_pair(subject, generator, batch_size)
+        extract = feature_extractor(module.eval(), images[:2])
+        seen.clear()
+        with torch.no_grad():
+            pair = extract(images)
         return logarithm(mean_difference(pair, self.norm), "Δ") + variance_term(seen, self.is_released)
 
 
@@ -115,8 +118,10 @@ class PhiScore:
         remove_residuals(module)
         drop_norms(module)
         draw_weights(module, generator)
-        with torch.inference_mode():
-            pair = features_of(module, perturbed_pair(subject, generator, batch_size))
+        images = perturbed_pair(subject, generator, batch_size)
+        extract = feature_extractor(module.eval(), images[:2])
+        with torch.no_grad():
+            pair = extract(images)
         return logarithm(mean_difference(pair, "l1"), "Δ")
 
 
@@ -124,3 +129,28 @@ register_proxy(ZenScore("zen", "Zen-Score, batch variances, L1 norm"))
 register_proxy(ZenScore("zen_frobenius", "Zen-Score, batch variances, Frobenius norm", norm="frobenius"))
 register_proxy(ZenScore("zen_released", "Zen-Score as released, its first score", is_released=True))
 register_proxy(PhiScore())
+
+
+def is_zen(name: str) -> bool:
+    """Whether a name is that of a Zen-Score or Φ-score, whose theory has limits that are to be told."""
+    return isinstance(find_proxy(name), (ZenScore, PhiScore))
+
+
+def feature_note(subject: Subject) -> str:
+    """What was taken of a module that this project did not make.
+
+    Raises:
+        ProxyError: if its feature map cannot be told.
+    """
+    generator = torch.Generator().manual_seed(0)
+    module = initialised(subject, generator)
+    num_residuals = remove_residuals(module)
+    place = feature_place(module.eval(), normal_images(subject.input, 2, generator))
+    links = (
+        f"{num_residuals} residual links were switched off"
+        if num_residuals
+        else (
+            "residual links, if it has any, stayed: only blocks with a switch `has_residual` can be without"
+        )
+    )
+    return f"the feature map of {subject.name} is the last one, {place}; {links}"

@@ -1,0 +1,1 @@
+"""``fbsearch proxy``, a file for each of its commands."""
