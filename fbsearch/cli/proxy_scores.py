@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -41,15 +42,21 @@ def score_each(
         proxies, "scoring", console=Console(stderr=True), transient=True, disable=not show_progress(False)
     )
     for proxy in watched:
-        try:
+        with _noted(failures, proxy):
             scores |= score_subject(
                 subject, [proxy], repeats=repeats, seed=seed, batch_size=batch_size, device=device
             )
-        except ProxyError as error:
-            failures[proxy.name] = str(error)
     if not scores:
         raise ProxyError("; ".join(failures.values()))
     return scores, failures
+
+
+@contextmanager
+def _noted(failures: dict[str, str], proxy: Proxy) -> Iterator[None]:
+    try:
+        yield
+    except ProxyError as error:
+        failures[proxy.name] = str(error)
 
 
 def unscored(failures: dict[str, str]) -> dict[str, Any]:

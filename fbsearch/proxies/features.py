@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,7 +58,7 @@ def feature_extractor(module: nn.Module, images: Tensor) -> Callable[[Tensor], T
 
 
 def _run_as_far(module: nn.Module, place: FeaturePlace, x: Tensor) -> Tensor:
-    with _Reach(place.index) as mode, suppress(_Reached):
+    with torch.no_grad(), _every_layer(), _Reach(place.index) as mode, suppress(_Reached):
         module(x)
     if mode.found is None or tuple(mode.found.shape) != (x.shape[0], *place.dimensions):
         raise ProxyError("it runs otherwise with more images: its feature map cannot be told")
@@ -75,8 +75,7 @@ def feature_place(module: nn.Module, images: Tensor) -> FeaturePlace:
     Raises:
         ProxyError: if there is none, or too much comes after it.
     """
-    # With gradients: without, torch runs whole transformer layers as one operation, which would hide them.
-    with torch.enable_grad(), _LastMap(images.shape[0]) as mode:
+    with torch.no_grad(), _every_layer(), _LastMap(images.shape[0]) as mode:
         module(images)
     if mode.place is None:
         raise ProxyError("it has no feature map of more than one pixel; give images of a higher resolution")
@@ -86,6 +85,17 @@ def feature_place(module: nn.Module, images: Tensor) -> FeaturePlace:
             "it is no network that pools features before a classifier"
         )
     return mode.place
+
+
+@contextmanager
+def _every_layer() -> Iterator[None]:
+    """Without torch's short cut that runs a whole transformer layer as one operation, and so hides it."""
+    is_enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_enabled)
 
 
 class _Reached(Exception):

@@ -9,7 +9,7 @@ pooling, x and ε from N(0, 1), γ = 0.01:
 
 σ² is the batch variance that a norm sees of x. The released code reads running_var in its place, an
 average that starts at 1 and moves with every run: after a first score, of two runs, it is
-0.81 + 0.19 σ², which ``zen_released`` computes as such.
+0.81 + 0.19 σ² but for the smallest digits, which ``zen_released`` computes as such.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from fbsearch.nn import Network
 from fbsearch.proxies.features import feature_extractor, feature_place
 from fbsearch.proxies.finite import finite, logarithm
 from fbsearch.proxies.normal import draw_weights, normal_images
@@ -29,7 +30,8 @@ from fbsearch.proxies.norms import drop_norms
 from fbsearch.proxies.proxy import find_proxy, register_proxy
 from fbsearch.proxies.residuals import remove_residuals
 from fbsearch.proxies.subject import Subject, initialised
-from fbsearch.proxies.zen.paired_norm import NormVariance, pair_norms
+from fbsearch.proxies.zen.paired_norm import pair_norms
+from fbsearch.proxies.zen.paired_run import paired_features
 
 GAMMA = 0.01
 """Of the perturbation (Algorithm 1)."""
@@ -61,16 +63,34 @@ class ZenScore:
         Raises:
             ProxyError: if it overflows, or the network does not see the image.
         """
-        module = initialised(subject, generator)
-        remove_residuals(module)
+        module = bare_module(subject, generator)
         seen = pair_norms(module)
         draw_weights(module, generator)
-        images = perturbed_pair(subject, generator, batch_size)
-        extract = feature_extractor(module.eval(), images[:2])
-        seen.clear()
-        with torch.no_grad():
-            pair = extract(images)
+        pair = run_pair(module, perturbed_pair(subject, generator, batch_size), seen)
         return logarithm(mean_difference(pair, self.norm), "Δ") + variance_term(seen, self.is_released)
+
+
+def bare_module(subject: Subject, generator: torch.Generator) -> nn.Module:
+    """A module without residual links, in evaluation mode; an architecture's has weights of no meaning."""
+    if subject.architecture is None:
+        module = initialised(subject, generator)
+    else:
+        with torch.device("meta"):
+            module = subject.make()
+        module.to_empty(device=generator.device)
+    remove_residuals(module)
+    return module.eval()
+
+
+def run_pair(module: nn.Module, images: Tensor, seen: list[Tensor]) -> Tensor:
+    """The feature maps of both batches, ``2B x C x H x W``; ``seen`` holds what the norms saw of them."""
+    if isinstance(module, Network) and images.device.type == "cpu":
+        with torch.inference_mode():
+            return paired_features(module, images.contiguous(memory_format=torch.channels_last))
+    extract = feature_extractor(module, images[:2])
+    seen.clear()
+    with torch.no_grad():
+        return extract(images)
 
 
 def perturbed_pair(subject: Subject, generator: torch.Generator, batch_size: int) -> Tensor:
@@ -87,17 +107,16 @@ def mean_difference(pair: Tensor, norm: DifferenceNorm) -> Tensor:
     return each.mean()
 
 
-def variance_term(seen: Sequence[NormVariance], is_released: bool) -> float:
+def variance_term(seen: Sequence[Tensor], is_released: bool) -> float:
     """Σ ½ ln(mean σ²) over those norms that do not see a constant.
 
     Raises:
         ProxyError: if a variance overflows.
     """
-    variances = [(finite(one.mean, "a batch variance"), one.num_values) for one in seen]
-    if is_released:  # a running average takes the unbiased variance
-        mixed = [0.81 + 0.19 * variance * count / max(count - 1, 1) for variance, count in variances]
-        return sum(math.log(one) for one in mixed) / 2
-    return sum(math.log(variance) for variance, _ in variances if variance > 0) / 2
+    variances = [finite(one, "a batch variance") for one in seen]
+    if is_released:
+        return sum(math.log(0.81 + 0.19 * variance) for variance in variances) / 2
+    return sum(math.log(variance) for variance in variances if variance > 0) / 2
 
 
 @dataclass(frozen=True)
@@ -114,12 +133,11 @@ class PhiScore:
         Raises:
             ProxyError: if it overflows, or the network does not see the image.
         """
-        module = initialised(subject, generator)
-        remove_residuals(module)
+        module = bare_module(subject, generator)
         drop_norms(module)
         draw_weights(module, generator)
         images = perturbed_pair(subject, generator, batch_size)
-        extract = feature_extractor(module.eval(), images[:2])
+        extract = feature_extractor(module, images[:2])
         with torch.no_grad():
             pair = extract(images)
         return logarithm(mean_difference(pair, "l1"), "Δ")
