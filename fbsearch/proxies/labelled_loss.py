@@ -20,27 +20,32 @@ def kernels(module: nn.Module) -> list[nn.Parameter]:
     return [part.weight for part in parts if part.weight.requires_grad]
 
 
-def random_loss(module: nn.Module, subject: Subject, generator: torch.Generator, batch_size: int) -> Tensor:
-    """Cross-entropy of normal images with random labels, in the module's own precision."""
-    images = normal_images(subject.input, batch_size, generator).to(next(module.parameters()).dtype)
+def random_batch(subject: Subject, generator: torch.Generator, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Normal images ``B x C x H x W`` and labels ``B`` that mean nothing."""
+    images = normal_images(subject.input, batch_size, generator)
     labels = torch.randint(subject.num_classes, (batch_size,), generator=generator, device=generator.device)
+    return images, labels
+
+
+def random_loss(module: nn.Module, subject: Subject, generator: torch.Generator, batch_size: int) -> Tensor:
+    """Cross-entropy of a random batch."""
+    images, labels = random_batch(subject, generator, batch_size)
     return functional.cross_entropy(module(images), labels)
 
 
-def gradients(output: Tensor, weights: Sequence[Tensor], *, keep: bool = False) -> list[Tensor]:
+def gradients(output: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     """d ``output`` / d each of ``weights``; zeros where it does not depend on one.
 
     Args:
         output: a scalar.
         weights: any of what it was computed from.
-        keep: whether the gradients are to be differentiated in turn.
 
     Raises:
         ProxyError: if it depends on none of them.
     """
     if not output.requires_grad:
         raise ProxyError("the network's output depends on no weight")
-    found = torch.autograd.grad(output, list(weights), create_graph=keep, allow_unused=True)
+    found = torch.autograd.grad(output, list(weights), allow_unused=True)
     if all(one is None for one in found):
         raise ProxyError("the network's output depends on no weight")
     return [torch.zeros_like(w) if one is None else one for w, one in zip(weights, found, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class Subject:
 
     Args:
         name: how people call it.
-        make: gives a new module each time, images ``B x C x H x W`` to scores ``B x classes``.
+        make: gives a module, images ``B x C x H x W`` to scores ``B x classes``.
         input: shape of an image.
         num_classes: number of classes.
         architecture: what the module was built from; None for a module of a user's own.
@@ -54,6 +55,8 @@ def initialised(subject: Subject, generator: torch.Generator) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         module = subject.make()
+    if subject.architecture is None:
+        module = copy.deepcopy(module)  # whoever made it may give the same one each time
     module.to(generator.device).train()
     for part in module.modules():
         if isinstance(part, _DropoutNd):

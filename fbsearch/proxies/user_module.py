@@ -23,7 +23,7 @@ def subject_of_module(name: str, make: Callable[[], nn.Module], image: Shape) ->
 
     Args:
         name: how people call it.
-        make: gives a new module each time.
+        make: gives the module; what it gives is left as it is.
         image: shape of an image.
 
     Raises:
