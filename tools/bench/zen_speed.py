@@ -4,9 +4,9 @@
     python tools/bench/zen_speed.py --network cifar --profile      # where our time goes
     python tools/bench/zen_speed.py --json                         # for scripts
 
-The plain way is the one of the release, in fp32: modules built and initialised, weights from N(0, 1), x and x + γε run
-one after the other, NCHW, without gradients, the norms' variances read one by one; here of the batch. Both ways
-are also given the same weights and images, and compared with float64.
+The plain way is the one of the release, in fp32: modules built and initialised, weights from N(0, 1), x and
+x + γε run one after the other, NCHW, without gradients, the norms' variances read one by one; here of the
+batch. Both ways are also given the same weights and images, and compared with float64.
 """
 
 from __future__ import annotations
@@ -49,31 +49,22 @@ class Case:
     head: int
 
 
+CIFAR_BLOCKS = (
+    (5, 64, 168, 1, 16, 3),
+    (3, 168, 80, 2, 32, 4),
+    (5, 80, 112, 2, 16, 3),
+    (5, 112, 144, 1, 24, 3),
+    (3, 144, 32, 2, 40, 1),
+)
+IMAGENET_BLOCKS = (
+    (7, 16, 40, 2, 40, 1, 1),
+    (7, 40, 64, 2, 64, 1, 1),
+    (7, 64, 96, 2, 96, 5, 4),
+    (7, 96, 224, 2, 224, 5, 2),
+)
 CASES = (
-    Case(
-        "cifar",
-        32,
-        10,
-        64,
-        (64, 1),
-        ((5, 64, 168, 1, 16, 3), (3, 168, 80, 2, 32, 4), (5, 80, 112, 2, 16, 3), (5, 112, 144, 1, 24, 3))
-        + ((3, 144, 32, 2, 40, 1),),
-        512,
-    ),
-    Case(
-        "imagenet",
-        224,
-        1000,
-        16,
-        (16, 2),
-        (
-            (7, 16, 40, 2, 40, 1, 1),
-            (7, 40, 64, 2, 64, 1, 1),
-            (7, 64, 96, 2, 96, 5, 4),
-            (7, 96, 224, 2, 224, 5, 2),
-        ),
-        2048,
-    ),
+    Case("cifar", 32, 10, 64, (64, 1), CIFAR_BLOCKS, 512),
+    Case("imagenet", 224, 1000, 16, (16, 2), IMAGENET_BLOCKS, 2048),
 )
 
 
@@ -206,8 +197,8 @@ def tell(row: dict[str, Any]) -> None:
     )
     same = row["agreement"]
     print(
-        f"  same weights and images: {same['float64']:.4f} in float64, ours {same['ours_minus_float64']:+.4f}, "
-        f"plain {same['plain_minus_float64']:+.4f}"
+        f"  same weights and images: {same['float64']:.4f} in float64, "
+        f"ours {same['ours_minus_float64']:+.4f}, plain {same['plain_minus_float64']:+.4f}"
     )
     for name, share in row.get("profile", {}).items():
         print(f"  {share:6.1%}  {name}")
