@@ -1,9 +1,10 @@
 """Figure 1 of the Zen-NAS paper in kind: over depths and widths of a plain net, Φ fails and Zen orders.
 
-    python tools/bench/zen_figure1.py --out figure1        # figure1/depth.svg, figure1/width.svg, figure1/scores.json
+    python tools/bench/zen_figure1.py --out figure1        # there: depth.svg, width.svg, scores.json
     python tools/bench/zen_figure1.py --out f --depths 2,4,8 --widths 8,16 --repeats 2
 
-A plain net is 3x3 convolutions with norms and ReLUs at one resolution. Where a score overflows, its line ends.
+A plain net is 3x3 convolutions with norms and ReLUs at one resolution. Where a score overflows, its line
+ends.
 """
 
 from __future__ import annotations
@@ -59,25 +60,24 @@ def plain_net(width: int, depth: int, resolution: int) -> Architecture:
     return Architecture.chain(f"w{width}_d{depth}", {"layers": [stem, *layers], "head": [head]})
 
 
-def scores_of(architecture: Architecture, args: argparse.Namespace) -> dict[str, float | None]:
-    """Each score; None of one that overflows."""
-    found: dict[str, float | None] = {}
-    for name in SCORES:
-        try:
-            one = score_subject(
-                subject_of(architecture),
-                [name],
-                repeats=args.repeats,
-                seed=args.seed,
-                batch_size=args.batch_size,
-            )[name]
-        except ProxyError as error:
-            print(error)
-            found[name] = None
-        else:
-            found[name] = one.score
+def scores_of(width: int, depth: int, args: argparse.Namespace) -> dict[str, float | None]:
+    architecture = plain_net(width, depth, args.resolution)
+    found = {name: score_of(name, architecture, args) for name in SCORES}
     print(architecture.name, found, flush=True)
     return found
+
+
+def score_of(name: str, architecture: Architecture, args: argparse.Namespace) -> float | None:
+    """None where it overflows."""
+    subject = subject_of(architecture)
+    try:
+        scores = score_subject(
+            subject, [name], repeats=args.repeats, seed=args.seed, batch_size=args.batch_size
+        )
+    except ProxyError as error:
+        print(error)
+        return None
+    return scores[name].score
 
 
 def draw(title: str, x_name: str, scores: dict[int, dict[str, float | None]], path: Path) -> None:
