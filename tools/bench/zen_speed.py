@@ -25,46 +25,47 @@ import torch
 from torch import Tensor, nn
 
 from fbsearch.architecture import Architecture
-from fbsearch.architecture.operators import Classifier, Conv, ZenBottleneck, ZenInverted
 from fbsearch.nn import Network
 from fbsearch.proxies import find_proxy, subject_of
 from fbsearch.proxies.normal import draw_weights
 from fbsearch.proxies.residuals import remove_residuals
 from fbsearch.proxies.zen.paired_norm import pair_norms
-from fbsearch.proxies.zen.score import bare_module, perturbed_pair, run_pair, variance_term
+from fbsearch.proxies.zen.score import perturbed_pair, run_pair, variance_term
+from fbsearch.spaces import load_architecture
 
 
 @dataclass(frozen=True)
 class Case:
-    """A released network and the batch that its search scored it with."""
+    """A released network and the batch that it is scored with."""
 
     name: str
+    structure: str
     resolution: int
     num_classes: int
     batch_size: int
-    stem: tuple[int, int]
-    """Channels and stride."""
-    blocks: tuple[tuple[int, ...], ...]
-    """Kernel, inputs, outputs, stride, inner channels, how many, and of inverted ones the expansion."""
-    head: int
+
+    def architecture(self) -> Architecture:
+        return load_architecture(self.structure, resolution=self.resolution, num_classes=self.num_classes)
 
 
-CIFAR_BLOCKS = (
-    (5, 64, 168, 1, 16, 3),
-    (3, 168, 80, 2, 32, 4),
-    (5, 80, 112, 2, 16, 3),
-    (5, 112, 144, 1, 24, 3),
-    (3, 144, 32, 2, 40, 1),
-)
-IMAGENET_BLOCKS = (
-    (7, 16, 40, 2, 40, 1, 1),
-    (7, 40, 64, 2, 64, 1, 1),
-    (7, 64, 96, 2, 96, 5, 4),
-    (7, 96, 224, 2, 224, 5, 2),
-)
 CASES = (
-    Case("cifar", 32, 10, 64, (64, 1), CIFAR_BLOCKS, 512),
-    Case("imagenet", 224, 1000, 16, (16, 2), IMAGENET_BLOCKS, 2048),
+    Case(
+        "cifar",
+        "SuperConvK3BNRELU(3,64,1,1)SuperResK1K5K1(64,168,1,16,3)SuperResK1K3K1(168,80,2,32,4)"
+        "SuperResK1K5K1(80,112,2,16,3)SuperResK1K5K1(112,144,1,24,3)SuperResK1K3K1(144,32,2,40,1)"
+        "SuperConvK1BNRELU(32,512,1,1)",
+        resolution=32,
+        num_classes=10,
+        batch_size=64,
+    ),
+    Case(
+        "imagenet",
+        "SuperConvK3BNRELU(3,16,2,1)SuperResIDWE1K7(16,40,2,40,1)SuperResIDWE1K7(40,64,2,64,1)"
+        "SuperResIDWE4K7(64,96,2,96,5)SuperResIDWE2K7(96,224,2,224,5)SuperConvK1BNRELU(224,2048,1,1)",
+        resolution=224,
+        num_classes=1000,
+        batch_size=16,
+    ),
 )
 
 
@@ -87,7 +88,7 @@ def main() -> None:
 
 
 def measure(case: Case, args: argparse.Namespace) -> dict[str, Any]:
-    architecture = architecture_of(case)
+    architecture = case.architecture()
     ours, plain = ways(architecture, case.batch_size)
     ratios, seconds = interleaved(ours, plain, args.rounds)
     row: dict[str, Any] = {
@@ -161,13 +162,13 @@ def agreement(architecture: Architecture, batch_size: int, seed: int) -> dict[st
     """How far both ways lie from float64, with the same weights and images."""
     generator = torch.Generator().manual_seed(seed)
     subject = subject_of(architecture)
-    network = bare_module(subject, generator)
-    assert isinstance(network, Network)
+    network = Network(architecture)
+    remove_residuals(network)
     draw_weights(network, generator)
     pair = perturbed_pair(subject, generator, batch_size)
     exact = zen_of(*two_runs(copy.deepcopy(network).double(), pair.double()))
     plain = zen_of(*two_runs(copy.deepcopy(network), pair))
-    seen = pair_norms(network)
+    seen = pair_norms(network.eval())
     difference = run_pair(network, pair, seen)
     first, second = difference.chunk(2)
     log_difference = math.log(float((first - second).abs().sum((1, 2, 3)).mean()))
@@ -202,30 +203,6 @@ def tell(row: dict[str, Any]) -> None:
     )
     for name, share in row.get("profile", {}).items():
         print(f"  {share:6.1%}  {name}")
-
-
-def architecture_of(case: Case) -> Architecture:
-    channels, stride = case.stem
-    layers: list[Any] = [Conv(3, channels, case.resolution, kernel=3, stride=stride, activation="relu")]
-    for block in case.blocks:
-        layers.extend(super_block(block, layers[-1].output.resolution))
-    channels, resolution = layers[-1].out_channels, layers[-1].output.resolution
-    layers.append(Conv(channels, case.head, resolution, kernel=1, activation="relu"))
-    layers.append(Classifier(case.head, case.num_classes, resolution))
-    return Architecture.chain(case.name, {"layers": layers})
-
-
-def super_block(block: tuple[int, ...], resolution: int) -> list[ZenBottleneck | ZenInverted]:
-    """Two blocks for each layer; of inverted ones, the first is as wide as the inner channels."""
-    kernel, channels, width, stride, inner, num_layers, *expansion = block
-    blocks: list[ZenBottleneck | ZenInverted] = []
-    for index in range(2 * num_layers):
-        out = inner if expansion and index % 2 == 0 else width
-        hidden = out * expansion[0] if expansion else inner
-        kind = ZenInverted if expansion else ZenBottleneck
-        blocks.append(kind(channels, out, resolution, kernel=kernel, stride=stride, hidden=hidden))
-        channels, resolution, stride = out, blocks[-1].output.resolution, 1
-    return blocks
 
 
 if __name__ == "__main__":
