@@ -29,7 +29,7 @@ class LayerTrace(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.num_convs = 0
         self.num_layers = 0
         self.depth = 0

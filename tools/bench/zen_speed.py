@@ -142,19 +142,23 @@ def plain_score(architecture: Architecture, generator: torch.Generator, batch_si
 @torch.no_grad()
 def two_runs(network: Network, pair: Tensor) -> tuple[float, list[float]]:
     """ln Δ, and the mean batch variance of each norm."""
-    norms: list[nn.BatchNorm2d] = []
+    variances: list[float] = []
+
+    def note(norm: nn.BatchNorm2d, _: Any, output: Tensor) -> None:
+        count = output.numel() // output.shape[1]
+        variances.append(float(norm.running_var.mean()) * (count - 1) / count)
+
     hooks = []
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
-            part.momentum = 1.0  # running_var is then the batch's own
-            hooks.append(part.register_forward_hook(lambda norm, *_: norms.append(norm)))
+            part.momentum = 1.0  # running_var is then the batch's own, unbiased
+            hooks.append(part.register_forward_hook(note))
     network.train()
     x, moved = pair.chunk(2)
     first = network.features(x)
-    variances = [float(norm.running_var.mean()) for norm in norms]
-    difference = first - network.features(moved)
     for hook in hooks:
         hook.remove()
+    difference = first - network.features(moved)
     return math.log(float(difference.abs().sum((1, 2, 3)).mean())), variances
 
 
