@@ -33,7 +33,7 @@ class LayerTrace(TorchDispatchMode):
         self.num_convs = 0
         self.num_layers = 0
         self.depth = 0
-        self._depths: Any = WeakTensorKeyDictionary()  # type: ignore[no-untyped-call]
+        self._depths: Any = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(
         self,
