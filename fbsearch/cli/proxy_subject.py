@@ -15,32 +15,24 @@ _COLOURS = 3
 
 
 def find_subject(network: str, *, resolution: int | None, num_classes: int | None) -> Subject:
-    """An architecture's name, file or run folder, or a function of a user's own that makes a module.
+    """An architecture, or what a function of a user's own makes.
 
     Args:
-        network: which.
-        resolution: of a module's images; an architecture has its own.
-        num_classes: likewise.
+        network: a name, a file, a run folder, a structure string, or ``module:function``.
+        resolution: of a structure string's images, or of a module's; other architectures have their own.
+        num_classes: of a structure string; all others have their own.
 
     Raises:
         InvalidInputError: if there is no such network, or it has another size than was asked for.
     """
-    if is_function_name(network) and not Path(network).exists():
-        image = Shape(_COLOURS, resolution or _USUAL_RESOLUTION)
-        subject = subject_of_module(network, lambda: call_function(network), image)
-    else:
+    if not is_function_name(network) or Path(network).exists():
         path = Path(network) / "architecture.json"
-        subject = subject_of(load_architecture(str(path) if path.exists() else network))
-    _check_size(subject, resolution=resolution, num_classes=num_classes)
-    return subject
-
-
-def _check_size(subject: Subject, *, resolution: int | None, num_classes: int | None) -> None:
-    if resolution not in (None, subject.input.resolution):
-        raise InvalidInputError(
-            f"--resolution {resolution}: {subject.name} is one of {subject.input.resolution} px; leave it out"
-        )
+        source = str(path) if path.exists() else network
+        return subject_of(load_architecture(source, resolution=resolution, num_classes=num_classes))
+    image = Shape(_COLOURS, resolution or _USUAL_RESOLUTION)
+    subject = subject_of_module(network, lambda: call_function(network), image)
     if num_classes not in (None, subject.num_classes):
         raise InvalidInputError(
-            f"--num-classes {num_classes}: {subject.name} has {subject.num_classes}; leave it out"
+            f"--num-classes {num_classes}: {network} has {subject.num_classes}; leave it out"
         )
+    return subject

@@ -29,11 +29,11 @@ _ACTIVATIONS = frozenset(
 """Those with one kink, or bend, at 0: its two sides are the unit's states. Gates have none."""
 
 
-class _Signs(TorchDispatchMode):
+class _Signs(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Collects ``B x units`` of each activation that runs, whether as a module or as a function."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.signs: list[Tensor] = []
 
     def __torch_dispatch__(
@@ -54,7 +54,8 @@ def activation_signs(module: nn.Module, images: Tensor) -> list[Tensor]:
     Raises:
         ProxyError: if the network has no activations.
     """
-    with torch.no_grad(), _Signs() as mode:
+    mode = _Signs()
+    with torch.no_grad(), mode:
         module(images)
     if not mode.signs:
         raise ProxyError("the network has no activations that are on or off")

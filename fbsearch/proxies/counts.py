@@ -47,7 +47,8 @@ def num_macs(subject: Subject) -> int:
     """Multiply-adds of convolutions and linear layers, for one image."""
     if subject.architecture is not None:
         return count_architecture(subject.architecture).num_macs
-    with FlopCounterMode(display=False) as flops:
+    flops = FlopCounterMode(display=False)
+    with flops:
         run_once(subject)
     return flops.get_total_flops() // 2
 
@@ -77,7 +78,8 @@ def _is_layer(node: Node) -> bool:
 
 def layers_of(subject: Subject) -> LayerTrace:
     """The layers that run for one image."""
-    with LayerTrace() as trace:
+    trace = LayerTrace()
+    with trace:
         run_once(subject)
     return trace
 

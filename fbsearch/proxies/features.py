@@ -58,7 +58,8 @@ def feature_extractor(module: nn.Module, images: Tensor) -> Callable[[Tensor], T
 
 
 def _run_as_far(module: nn.Module, place: FeaturePlace, x: Tensor) -> Tensor:
-    with torch.no_grad(), _every_layer(), _Reach(place.index) as mode, suppress(_Reached):
+    mode = _Reach(place.index)
+    with torch.no_grad(), _every_layer(), mode, suppress(_Reached):
         module(x)
     if mode.found is None or tuple(mode.found.shape) != (x.shape[0], *place.dimensions):
         raise ProxyError("it runs otherwise with more images: its feature map cannot be told")
@@ -75,7 +76,8 @@ def feature_place(module: nn.Module, images: Tensor) -> FeaturePlace:
     Raises:
         ProxyError: if there is none, or too much comes after it.
     """
-    with torch.no_grad(), _every_layer(), _LastMap(images.shape[0]) as mode:
+    mode = _LastMap(images.shape[0])
+    with torch.no_grad(), _every_layer(), mode:
         module(images)
     if mode.place is None:
         raise ProxyError("it has no feature map of more than one pixel; give images of a higher resolution")
@@ -102,11 +104,11 @@ class _Reached(Exception):
     """The feature map is there."""
 
 
-class _Reach(TorchDispatchMode):
+class _Reach(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs as far as one operation, and keeps what it gives."""
 
     def __init__(self, index: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: Tensor | None = None
         self._left = index
 
@@ -121,11 +123,11 @@ class _Reach(TorchDispatchMode):
         return result
 
 
-class _LastMap(TorchDispatchMode):
+class _LastMap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Finds the last operation that gives a map ``B x C x H x W`` of more than one pixel."""
 
     def __init__(self, batch_size: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.place: FeaturePlace | None = None
         self.num_layers_behind = 0
         self._batch_size = batch_size

@@ -56,7 +56,8 @@ def _gradient(module: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]
 
 
 def _length(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.stack([one.norm() for one in tensors]).norm()
+    squares: Tensor = torch.stack([one.square().sum() for one in tensors]).sum()
+    return squares.sqrt()
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from fbsearch.proxies.normal import normal_images
 from fbsearch.proxies.subject import Subject
 
 
-def kernels(module: nn.Module) -> list[nn.Parameter]:
+def kernels(module: nn.Module) -> list[Tensor]:
     """The weights of convolutions and linear layers, which the scores from gradients are defined over."""
     parts = (part for part in module.modules() if isinstance(part, (_ConvNd, nn.Linear)))
     return [part.weight for part in parts if part.weight.requires_grad]

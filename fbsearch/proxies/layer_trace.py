@@ -29,11 +29,11 @@ class LayerTrace(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.num_convs = 0
         self.num_layers = 0
         self.depth = 0
-        self._depths: Any = WeakTensorKeyDictionary()  # type: ignore[no-untyped-call]
+        self._depths: Any = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(
         self,

@@ -44,7 +44,7 @@ class LinearRegions:
         """
         module = initialised(subject, generator).eval()
         signs = activation_signs(module, self._lines(subject.input.channels, generator))
-        codes = torch.cat(signs, 1).unflatten(0, (self.num_lines, self.num_points))
+        codes = torch.cat(signs, 1).view(self.num_lines, self.num_points, -1)
         num_borders = (codes[:, 1:] != codes[:, :-1]).sum()
         return 1 + float(num_borders) / self.num_lines
 

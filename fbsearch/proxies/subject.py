@@ -53,7 +53,7 @@ def initialised(subject: Subject, generator: torch.Generator) -> nn.Module:
     """
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.manual_seed(seed)
         module = subject.make()
     if subject.architecture is None:
         module = copy.deepcopy(module)  # whoever made it may give the same one each time

@@ -4,9 +4,9 @@
     python tools/bench/zen_speed.py --network cifar --profile      # where our time goes
     python tools/bench/zen_speed.py --json                         # for scripts
 
-The plain way is the one of the release, in fp32: modules built and initialised, weights from N(0, 1), x and x + γε run
-one after the other, NCHW, without gradients, the norms' variances read one by one; here of the batch. Both ways
-are also given the same weights and images, and compared with float64.
+The plain way is the one of the release, in fp32: modules built and initialised, weights from N(0, 1), x and
+x + γε run one after the other, NCHW, without gradients, the norms' variances read one by one; here of the
+batch. Both ways are also given the same weights and images, and compared with float64.
 """
 
 from __future__ import annotations
@@ -25,54 +25,46 @@ import torch
 from torch import Tensor, nn
 
 from fbsearch.architecture import Architecture
-from fbsearch.architecture.operators import Classifier, Conv, ZenBottleneck, ZenInverted
 from fbsearch.nn import Network
 from fbsearch.proxies import find_proxy, subject_of
 from fbsearch.proxies.normal import draw_weights
 from fbsearch.proxies.residuals import remove_residuals
 from fbsearch.proxies.zen.paired_norm import pair_norms
-from fbsearch.proxies.zen.score import bare_module, perturbed_pair, run_pair, variance_term
+from fbsearch.proxies.zen.score import perturbed_pair, run_pair, variance_term
+from fbsearch.spaces import load_architecture
 
 
 @dataclass(frozen=True)
 class Case:
-    """A released network and the batch that its search scored it with."""
+    """A released network and the batch that it is scored with."""
 
     name: str
+    structure: str
     resolution: int
     num_classes: int
     batch_size: int
-    stem: tuple[int, int]
-    """Channels and stride."""
-    blocks: tuple[tuple[int, ...], ...]
-    """Kernel, inputs, outputs, stride, inner channels, how many, and of inverted ones the expansion."""
-    head: int
+
+    def architecture(self) -> Architecture:
+        return load_architecture(self.structure, resolution=self.resolution, num_classes=self.num_classes)
 
 
 CASES = (
     Case(
         "cifar",
-        32,
-        10,
-        64,
-        (64, 1),
-        ((5, 64, 168, 1, 16, 3), (3, 168, 80, 2, 32, 4), (5, 80, 112, 2, 16, 3), (5, 112, 144, 1, 24, 3))
-        + ((3, 144, 32, 2, 40, 1),),
-        512,
+        "SuperConvK3BNRELU(3,64,1,1)SuperResK1K5K1(64,168,1,16,3)SuperResK1K3K1(168,80,2,32,4)"
+        "SuperResK1K5K1(80,112,2,16,3)SuperResK1K5K1(112,144,1,24,3)SuperResK1K3K1(144,32,2,40,1)"
+        "SuperConvK1BNRELU(32,512,1,1)",
+        resolution=32,
+        num_classes=10,
+        batch_size=64,
     ),
     Case(
         "imagenet",
-        224,
-        1000,
-        16,
-        (16, 2),
-        (
-            (7, 16, 40, 2, 40, 1, 1),
-            (7, 40, 64, 2, 64, 1, 1),
-            (7, 64, 96, 2, 96, 5, 4),
-            (7, 96, 224, 2, 224, 5, 2),
-        ),
-        2048,
+        "SuperConvK3BNRELU(3,16,2,1)SuperResIDWE1K7(16,40,2,40,1)SuperResIDWE1K7(40,64,2,64,1)"
+        "SuperResIDWE4K7(64,96,2,96,5)SuperResIDWE2K7(96,224,2,224,5)SuperConvK1BNRELU(224,2048,1,1)",
+        resolution=224,
+        num_classes=1000,
+        batch_size=16,
     ),
 )
 
@@ -96,7 +88,7 @@ def main() -> None:
 
 
 def measure(case: Case, args: argparse.Namespace) -> dict[str, Any]:
-    architecture = architecture_of(case)
+    architecture = case.architecture()
     ours, plain = ways(architecture, case.batch_size)
     ratios, seconds = interleaved(ours, plain, args.rounds)
     row: dict[str, Any] = {
@@ -150,19 +142,23 @@ def plain_score(architecture: Architecture, generator: torch.Generator, batch_si
 @torch.no_grad()
 def two_runs(network: Network, pair: Tensor) -> tuple[float, list[float]]:
     """ln Δ, and the mean batch variance of each norm."""
-    norms: list[nn.BatchNorm2d] = []
+    variances: list[float] = []
+
+    def note(norm: nn.BatchNorm2d, _: Any, output: Tensor) -> None:
+        count = output.numel() // output.shape[1]
+        variances.append(float(norm.running_var.mean()) * (count - 1) / count)
+
     hooks = []
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
-            part.momentum = 1.0  # running_var is then the batch's own
-            hooks.append(part.register_forward_hook(lambda norm, *_: norms.append(norm)))
+            part.momentum = 1.0  # running_var is then the batch's own, unbiased
+            hooks.append(part.register_forward_hook(note))
     network.train()
     x, moved = pair.chunk(2)
     first = network.features(x)
-    variances = [float(norm.running_var.mean()) for norm in norms]
-    difference = first - network.features(moved)
     for hook in hooks:
         hook.remove()
+    difference = first - network.features(moved)
     return math.log(float(difference.abs().sum((1, 2, 3)).mean())), variances
 
 
@@ -170,13 +166,13 @@ def agreement(architecture: Architecture, batch_size: int, seed: int) -> dict[st
     """How far both ways lie from float64, with the same weights and images."""
     generator = torch.Generator().manual_seed(seed)
     subject = subject_of(architecture)
-    network = bare_module(subject, generator)
-    assert isinstance(network, Network)
+    network = Network(architecture)
+    remove_residuals(network)
     draw_weights(network, generator)
     pair = perturbed_pair(subject, generator, batch_size)
     exact = zen_of(*two_runs(copy.deepcopy(network).double(), pair.double()))
     plain = zen_of(*two_runs(copy.deepcopy(network), pair))
-    seen = pair_norms(network)
+    seen = pair_norms(network.eval())
     difference = run_pair(network, pair, seen)
     first, second = difference.chunk(2)
     log_difference = math.log(float((first - second).abs().sum((1, 2, 3)).mean()))
@@ -206,35 +202,11 @@ def tell(row: dict[str, Any]) -> None:
     )
     same = row["agreement"]
     print(
-        f"  same weights and images: {same['float64']:.4f} in float64, ours {same['ours_minus_float64']:+.4f}, "
-        f"plain {same['plain_minus_float64']:+.4f}"
+        f"  same weights and images: {same['float64']:.4f} in float64, "
+        f"ours {same['ours_minus_float64']:+.4f}, plain {same['plain_minus_float64']:+.4f}"
     )
     for name, share in row.get("profile", {}).items():
         print(f"  {share:6.1%}  {name}")
-
-
-def architecture_of(case: Case) -> Architecture:
-    channels, stride = case.stem
-    layers: list[Any] = [Conv(3, channels, case.resolution, kernel=3, stride=stride, activation="relu")]
-    for block in case.blocks:
-        layers.extend(super_block(block, layers[-1].output.resolution))
-    channels, resolution = layers[-1].out_channels, layers[-1].output.resolution
-    layers.append(Conv(channels, case.head, resolution, kernel=1, activation="relu"))
-    layers.append(Classifier(case.head, case.num_classes, resolution))
-    return Architecture.chain(case.name, {"layers": layers})
-
-
-def super_block(block: tuple[int, ...], resolution: int) -> list[ZenBottleneck | ZenInverted]:
-    """Two blocks for each layer; of inverted ones, the first is as wide as the inner channels."""
-    kernel, channels, width, stride, inner, num_layers, *expansion = block
-    blocks: list[ZenBottleneck | ZenInverted] = []
-    for index in range(2 * num_layers):
-        out = inner if expansion and index % 2 == 0 else width
-        hidden = out * expansion[0] if expansion else inner
-        kind = ZenInverted if expansion else ZenBottleneck
-        blocks.append(kind(channels, out, resolution, kernel=kernel, stride=stride, hidden=hidden))
-        channels, resolution, stride = out, blocks[-1].output.resolution, 1
-    return blocks
 
 
 if __name__ == "__main__":

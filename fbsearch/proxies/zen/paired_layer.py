@@ -115,7 +115,7 @@ def _scaled_weights(conv: nn.Conv2d, pending: Pending | None) -> Tensor:
     if pending is None:
         return weight
     scale = pending.scale.view(2, conv.groups, 1, -1, 1, 1)
-    return (weight.unflatten(1, (conv.groups, -1)) * scale).flatten(1, 2)
+    return (weight.view(2, conv.groups, -1, *weight.shape[2:]) * scale).flatten(1, 2)
 
 
 def _taken_off(conv: nn.Conv2d, pending: Pending | None) -> Tensor | None:
@@ -123,8 +123,9 @@ def _taken_off(conv: nn.Conv2d, pending: Pending | None) -> Tensor | None:
     if pending is None:
         return None
     constant = (pending.mean * pending.scale).view(2, conv.groups, -1, 1)
-    sums = conv.weight.sum((2, 3)).unflatten(0, (conv.groups, -1))
-    return -(sums @ constant).flatten(1)
+    sums = conv.weight.sum((2, 3))
+    of_each: Tensor = sums.view(conv.groups, -1, sums.shape[1]) @ constant
+    return -of_each.flatten(1)
 
 
 def _windowed(conv: nn.Conv2d, x: PairedMap, space: Workspace) -> Tensor:
@@ -145,6 +146,7 @@ def _windowed(conv: nn.Conv2d, x: PairedMap, space: Workspace) -> Tensor:
 
 def _padded(values: Tensor, pending: Pending, conv: nn.Conv2d, space: Workspace) -> Tensor:
     """max(y, μ), or y where no ReLU is pending, within a border of μ."""
+    assert not isinstance(conv.padding, str)
     high, wide = conv.padding
     num_images, channels, height, width = values.shape
     padded = space.take(num_images, channels, height + 2 * high, width + 2 * wide)
