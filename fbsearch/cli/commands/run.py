@@ -29,7 +29,7 @@ EXAMPLES = (
 def run(
     recipe: Annotated[
         str,
-        typer.Argument(help="quickstart, cifar10, imagenet-fbnet, a YAML file, or a run's folder."),
+        typer.Argument(help="quickstart, cifar10, zen-cifar, …, a YAML file, or a run's folder."),
     ],
     out: RunOut = None,
     device: Annotated[

@@ -101,7 +101,7 @@ class OperatorEstimator:
         predicted = self.model.predict([self._described(one) for one in operators])
         latencies = np.exp(predicted.means)
         variance = float(latencies @ predicted.covariance @ latencies)
-        return self.doubt * max(0.0, variance) ** 0.5
+        return self.doubt * math.sqrt(max(0.0, variance))
 
     def _described(self, operator: Operator) -> Described:
         described = Described(operator, self.count_work(operator))
