@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 _DRAWING = frozenset({"kaiming_uniform_", "uniform_", "normal_"})
 
 
-class WithoutDrawing(TorchFunctionMode):  # type: ignore[no-untyped-call]
+class WithoutDrawing(TorchFunctionMode):
     """While it is entered, no weight is drawn: tensors hold whatever lies in their memory."""
 
     def __torch_function__(
