@@ -38,12 +38,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    by_depth = {
-        depth: scores_of(plain_net(args.width, depth, args.resolution), args) for depth in args.depths
-    }
-    by_width = {
-        width: scores_of(plain_net(width, args.depth, args.resolution), args) for width in args.widths
-    }
+    by_depth = {depth: scores_of(args.width, depth, args) for depth in args.depths}
+    by_width = {width: scores_of(width, args.depth, args) for width in args.widths}
     write_json(args.out / "scores.json", {"depth": by_depth, "width": by_width})
     draw(f"Scores of plain nets {args.width} wide", "depth", by_depth, args.out / "depth.svg")
     draw(f"Scores of plain nets {args.depth} deep", "width", by_width, args.out / "width.svg")

@@ -4,9 +4,9 @@ Against a convolution, a batch norm and a ReLU, each over the whole map, this sa
 
 - A norm is never carried out. The convolution behind it takes max(y, μ) in the place of relu((y − μ) / σ),
   its weights take 1 / σ, its bias takes the constant off again, and where it pads with zeros, it pads with μ.
-  A 1x1 convolution that widens leaves the constant to the layer behind it, to whose norm it does not matter;
-  were it never taken off, it would grow from layer to layer until nothing else is left.
-- Of a 1x1 convolution that widens, mean and variance of the output follow from those of its narrow input:
+  A 1x1 convolution that widens much leaves the constant to the layer behind it, to whose norm it does not
+  matter; were it never taken off, it would grow from layer to layer until nothing else is left.
+- Of a 1x1 convolution that widens much, mean and variance of the output follow from those of its input:
   mean(Wx) = W mean(x), var(Wx) = diag(W cov(x) Wᵀ).
 - Nothing allocates a large map anew.
 """
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from fbsearch.proxies.zen.paired_norm import PairedNorm, paired_statistics, per_channel
 from fbsearch.proxies.zen.workspace import Workspace
 
-_LEAST_WIDENING = 1.5
-"""By which a 1x1 convolution must widen for its input's covariance to cost less than a look at its output."""
+_MOST_PRODUCTS = 16
+"""For each value of a 1x1 convolution's output, multiply-adds that take no longer than two looks at it."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,18 @@ def paired_layer(layer: Layer, x: PairedMap, space: Workspace) -> PairedMap:
         return _with_statistics(layer, values)
     _cut(x)
     weights = _scaled_weights(layer.conv, x.pending)
-    if layer.conv.out_channels < _LEAST_WIDENING * layer.conv.in_channels:
+    if not _is_told_by_input(layer.conv, x.values):
         return _with_statistics(layer, _product(x.values, weights, _taken_off(layer.conv, x.pending), space))
     mean, variance = _product_statistics(_pixels(x.values), weights.flatten(2))
     return _pending(layer, _product(x.values, weights, None, space), mean, variance)
+
+
+def _is_told_by_input(conv: nn.Conv2d, values: Tensor) -> bool:
+    """Whether the covariance of the input is the cheaper way to the output's variance."""
+    channels, outputs = conv.in_channels, conv.out_channels
+    count = values.numel() // (2 * channels)
+    num_products = channels**2 * (count + outputs)
+    return channels < outputs and num_products < _MOST_PRODUCTS * count * outputs
 
 
 def _with_statistics(layer: Layer, values: Tensor) -> PairedMap:

@@ -30,6 +30,7 @@ from fbsearch.proxies.norms import drop_norms
 from fbsearch.proxies.proxy import find_proxy, register_proxy
 from fbsearch.proxies.residuals import remove_residuals
 from fbsearch.proxies.subject import Subject, initialised
+from fbsearch.proxies.undrawn import WithoutDrawing
 from fbsearch.proxies.zen.paired_norm import pair_norms
 from fbsearch.proxies.zen.paired_run import paired_features
 
@@ -75,9 +76,8 @@ def bare_module(subject: Subject, generator: torch.Generator) -> nn.Module:
     if subject.architecture is None:
         module = initialised(subject, generator)
     else:
-        with torch.device("meta"):
-            module = subject.make()
-        module.to_empty(device=generator.device)
+        with WithoutDrawing():
+            module = subject.make().to(generator.device)
     remove_residuals(module)
     return module.eval()
 
