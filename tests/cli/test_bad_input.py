@@ -48,7 +48,9 @@ class TestCommands:
         ("arguments", "named"),
         [
             (["fly"], "fly"),
-            (["search", "--space", "digits"], "--table"),
+            (["search", "--space", "digits"], "--out"),
+            (["search", "--space", "digits", "--out", "run"], "--data"),
+            (["search", "--space", "digits", "--data", "digits", "--out", "run"], "--table"),
             (["profile", "--space", "digits", "--threads", "0"], "--threads"),
             (["profile", "--space", "digits", "--frobnicate"], "--frobnicate"),
             (["search", *SEARCH[1:-1], "five", "--table", "T", "--out", "R"], "--budget-ms"),

@@ -77,7 +77,8 @@ def test_further_budgets_are_quantities_with_units():
         ["budgets={params: 1.2M, macs: 300_000, peak_memory: 4MB}", "budgets.file_size=4 MiB"],
     ).budgets
     assert budgets.model_dump() == {
-        "params": 1_200_000, "macs": 300_000, "peak_memory": 4_000_000, "file_size": 4 * 2**20,
+        "params": 1_200_000, "macs": 300_000, "layers": None,
+        "peak_memory": 4_000_000, "file_size": 4 * 2**20,
     }  # fmt: skip
     assert load_recipe("quickstart").budgets.model_dump(exclude_none=True) == {}
 

@@ -257,6 +257,7 @@ def test_a_model_that_is_verified_by_itself_is_of_the_device_that_its_table_is_o
 def test_of_an_open_space_what_its_calibration_takes_is_profiled():
     space = WideSpace("wide", resolution=8, depth=2, max_width=64, num_classes=3)
     recipe = load_recipe("quickstart", ["confirm.num_networks=12"])
-    profiled = set(profiled_operators(SimpleNamespace(recipe=recipe), space))
+    target = SimpleNamespace(recipe=recipe, settings=recipe.targets[0])
+    profiled = set(profiled_operators(target, space))
     for code in designed(space, lambda operator: 1.0, 12, recipe.seed):
         assert set(space.decode(code).operators()) <= profiled

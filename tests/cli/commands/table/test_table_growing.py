@@ -73,7 +73,7 @@ def test_such_a_space_is_profiled_calibrated_checked_and_shown(space_file, table
     )
     assert shown["latencies"] == "calibrated with 24 whole networks" and "slots" not in shown
     assert set(shown["operators_us"]) == set(LatencyTable.load(table).entries)
-    assert "16 whole networks" in run(capsys, "table", "show", table, "--space", space_file).out
+    assert "24 whole networks" in run(capsys, "table", "show", table, "--space", space_file).out
 
 
 def test_one_command_profiles_and_calibrates(space_file, tmp_path, capsys):
