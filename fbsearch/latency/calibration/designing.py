@@ -194,24 +194,25 @@ def _told(space: Space, pool: Sequence[Code]) -> tuple[Terms, NDArray[np.int64]]
 
 def _random_codes(space: Space, count: int, rng: np.random.Generator) -> list[Code]:
     """Distinct ones whose scores depend on the image; fewer in a space that holds few."""
+    is_open = space.operators() is None
     drawn: dict[Code, None] = {}
     for _ in range(_DRAWS * count):
         if len(drawn) == count:
             break
-        code = _walked(space, space.sample(rng), rng)
+        code = space.sample(rng)
+        if is_open:
+            code = _walked(space, code, rng)
         if space.decode(code).sees_image:
             drawn.setdefault(code)
     return list(drawn)
 
 
 def _walked(space: Space, code: Code, rng: np.random.Generator) -> Code:
-    """In an open space some mutations away, as what a search asks for will be; elsewhere as it is.
+    """Some mutations away, as what a search of an open space asks for will be.
 
-    What an open space draws may all lie near one structure, as Zen-NAS' released sampler has it: operators of
+    What such a space draws may all lie near one structure, as Zen-NAS' released sampler has it: operators of
     that alone would tell little about those of others.
     """
-    if space.operators() is not None:
-        return code
     for _ in range(rng.integers(_LONGEST_WALK + 1)):
         code = space.mutate(code, rng)
     return code
