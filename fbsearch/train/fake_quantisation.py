@@ -34,6 +34,7 @@ from fbsearch.nn.blocks import (
     FactorisedReduce,
     MBConv,
     PreActivated,
+    Relu,
     ResidualBlock,
     SqueezeExcite,
 )
@@ -177,6 +178,7 @@ def _of_reduce(part: FactorisedReduce) -> Places:
 @rounded_places.register(ResidualBlock)
 @rounded_places.register(Add)
 @rounded_places.register(Concat)
+@rounded_places.register(Relu)
 @rounded_places.register(nn.AvgPool2d)
 def _of_joins(part: nn.Module) -> Places:
     return (), (part,)

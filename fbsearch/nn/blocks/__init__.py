@@ -7,6 +7,7 @@ from fbsearch.nn.blocks.join import Add, Concat, Zero
 from fbsearch.nn.blocks.mbconv import ChannelShuffle, MBConv, SqueezeExcite
 from fbsearch.nn.blocks.pool import AvgPool
 from fbsearch.nn.blocks.preactivated import FactorisedReduce, PreActivated
+from fbsearch.nn.blocks.relu import Relu
 from fbsearch.nn.blocks.residual import ResidualBlock
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FactorisedReduce",
     "MBConv",
     "PreActivated",
+    "Relu",
     "ResidualBlock",
     "SqueezeExcite",
     "Zero",

@@ -26,11 +26,12 @@ def build_activation(activation: Activation) -> nn.Module:
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution ('same' padding, no bias), batch norm, activation.
+    """Convolution ('same' padding unless told otherwise, no bias), batch norm, activation.
 
     Args:
         kernel: height and width, or both at once.
         stride: likewise.
+        padded: False for 'valid' padding, that is none.
     """
 
     passes_input = False
@@ -45,10 +46,11 @@ class ConvNorm(nn.Sequential):
         stride: int | tuple[int, int] = 1,
         groups: int = 1,
         activation: Activation = "identity",
+        padded: bool = True,
     ) -> None:
         super().__init__()
         height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
-        padding = (height // 2, width // 2)
+        padding = (height // 2, width // 2) if padded else (0, 0)
         self.conv = nn.Conv2d(
             in_channels, out_channels, (height, width), stride, padding=padding, groups=groups, bias=False
         )
@@ -116,6 +118,7 @@ def _build_conv(op: operators.Conv) -> nn.Module:
         stride=op.stride,
         groups=op.groups,
         activation=op.activation,
+        padded=not op.without_padding,
     )
 
 
