@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,6 +54,18 @@ class ProductSpace(ChoiceSpace):
     def _nodes(self, code: Code) -> tuple[Node, ...]:
         nodes = {node.name: node for node in (*self.fixed, *chosen_nodes(self.decisions, code))}
         return tuple(nodes[name] for name in self.order)
+
+
+def sorted_nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Nodes in an order in which each follows those that it takes.
+
+    Raises:
+        SpaceError: if one takes itself, or what is not there.
+    """
+    named = {node.name: node for node in nodes}
+    return tuple(
+        named[name] for name in sort_topologically({name: one.inputs for name, one in named.items()})
+    )
 
 
 def sort_topologically(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
