@@ -212,14 +212,19 @@ class LooseCellSpace(ChoiceSpace):
     def _outputs(self, code: Code) -> dict[str, tuple[int, ...]]:
         """The states that each kind of cell joins."""
         names = dict(zip((one.name for one in self.decisions), self.choice_names(code), strict=True))
-        return {
-            name: _loose_states(name, cell, names) if cell.output == "loose" else cell.fixed_output()
-            for name, cell in self.definition.cells().items()
-        }
+        return {name: joined_states(name, cell, names) for name, cell in self.definition.cells().items()}
 
 
-def _loose_states(kind: str, cell: CellDefinition, choices: Mapping[str, Any]) -> tuple[int, ...]:
-    """The states that no node takes; a chosen candidate is called ``SOURCE:OP``."""
+def joined_states(kind: str, cell: CellDefinition, choices: Mapping[str, str]) -> tuple[int, ...]:
+    """The states that a cell's output joins.
+
+    Args:
+        kind: ``normal`` or ``reduction``.
+        cell: that kind.
+        choices: names of the chosen candidates, ``OP`` or ``SOURCE:OP``, by their decisions' names.
+    """
+    if cell.output != "loose":
+        return cell.fixed_output()
     if cell.rule == "chosen":
         edges: Sequence[EdgePlan] = cell.plan(()).edges
         taken = {int(choices[f"{kind}/{edge.name}"].partition(":")[0]) for edge in edges}
