@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -171,6 +172,10 @@ def _without_defaults(data: dict[str, Any]) -> dict[str, Any]:
     return kept | {"stem": {name: value for name, value in data["stem"].items() if name not in convolution}}
 
 
+Outputs = tuple[tuple[str, tuple[int, ...]], ...]
+"""The states that each kind of cell joins."""
+
+
 @dataclass(frozen=True)
 class LooseCellSpace(ChoiceSpace):
     """Cells whose outputs join the states that no node takes: the widths behind them depend on the choices.
@@ -206,13 +211,19 @@ class LooseCellSpace(ChoiceSpace):
 
     def _nodes(self, code: Code) -> tuple[Node, ...]:
         chosen = chosen_nodes(self.decisions, code)
-        fixed = self.definition.network(self._outputs(code), narrowed=True).fixed()
-        return sorted_nodes((*fixed, *chosen))
+        return sorted_nodes((*_fixed_nodes(self.definition, self._outputs(code)), *chosen))
 
-    def _outputs(self, code: Code) -> dict[str, tuple[int, ...]]:
+    def _outputs(self, code: Code) -> Outputs:
         """The states that each kind of cell joins."""
         names = dict(zip((one.name for one in self.decisions), self.choice_names(code), strict=True))
-        return {name: joined_states(name, cell, names) for name, cell in self.definition.cells().items()}
+        cells = self.definition.cells().items()
+        return tuple((name, joined_states(name, cell, names)) for name, cell in cells)
+
+
+@lru_cache(maxsize=256)
+def _fixed_nodes(definition: CellsDefinition, outputs: Outputs) -> tuple[Node, ...]:
+    """What does not depend on the choices once the outputs are settled; samples share outputs often."""
+    return definition.network(dict(outputs), narrowed=True).fixed()
 
 
 def joined_states(kind: str, cell: CellDefinition, choices: Mapping[str, str]) -> tuple[int, ...]:
