@@ -50,5 +50,20 @@ def _sheet(
 
 
 def _heading(cell: CellGraph) -> str:
-    numbers = list(cell.places)
-    return f"{cell.title} ({'cell' if len(numbers) == 1 else 'cells'} {', '.join(map(str, numbers))})"
+    return f"{cell.title} ({'cell' if len(cell.places) == 1 else 'cells'} {_ranges(cell.places)})"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Numbers that follow one another as their first and last.
+
+    >>> _ranges([1, 2, 3, 5, 7, 8])
+    '1–3, 5, 7, 8'
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = [f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(words)
