@@ -58,25 +58,13 @@ class CellOptions:
             )
 
 
-@dataclass(frozen=True)
-class StackedCells:
-    """A genotype's network.
-
-    Args:
-        architecture: that was built.
-        figures: of the stack, for scripts.
-    """
-
-    architecture: Architecture
-    figures: dict[str, Any]
-
-
-def stacked_cells(source: str, options: CellOptions) -> StackedCells:
-    """The network of a genotype.
+def stacked_cells(source: str, options: CellOptions, *, gated: bool) -> tuple[Architecture, dict[str, Any]]:
+    """The network of a genotype, and the figures of its stack for scripts.
 
     Args:
         source: name or JSON file.
         options: which network.
+        gated: whether gates were asked for, which cells have not.
 
     Raises:
         ArchitectureError: if there is no such genotype or network.
@@ -90,6 +78,8 @@ def stacked_cells(source: str, options: CellOptions) -> StackedCells:
         without_dead_ends,
     )
 
+    if gated:
+        raise ArchitectureError(f"{source!r}: --squeeze-excite is for structure strings; leave it away")
     genotype = load_genotype(source)
     changes = StackChanges(
         options.cells, options.channels, options.resolution, options.num_classes, options.stem
@@ -105,7 +95,7 @@ def stacked_cells(source: str, options: CellOptions) -> StackedCells:
         "stem": stack.stem_size,
         "auxiliary_place": auxiliary_place(genotype, stack),
     }
-    return StackedCells(stack_cells(genotype, stack), figures)
+    return stack_cells(genotype, stack), figures
 
 
 def write_drawing(architecture: Architecture, path: Path) -> None:

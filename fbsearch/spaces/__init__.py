@@ -26,6 +26,13 @@ from fbsearch.spaces.genotypes import (
 )
 from fbsearch.spaces.layerwise import LayerwiseDefinition
 from fbsearch.spaces.named import load_architecture, named_architecture, named_architectures
+from fbsearch.spaces.plain import (
+    PlainDefinition,
+    build_structure,
+    find_structure,
+    is_structure_string,
+    read_structure,
+)
 from fbsearch.spaces.space import (
     Candidate,
     Code,
@@ -45,17 +52,21 @@ __all__ = [
     "FactoredSpace",
     "Genotype",
     "LayerwiseDefinition",
+    "PlainDefinition",
     "Space",
     "SpaceDefinition",
     "Stack",
     "StackChanges",
     "auxiliary_place",
+    "build_structure",
     "canonical",
     "choose_stack",
     "code_names",
+    "find_structure",
     "genotype_names",
     "genotype_of",
     "is_genotype",
+    "is_structure_string",
     "load_architecture",
     "load_definition",
     "load_genotype",
@@ -65,6 +76,7 @@ __all__ = [
     "parse_definition",
     "parse_genotype",
     "preset_names",
+    "read_structure",
     "require_factored",
     "save_genotype",
     "space_kind",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ConventionsName = Literal["darts", "nasnet"]
-StemKind = Literal["conv", "convolutions", "cells"]
+StemLayout = Literal["single", "convolutions", "cells"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Conventions:
     skip_halves_whole: bool
     ends_in_relu: bool
     counts_reductions: bool
-    image_stem: StemKind
+    image_stem: StemLayout
     image_stem_channels: int | None
     auxiliary_after_reduction: bool
 

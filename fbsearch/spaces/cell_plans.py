@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fbsearch.architecture import Activation
-from fbsearch.spaces.cell_conventions import Conventions, StemKind
+from fbsearch.spaces.cell_conventions import Conventions, StemLayout
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class StemPlan:
     """What stands before the cells.
 
     Args:
-        kind: one ``conv``; three ``convolutions`` of stride 2, of half the channels and twice of all; or one
-            of stride 2 without padding before two reduction ``cells``.
+        layout: a ``single`` convolution; three ``convolutions`` of stride 2, of half the channels and twice
+            of all; or one of stride 2 without padding before two reduction ``cells``.
         channels: of the last convolution.
-        kernel, stride, activation: of ``conv``.
+        kernel, stride, activation: of a ``single`` one.
     """
 
-    kind: StemKind
+    layout: StemLayout
     channels: int
     kernel: int = 3
     stride: int = 1

@@ -17,11 +17,11 @@ def stem_operators(stem: StemPlan, image: Shape) -> Iterator[Operator]:
         SpaceError: if the channels cannot be halved where they must be.
     """
     width, size = stem.channels, image.resolution
-    if stem.kind == "conv":
+    if stem.layout == "single":
         yield Conv(
             image.channels, width, size, kernel=stem.kernel, stride=stem.stride, activation=stem.activation
         )
-    elif stem.kind == "cells":
+    elif stem.layout == "cells":
         yield Conv(image.channels, width, size, kernel=3, stride=2, without_padding=True)
     else:
         if width % 2:
@@ -39,7 +39,7 @@ def num_stem_reductions(stem: StemPlan, channels: int) -> int:
     Raises:
         SpaceError: if they cannot have a quarter of the channels.
     """
-    if stem.kind != "cells":
+    if stem.layout != "cells":
         return 0
     if channels % 4:
         raise SpaceError(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from fbsearch.architecture import Activation, Node, Operator
-from fbsearch.spaces.cell_conventions import CONVENTIONS, ConventionsName, StemKind
+from fbsearch.spaces.cell_conventions import CONVENTIONS, ConventionsName, StemLayout
 from fbsearch.spaces.cell_definition import CellDefinition
 from fbsearch.spaces.cell_networks import CellNetwork
 from fbsearch.spaces.cell_plans import EdgePlan, NetworkPlan, StemPlan
@@ -31,28 +31,28 @@ class CellStem(DefinitionPart):
     """What stands before the cells.
 
     Args:
-        kind: one ``conv``; three ``convolutions`` of stride 2 (DARTS, for ImageNet); or one of stride 2
-            without padding and two reduction ``cells`` (NASNet, for ImageNet).
+        layout: a ``single`` convolution; three ``convolutions`` of stride 2 (DARTS, for ImageNet); or one of
+            stride 2 without padding and two reduction ``cells`` (NASNet, for ImageNet).
         channels: of the last convolution.
-        kernel, stride, activation: of ``conv``.
+        kernel, stride, activation: of a ``single`` one.
     """
 
-    kind: StemKind = "conv"
+    layout: StemLayout = "single"
     channels: Count = 16
     kernel: Count = 3
     stride: Literal[1, 2] = 1
     activation: Activation = "identity"
 
     @model_validator(mode="after")
-    def _has_what_its_kind_has(self) -> CellStem:
+    def _has_what_its_layout_has(self) -> CellStem:
         given = self.model_fields_set & {"kernel", "stride", "activation"}
-        if self.kind != "conv" and given:
-            raise ValueError(f"{min(given)} has no meaning in a stem of kind {self.kind!r}: leave it out")
+        if self.layout != "single" and given:
+            raise ValueError(f"{min(given)} has no meaning in a stem of layout {self.layout!r}: leave it out")
         return self
 
     def plan(self) -> StemPlan:
         """The same for those who build."""
-        return StemPlan(self.kind, self.channels, self.kernel, self.stride, self.activation)
+        return StemPlan(self.layout, self.channels, self.kernel, self.stride, self.activation)
 
 
 class CellHead(DefinitionPart):
@@ -93,7 +93,7 @@ class CellsDefinition(SpaceDefinition):
         reduction = self.reduction_cell
         if reduction is not None and reduction.inputs != self.cell.inputs:
             raise ValueError("normal and reduction cells must take as many inputs")
-        if self.stem.kind == "cells" and reduction is None:
+        if self.stem.layout == "cells" and reduction is None:
             raise ValueError(
                 "a stem of reduction cells needs a reduction cell: give more stages or another stem"
             )
@@ -166,8 +166,8 @@ def _without_defaults(data: dict[str, Any]) -> dict[str, Any]:
     So spaces keep the fingerprints by which their tables know them.
     """
     kept = {name: value for name, value in data.items() if (name, value) != ("conventions", "darts")}
-    if data["stem"]["kind"] == "conv":
-        return kept | {"stem": {name: value for name, value in data["stem"].items() if name != "kind"}}
+    if data["stem"]["layout"] == "single":
+        return kept | {"stem": {name: value for name, value in data["stem"].items() if name != "layout"}}
     convolution = ("kernel", "stride", "activation")
     return kept | {"stem": {name: value for name, value in data["stem"].items() if name not in convolution}}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fbsearch.architecture import Architecture
 from fbsearch.errors import ArchitectureError
+from fbsearch.spaces.choices import short_text
 from fbsearch.spaces.definition import load_space
 from fbsearch.spaces.genotypes import (
     StackChanges,
@@ -18,6 +19,7 @@ from fbsearch.spaces.genotypes import (
     load_genotype,
     stack_cells,
 )
+from fbsearch.spaces.plain import build_structure, is_structure_string, read_structure
 from fbsearch.spaces.space import require_factored
 
 _FBNET_LAYERS: dict[str, tuple[int, str]] = {
@@ -103,18 +105,62 @@ def stacked(genotype: str, *, changes: StackChanges | None = None) -> Architectu
     return stack_cells(cells, choose_stack(cells, changes=changes))
 
 
-def load_architecture(source: str) -> Architecture:
-    """A published architecture by name, or one from a JSON file, also of a genotype that names its network.
+def load_architecture(
+    source: str,
+    *,
+    resolution: int | None = None,
+    num_classes: int | None = None,
+    gated: bool = False,
+) -> Architecture:
+    """A published architecture by name, one from a JSON file, or that of a structure string.
+
+    Args:
+        source: a name, a path, or such as ``SuperConvK3BNRELU(3,64,1,1)…``.
+        resolution: of the image, in pixels; a structure string does not say it, a file does.
+        num_classes: likewise.
+        gated: whether the blocks of a structure string have squeeze and excitation.
 
     Raises:
-        ArchitectureError: if ``source`` is neither.
+        ArchitectureError: if ``source`` is none of these, or lacks what it cannot say or says something else.
     """
+    if is_structure_string(source):
+        return _load_structure(source, resolution, num_classes, gated=gated)
+    if gated:
+        raise ArchitectureError(
+            f"{source!r} is no structure string: whether it has squeeze and excitation stands in it already"
+        )
     if source in named_architectures():
-        return named_architecture(source)
+        return named_architecture(source, resolution=resolution, num_classes=num_classes)
     if is_genotype(source):
-        return stacked(source)
+        return stacked(source, changes=StackChanges(resolution=resolution, num_classes=num_classes))
     if not Path(source).exists():
         raise ArchitectureError(
             f"{source!r} is neither a file nor a known architecture ({', '.join(named_architectures())})"
         )
-    return Architecture.load(Path(source))
+    architecture = Architecture.load(Path(source))
+    for word, wanted, is_so in (
+        ("resolution", resolution, architecture.resolution),
+        ("num_classes", num_classes, architecture.num_classes),
+    ):
+        if wanted not in (None, is_so):
+            raise ArchitectureError(f"{source}: its {word} is {is_so}, not {wanted}; leave that away")
+    return architecture
+
+
+def _load_structure(
+    source: str, resolution: int | None, num_classes: int | None, *, gated: bool
+) -> Architecture:
+    blocks = read_structure(source)
+    if resolution is None or num_classes is None:
+        raise ArchitectureError(
+            "a structure string says neither its image's resolution nor its number of classes: give both "
+            "(fbsearch describe 'Super…' --resolution 32 --num-classes 10; with --out FILE it becomes a file "
+            "that every command takes)"
+        )
+    return build_structure(
+        blocks,
+        resolution=resolution,
+        num_classes=num_classes,
+        name=f"plain-{short_text([*source.encode(), resolution, num_classes, gated])}",
+        gated=gated,
+    )

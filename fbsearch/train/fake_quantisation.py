@@ -33,6 +33,7 @@ from fbsearch.nn.blocks import (
     ConvNorm,
     FactorisedReduce,
     MBConv,
+    NormedGates,
     PreActivated,
     Relu,
     ResidualBlock,
@@ -153,6 +154,11 @@ def _of_conv(part: ConvNorm) -> Places:
 @rounded_places.register
 def _of_gates(part: SqueezeExcite) -> Places:
     return (part.reduce,), (part.activation, part.gate, part)
+
+
+@rounded_places.register
+def _of_normed_gates(part: NormedGates) -> Places:
+    return (part.reduce,), (part.gate, part)  # both convolutions round what they give themselves
 
 
 @rounded_places.register

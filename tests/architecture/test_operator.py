@@ -27,6 +27,8 @@ from fbsearch.architecture.operators import (
     ReluConv,
     SepConv,
     Skip,
+    ZenBasic,
+    ZenBlock,
     Zero,
 )
 from fbsearch.errors import ArchitectureError
@@ -55,7 +57,12 @@ def operators(draw: st.DrawFn) -> Operator:
         "squeeze_excite": draw(st.just(0.0) | shares),
         "dilation": draw(st.integers(1, 9)),
         "num_inputs": draw(st.integers(2, 9)),
+        "hidden": draw(sizes),
+        "gated": draw(st.booleans()),
     }
+    drawn["projected"] = issubclass(kind, ZenBlock) and draw(st.booleans())
+    if drawn["projected"]:
+        drawn |= {"out_channels": drawn["in_channels"], "stride": 1}
     drawn["full_expand"] = draw(st.booleans()) if drawn["expansion"] == 1 else False
     fits = 1 < drawn["kernel"] <= drawn["resolution"]
     drawn["without_padding"] = draw(st.booleans()) if fits else False
@@ -79,7 +86,16 @@ def test_keys_tell_operators_apart(a: Operator, b: Operator) -> None:
 
 @given(operators(), st.data())
 def test_a_changed_field_changes_the_key(op: Operator, data: st.DataObject) -> None:
-    names = ["in_channels", "out_channels", "resolution", "kernel", "expansion", "dilation", "num_inputs"]
+    names = [
+        "in_channels",
+        "out_channels",
+        "resolution",
+        "kernel",
+        "expansion",
+        "dilation",
+        "num_inputs",
+        "hidden",
+    ]
     name = data.draw(st.sampled_from([name for name in names if hasattr(op, name)]))
     try:
         other = dataclasses.replace(op, **{name: getattr(op, name) + 2})
@@ -156,6 +172,9 @@ GOOD = MBConv(8, 8, 8, kernel=3)
         (Bottleneck(8, 8, 8), {"ratio": 3}, "ratio=3 must divide"),
         (Bottleneck(8, 8, 8), {"groups": 4}, "groups=4 must divide"),
         (FactorisedReduce(8, 8, 8), {"out_channels": 1}, "at least 2 channels"),
+        (ZenBasic(8, 8, 8), {"hidden": 0}, "hidden must lie between 1"),
+        (ZenBasic(8, 8, 8), {"kernel": 99_999}, "would take"),
+        (ZenBasic(8, 9, 8), {"projected": True}, "projected has no meaning"),
         (Zero(8, 8, 8), {"stride": 0}, "stride must be 1 or 2"),
         (Conv(8, 8, 8), {"in_channels": 10**5, "out_channels": 10**5}, "would take 37 GiB, more than the 32"),
         (Conv(8, 8, 8), {"resolution": MAX_SIZE}, "would take 59,604,644,656 GiB"),

@@ -48,6 +48,12 @@ KEYS = (
     "add_n3_c8-8_r8",
     "concat_n3_c8-24_r8",
     "zero_s1_c8-8_r8",
+    "zenbasic_k3_h6_s2_c8-16_r9",
+    "zenbasic_k5_h12_s1_c8-8_r8",
+    "zenbottle_k5_h4_s1_proj_c8-8_r8",
+    "zenbottle_k3_h4_s2_se_c8-16_r8",
+    "zenidw_k7_h16_s2_c8-12_r9",
+    "zenidw_k3_h16_s1_se_c8-8_r8",
     "zero_s2_c8-8_r9",
 )
 OPERATORS = [Operator.from_key(key) for key in KEYS]

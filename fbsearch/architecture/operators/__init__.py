@@ -25,6 +25,7 @@ from fbsearch.architecture.operators.preactivated import (
 from fbsearch.architecture.operators.relu import Relu
 from fbsearch.architecture.operators.residual import BasicBlock, Bottleneck
 from fbsearch.architecture.operators.skip import Skip
+from fbsearch.architecture.operators.zen import ZenBasic, ZenBlock, ZenBottleneck, ZenInverted
 
 __all__ = [
     "ACTIVATIONS",
@@ -49,6 +50,10 @@ __all__ = [
     "ReluConv",
     "SepConv",
     "Skip",
+    "ZenBasic",
+    "ZenBlock",
+    "ZenBottleneck",
+    "ZenInverted",
     "Zero",
     "register",
     "registered_kinds",

@@ -29,7 +29,17 @@ MAX_BYTES = 32 * 2**30
 BYTES_PER_NUMBER = 4
 
 _PLACE = r"_c(?P<in_channels>\d{1,9})-(?P<out_channels>\d{1,9})_r(?P<resolution>\d{1,9})"
-_SIZES = ("in_channels", "out_channels", "resolution", "kernel", "expansion", "groups", "ratio", "num_inputs")
+_SIZES = (
+    "in_channels",
+    "out_channels",
+    "resolution",
+    "kernel",
+    "expansion",
+    "groups",
+    "ratio",
+    "num_inputs",
+    "hidden",
+)
 
 _Kind_co = TypeVar("_Kind_co", bound="type[Operator]")
 

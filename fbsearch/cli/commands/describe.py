@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fbsearch.cli.options import Json
+from fbsearch.cli.described_space import show_space
+from fbsearch.cli.options import Json, NumClasses, Resolution, written
 from fbsearch.cli.printing import print_json, print_table
+from fbsearch.cli.stacked_cells import (
+    CellOptions,
+    Channels,
+    Drawn,
+    NumCells,
+    RemoveDead,
+    StackName,
+    Stem,
+    stacked_cells,
+    write_drawing,
+)
 from fbsearch.errors import ArchitectureError
 
 if TYPE_CHECKING:
@@ -16,51 +28,98 @@ if TYPE_CHECKING:
 
     from fbsearch.architecture import Architecture, Operator
     from fbsearch.latency import LatencyTable
-    from fbsearch.spaces import FactoredSpace
-
-    Ranges = Mapping[str, tuple[float, float]]
 
 EXAMPLES = (
     "Examples: fbsearch describe fbnet_a --json; fbsearch describe fbnet; "
-    "fbsearch describe a.json --table t.json"
+    "fbsearch describe a.json --table t.json; "
+    "fbsearch describe 'SuperConvK3BNRELU(3,64,1,1)' --resolution 32 --num-classes 10; "
+    "fbsearch describe nasnet_a --stack '6 @ 768' --draw cells.svg"
 )
 
 
 def describe(
-    subject: Annotated[str, typer.Argument(help="An architecture (name, JSON file, run folder) or a space.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="An architecture (name, JSON file, run folder, structure string), a genotype or a space."
+        ),
+    ],
     table: Annotated[Path | None, typer.Option("--table", help="Add latencies of this table.")] = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    squeeze_excite: Annotated[
+        bool, typer.Option("--squeeze-excite", help="With channel gates in a structure string's blocks.")
+    ] = False,
+    stack: StackName = None,
+    cells: NumCells = None,
+    channels: Channels = None,
+    stem: Stem = None,
+    remove_dead: RemoveDead = False,
+    out: Annotated[
+        Path | None, written("--out", help="Write the architecture here, for train and export.")
+    ] = None,
+    drawn: Drawn = None,
     as_json: Json = False,
 ) -> None:
-    """Count an architecture's parameters, multiply-adds and memory; or a space's size and ranges."""
+    """Count an architecture's parameters, multiply-adds and memory; or a space's size and ranges.
+
+    Of a genotype, two cells such as darts_v2, --stack or --cells and --channels say which network is meant.
+    """
     from fbsearch.latency import LatencyTable
-    from fbsearch.spaces import load_space, preset_names, require_factored
+    from fbsearch.spaces import is_genotype, load_definition, preset_names
 
     latencies = None if table is None else LatencyTable.load(table)
+    options = CellOptions(stack, cells, channels, resolution, num_classes, stem, remove_dead)
     if subject in preset_names() or subject.endswith((".yaml", ".yml")):
-        _show_space(require_factored(load_space(subject), "describing"), latencies, as_json=as_json)
+        options.refuse_for(subject)
+        if out is not None or drawn is not None or squeeze_excite:
+            raise ArchitectureError(
+                f"{subject!r} is a space: --out, --draw and --squeeze-excite need an architecture; leave "
+                "them away"
+            )
+        definition = load_definition(subject, resolution=resolution, num_classes=num_classes)
+        show_space(definition.build(), definition.figures(), latencies, as_json=as_json)
+        return
+    if is_genotype(subject):
+        architecture, figures = stacked_cells(subject, options, gated=squeeze_excite)
     else:
-        _show_architecture(_architecture(subject), latencies, as_json=as_json)
+        options.refuse_for(subject)
+        figures = {}
+        architecture = _architecture(
+            subject, resolution=resolution, num_classes=num_classes, gated=squeeze_excite
+        )
+    if drawn is not None:
+        write_drawing(architecture, drawn)
+    if out is not None:
+        architecture.save(out)
+    _show_architecture(architecture, figures, latencies, as_json=as_json)
 
 
-def _architecture(subject: str) -> Architecture:
-    """The one of a name, a file or a run's folder.
+def _architecture(
+    subject: str, *, resolution: int | None, num_classes: int | None, gated: bool
+) -> Architecture:
+    """The one of a name, a file, a run's folder or a structure string.
 
     Raises:
         ArchitectureError: if ``subject`` is none of these, and no space either.
     """
-    from fbsearch.spaces import load_architecture, named_architectures, preset_names
+    from fbsearch.spaces import is_structure_string, load_architecture, named_architectures, preset_names
 
+    is_written = is_structure_string(subject)
     path = Path(subject)
-    if not path.exists() and subject not in named_architectures():
+    if not is_written and not path.exists() and subject not in named_architectures():
         raise ArchitectureError(
-            f"{subject!r} is no architecture ({', '.join(named_architectures())}, or a JSON file), "
-            f"no space ({', '.join(preset_names())}, or a YAML file) and no run folder"
+            f"{subject!r} is no architecture ({', '.join(named_architectures())}, a JSON file or a structure "
+            f"string), no space ({', '.join(preset_names())}, or a YAML file) and no run folder"
         )
-    return load_architecture(str(path / "architecture.json") if path.is_dir() else subject)
+    source = str(path / "architecture.json") if not is_written and path.is_dir() else subject
+    return load_architecture(source, resolution=resolution, num_classes=num_classes, gated=gated)
 
 
-def _show_architecture(architecture: Architecture, table: LatencyTable | None, *, as_json: bool) -> None:
-    data = _architecture_record(architecture, table)
+def _show_architecture(
+    architecture: Architecture, figures: Mapping[str, Any], table: LatencyTable | None, *, as_json: bool
+) -> None:
+    data = _architecture_record(architecture, figures, table)
     if as_json:
         print_json(data)
         return
@@ -87,16 +146,21 @@ def _row(name: str, figures: Mapping[str, Any]) -> list[str]:
     return row
 
 
-def _architecture_record(architecture: Architecture, table: LatencyTable | None) -> dict[str, Any]:
+def _architecture_record(
+    architecture: Architecture, figures: Mapping[str, Any], table: LatencyTable | None
+) -> dict[str, Any]:
     """The figures of an architecture for scripts; latency in milliseconds where there is a table."""
     from fbsearch.costs import count_architecture
+    from fbsearch.spaces import find_structure
 
-    total = count_architecture(architecture)
+    total, structure = count_architecture(architecture), find_structure(architecture)
     return {
         "name": architecture.name,
+        **({} if structure is None else {"structure": structure}),
         "resolution": architecture.resolution,
         "in_channels": architecture.in_channels,
         "num_classes": architecture.num_classes,
+        **figures,
         "num_params": total.num_params,
         "num_macs": total.num_macs,
         "peak_bytes": total.peak_bytes,
@@ -124,44 +188,4 @@ def _operator_record(operator: Operator, table: LatencyTable | None) -> dict[str
         "num_macs": counts.num_macs,
         "peak_bytes": counts.peak_bytes,
         **({} if table is None else {"latency_ms": table.latency_us(operator) / 1000}),
-    }
-
-
-def _show_space(space: FactoredSpace, table: LatencyTable | None, *, as_json: bool) -> None:
-    ranges = _ranges(space, table)
-    if as_json:
-        print_json(_space_record(space, ranges))
-        return
-    title = (
-        f"{space.name}: {len(space.decisions)} layers, {float(space.size):.3g} architectures, "
-        f"{len(space.operators())} operators, {space.input.resolution} px, {space.num_classes} classes"
-    )
-    rows = [[name, f"{least:,.6g}", f"{greatest:,.6g}"] for name, (least, greatest) in ranges.items()]
-    print_table(title, ["cost", "least", "greatest"], rows, numeric=frozenset({"least", "greatest"}))
-
-
-def _ranges(space: FactoredSpace, table: LatencyTable | None) -> Ranges:
-    from fbsearch.costs import TabulatedCost, latency_cost, mac_cost, parameter_cost, peak_memory_cost
-
-    costs: list[TabulatedCost] = [parameter_cost(space), mac_cost(space), peak_memory_cost(space)]
-    if table is not None:
-        costs.append(latency_cost(space, table))
-    return {cost.name: cost.range() for cost in costs}
-
-
-def _space_record(space: FactoredSpace, ranges: Ranges) -> dict[str, Any]:
-    """The figures of a space for scripts."""
-    return {
-        "name": space.name,
-        "resolution": space.input.resolution,
-        "num_classes": space.num_classes,
-        "num_slots": len(space.decisions),
-        "num_architectures": space.size,
-        "num_operators": len(space.operators()),
-        "fingerprint": space.fingerprint,
-        "ranges": {name: list(bounds) for name, bounds in ranges.items()},
-        "slots": [
-            {one.name: " ".join(str(node.operator) for node in one.nodes) for one in decision.candidates}
-            for decision in space.decisions
-        ],
     }

@@ -9,6 +9,7 @@ from fbsearch.nn.blocks.pool import AvgPool
 from fbsearch.nn.blocks.preactivated import FactorisedReduce, PreActivated
 from fbsearch.nn.blocks.relu import Relu
 from fbsearch.nn.blocks.residual import ResidualBlock
+from fbsearch.nn.blocks.zen import NormedGates
 
 __all__ = [
     "Add",
@@ -19,6 +20,7 @@ __all__ = [
     "ConvNorm",
     "FactorisedReduce",
     "MBConv",
+    "NormedGates",
     "PreActivated",
     "Relu",
     "ResidualBlock",

@@ -26,12 +26,14 @@ def build_activation(activation: Activation) -> nn.Module:
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution ('same' padding unless told otherwise, no bias), batch norm, activation.
+    """Convolution ('same' padding unless told otherwise), batch norm, activation.
 
     Args:
         kernel: height and width, or both at once.
         stride: likewise.
         padded: False for 'valid' padding, that is none.
+        bias: whether the convolution has one, as nobody needs before a norm but published networks.
+        eps: what the norm adds to a variance.
     """
 
     passes_input = False
@@ -47,14 +49,16 @@ class ConvNorm(nn.Sequential):
         groups: int = 1,
         activation: Activation = "identity",
         padded: bool = True,
+        bias: bool = False,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
         padding = (height // 2, width // 2) if padded else (0, 0)
         self.conv = nn.Conv2d(
-            in_channels, out_channels, (height, width), stride, padding=padding, groups=groups, bias=False
+            in_channels, out_channels, (height, width), stride, padding=padding, groups=groups, bias=bias
         )
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm = nn.BatchNorm2d(out_channels, eps=eps)
         if activation != "identity":
             self.activation = build_activation(activation)
 

@@ -84,7 +84,7 @@ def add_latencies(latencies: Iterable[float | None]) -> float | None:
 def group_layers(
     architecture: Architecture, latency_us: Callable[[Operator], float] | None
 ) -> tuple[StageRows, ...]:
-    """Stem, stages (runs of one width) or cells, and head of an architecture.
+    """Stem, stages (runs of one width), cells or super-blocks, and head of an architecture.
 
     Args:
         architecture: what to show.
@@ -118,12 +118,13 @@ def _begins_stage(before: Operator, node: Node) -> bool:
 
 
 def _titles(groups: Sequence[str]) -> list[str]:
-    """Stem, stages and cells by their numbers, head."""
+    """Stem, stages, cells and super-blocks by their numbers, head."""
     titles, stage = [], 0
     for group in groups:
         kind, _, number = group.rpartition("/")
         stage += group not in _FIXED and not kind
-        titles.append(_FIXED.get(group) or (f"Cell {int(number) + 1}" if kind else f"Stage {stage}"))
+        word = "Super-block" if kind == "blocks" else "Cell"
+        titles.append(_FIXED.get(group) or (f"{word} {int(number) + 1}" if kind else f"Stage {stage}"))
     return titles
 
 

@@ -102,6 +102,19 @@ def _of_bottleneck(op: operators.Bottleneck) -> Sketch:
     return _coloured(op.kernel, width=64.0, groups=op.groups)
 
 
+@sketch.register(operators.ZenBasic)
+@sketch.register(operators.ZenBottleneck)
+@sketch.register(operators.ZenInverted)
+def _of_zen(op: operators.ZenBlock) -> Sketch:
+    """Its width grows with that of the inner channels against the output's, as an inverted bottleneck's."""
+    return Sketch(
+        width=min(24 + 16 * math.sqrt(op.hidden / op.out_channels), 88),
+        height=_height(op.kernel),
+        colour=_KERNEL_CLASSES.get(op.kernel, _LARGEST_KERNEL),
+        has_gate=op.gated,
+    )
+
+
 @sketch.register
 def _of_reduce(op: operators.FactorisedReduce) -> Sketch:
     return Sketch(width=40.0, groups=2)

@@ -53,7 +53,7 @@ class Stack(DefinitionPart):
     def stem_plan(self, conventions: Conventions) -> StemPlan:
         """The stem for those who build."""
         if self.stem_size == "cifar":
-            return StemPlan("conv", self.stem_channels or 3 * self.channels)
+            return StemPlan("single", self.stem_channels or 3 * self.channels)
         channels = self.stem_channels or conventions.image_stem_channels or self.channels
         return StemPlan(conventions.image_stem, channels)
 
