@@ -15,6 +15,7 @@ from fbsearch.errors import SpaceError
 from fbsearch.spaces import (
     FactoredSpace,
     LayerwiseDefinition,
+    PlainDefinition,
     choose_stack,
     load_definition,
     load_space,
@@ -32,6 +33,7 @@ from fbsearch.spaces.layerwise import (
     StageDefinition,
     StemDefinition,
 )
+from fbsearch.spaces.plain.definition import WidthBounds
 from tests.spaces.cells import DARTS_OPS, cell_space
 from tests.spaces.chains import operators_of
 
@@ -239,7 +241,7 @@ def test_the_documented_examples_load_and_hold_what_they_say(tmp_path: Path) -> 
         path = tmp_path / f"{index}.yaml"
         path.write_text(block)
         spaces.append(load_space(str(path)))
-    assert [space.name for space in spaces] == ["my_space", "tiny", "my_cells"]
+    assert [space.name for space in spaces] == ["my_space", "tiny", "my_cells", "my_plain"]
     assert f"# {len(spaces[0].decisions)} {spaces[0].size}" in text
 
 
@@ -265,6 +267,8 @@ def test_every_field_is_documented() -> None:
         CellStem,
         CellHead,
         LayerwiseDefinition,
+        PlainDefinition,
+        WidthBounds,
         StemDefinition,
         StageDefinition,
         HeadDefinition,
