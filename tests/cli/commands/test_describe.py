@@ -90,7 +90,7 @@ def test_a_space_of_cells_tells_how_many_there_are(name: str, num_cells: int | N
     record = json.loads(command("describe", name, "--json")[0])
     assert record.get("num_cells") == num_cells
     assert record["num_architectures"] == (num_cells**2 if num_cells else load_space(name).size)
-    if num_cells:
+    if name == "darts":
         assert f"{num_cells:,} cells" in " ".join(command("describe", name)[0].split())
 
 
