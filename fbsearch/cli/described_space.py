@@ -17,23 +17,28 @@ if TYPE_CHECKING:
 _NUM_SAMPLES = 16
 
 
-def show_space(space: Space, table: LatencyTable | None, *, as_json: bool) -> None:
+def show_space(
+    space: Space, figures: Mapping[str, int], table: LatencyTable | None, *, as_json: bool
+) -> None:
     """Print a space's figures.
 
     Args:
         space: of any kind.
+        figures: those of its own kind, such as how many cells there are.
         table: for latencies as well.
         as_json: for scripts.
     """
     from fbsearch.spaces import FactoredSpace
 
     if isinstance(space, FactoredSpace):
-        _show_factored(space, table, as_json=as_json)
+        _show_factored(space, figures, table, as_json=as_json)
     else:
-        _show_sampled(space, table, as_json=as_json)
+        _show_sampled(space, figures, table, as_json=as_json)
 
 
-def _show_sampled(space: Space, table: LatencyTable | None, *, as_json: bool) -> None:
+def _show_sampled(
+    space: Space, figures: Mapping[str, int], table: LatencyTable | None, *, as_json: bool
+) -> None:
     """What can be said of a space without independent decisions: the costs of random architectures."""
     import numpy as np
 
@@ -50,12 +55,15 @@ def _show_sampled(space: Space, table: LatencyTable | None, *, as_json: bool) ->
     codes = [space.sample(rng) for _ in range(_NUM_SAMPLES)]
     sampled = {cost.name: [cost.of(code) for code in codes] for cost in costs}
     ranges = {name: (min(values), max(values)) for name, values in sampled.items()}
+    operators = space.operators()
     if as_json:
         record = {
             "name": space.name,
             "resolution": space.input.resolution,
             "num_classes": space.num_classes,
+            **figures,
             "num_architectures": space.size,
+            "num_operators": None if operators is None else len(operators),
             "fingerprint": space.fingerprint,
             "num_sampled": len(codes),
             "sampled_ranges": {name: list(bounds) for name, bounds in ranges.items()},
@@ -64,22 +72,31 @@ def _show_sampled(space: Space, table: LatencyTable | None, *, as_json: bool) ->
         return
     size = "an open space" if space.size is None else f"{float(space.size):.3g} architectures"
     title = (
-        f"{space.name}: {size}, {space.input.resolution} px, {space.num_classes} classes; "
-        f"{len(codes)} random architectures have"
+        f"{space.name}: {size}, {space.input.resolution} px, {space.num_classes} classes"
+        f"{_in_words(figures)}; {len(codes)} random architectures have"
     )
     _print_ranges(title, ranges)
 
 
-def _show_factored(space: FactoredSpace, table: LatencyTable | None, *, as_json: bool) -> None:
+def _show_factored(
+    space: FactoredSpace, figures: Mapping[str, int], table: LatencyTable | None, *, as_json: bool
+) -> None:
     ranges = _ranges(space, table)
     if as_json:
-        print_json(_space_record(space, ranges))
+        print_json(_space_record(space, figures, ranges))
         return
     title = (
         f"{space.name}: {len(space.decisions)} layers, {float(space.size):.3g} architectures, "
         f"{len(space.operators())} operators, {space.input.resolution} px, {space.num_classes} classes"
+        f"{_in_words(figures)}"
     )
     _print_ranges(title, ranges)
+
+
+def _in_words(figures: Mapping[str, int]) -> str:
+    return "".join(
+        f", {value:,} {name.removeprefix('num_').replace('_', ' ')}" for name, value in figures.items()
+    )
 
 
 def _print_ranges(title: str, ranges: Ranges) -> None:
@@ -96,13 +113,14 @@ def _ranges(space: FactoredSpace, table: LatencyTable | None) -> Ranges:
     return {cost.name: cost.range() for cost in costs}
 
 
-def _space_record(space: FactoredSpace, ranges: Ranges) -> dict[str, Any]:
+def _space_record(space: FactoredSpace, figures: Mapping[str, int], ranges: Ranges) -> dict[str, Any]:
     """The figures of a space for scripts."""
     return {
         "name": space.name,
         "resolution": space.input.resolution,
         "num_classes": space.num_classes,
         "num_slots": len(space.decisions),
+        **figures,
         "num_architectures": space.size,
         "num_operators": len(space.operators()),
         "fingerprint": space.fingerprint,

@@ -79,7 +79,9 @@ OptionalData = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many images per split.")]
 SkipCorrupt = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that cannot be read.")]
-Space = Annotated[str, typer.Option("--space", help="A preset (fbnet, cifar, digits) or a YAML file.")]
+Space = Annotated[
+    str, typer.Option("--space", help="A preset (such as fbnet, digits, darts) or a YAML file.")
+]
 Resolution = Annotated[int | None, typer.Option("--resolution", min=1, help="Another input size in pixels.")]
 NumClasses = Annotated[int | None, typer.Option("--num-classes", min=2, help="Another number of classes.")]
 WidthMultiplier = Annotated[float | None, typer.Option("--width-multiplier", help="Scale the channels.")]

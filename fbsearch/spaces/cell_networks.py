@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from fbsearch.architecture import INPUT, Activation, Node, Operator, Shape
+from fbsearch.architecture import INPUT, Node, Operator, Shape
 from fbsearch.architecture.operators import (
     Add,
     BasicBlock,
@@ -14,80 +14,14 @@ from fbsearch.architecture.operators import (
     Concat,
     Conv,
     FactorisedReduce,
+    Relu,
     ReluConv,
 )
 from fbsearch.errors import SpaceError
 from fbsearch.spaces.cell_ops import cell_op
+from fbsearch.spaces.cell_plans import CellPlan, NetworkPlan
+from fbsearch.spaces.cell_stems import num_stem_reductions, stem_operators
 from fbsearch.spaces.space import Candidate, Decision
-
-
-@dataclass(frozen=True)
-class EdgePlan:
-    """One edge of a cell.
-
-    Args:
-        name: such as ``edge_0_2``.
-        target: the state that it adds to.
-        choices: its candidates as (state that it begins at, operation).
-    """
-
-    name: str
-    target: int
-    choices: tuple[tuple[int, str], ...]
-
-    @property
-    def has_choice_of_source(self) -> bool:
-        """Whether its candidates begin at several states; their names then say at which."""
-        return len({source for source, _ in self.choices}) > 1 or self.name.startswith(("left", "right"))
-
-    def label(self, source: int, op: str) -> str:
-        """A candidate's name."""
-        return f"{source}:{op}" if self.has_choice_of_source else op
-
-
-@dataclass(frozen=True)
-class CellPlan:
-    """A cell; its states are its inputs, then its nodes.
-
-    Args:
-        inputs: how many.
-        edges: all of them.
-        output: the states that it gives, one after the other.
-    """
-
-    inputs: int
-    edges: tuple[EdgePlan, ...]
-    output: tuple[int, ...]
-
-    @property
-    def targets(self) -> tuple[int, ...]:
-        """The nodes."""
-        return tuple(dict.fromkeys(edge.target for edge in sorted(self.edges, key=lambda edge: edge.target)))
-
-
-@dataclass(frozen=True)
-class NetworkPlan:
-    """What stands around the cells.
-
-    Args:
-        resolution: of the image, in pixels.
-        in_channels: of the image.
-        num_classes: of the classifier.
-        stem: channels, kernel, stride and activation of the convolution.
-        head: channels, 0 for none, and activation of the convolution.
-        channels: of the first stage's cells.
-        stages: how many.
-        cells_per_stage: normal cells.
-    """
-
-    resolution: int
-    in_channels: int
-    num_classes: int
-    stem: tuple[int, int, int, Activation]
-    head: tuple[int, Activation]
-    channels: int
-    stages: int
-    cells_per_stage: int
 
 
 @dataclass(frozen=True)
@@ -112,6 +46,7 @@ class CellNetwork:
         self._fixed: list[Node] = []
         self._candidates: dict[tuple[str, str], list[Node]] = {}
         self._labels: dict[str, dict[str, None]] = {}
+        self._outputs: list[tuple[str, str]] = []
 
     def fixed(self) -> tuple[Node, ...]:
         """The nodes that do not depend on a decision."""
@@ -120,6 +55,16 @@ class CellNetwork:
     def decisions(self) -> tuple[Decision, ...]:
         """One for each edge of each kind of cell."""
         return self._built[1]
+
+    @property
+    def auxiliary_place(self) -> str | None:
+        """The node that an auxiliary head takes in training; None with fewer than two reductions."""
+        assert self._built
+        reductions = [index for index, (kind, _) in enumerate(self._outputs) if kind != "normal"]
+        own = reductions[self._num_first :]
+        if len(own) < 2:
+            return None
+        return self._outputs[own[1] - (0 if self._plan.conventions.auxiliary_after_reduction else 1)][1]
 
     @cached_property
     def _built(self) -> tuple[tuple[Node, ...], tuple[Decision, ...]]:
@@ -131,24 +76,36 @@ class CellNetwork:
         return tuple(self._fixed), decisions
 
     def _build(self) -> None:
-        plan = self._plan
-        channels, kernel, stride, activation = plan.stem
-        stem = Conv(
-            plan.in_channels, channels, plan.resolution, kernel=kernel, stride=stride, activation=activation
-        )
-        last = self._add("stem/0", stem, INPUT)
-        before = last
+        before, last = self._stem()
         for index, (kind, width) in enumerate(self._sequence()):
-            before, last = last, self._part(index, kind, width, before, last)
+            made = self._part(index, kind, width, before, last)
+            self._outputs.append((kind, made.name))
+            is_skipped = kind == "reduction" and self._plan.skips_reduction_input and index >= self._num_first
+            before, last = before if is_skipped else last, made
         self._add_head(last)
+
+    def _stem(self) -> tuple[_Built, _Built]:
+        """The last output but one, and the last."""
+        image = Shape(self._plan.in_channels, self._plan.resolution)
+        before = last = _Built(INPUT, image)
+        for index, operator in enumerate(stem_operators(self._plan.stem, image)):
+            before, last = last, self._add(f"stem/{index}", operator, last.name)
+        return (last if before.name == INPUT else before), last
+
+    @property
+    def _num_first(self) -> int:
+        """Reduction cells of the stem."""
+        return num_stem_reductions(self._plan.stem, self._plan.channels)
 
     def _sequence(self) -> Iterator[tuple[str, int]]:
         """Kinds of cells, or ``block``, with their channels."""
-        for stage in range(self._plan.stages):
-            width = self._plan.channels * 2**stage
+        reduction, channels = "reduction" if "reduction" in self._cells else "block", self._plan.channels
+        for halvings in range(self._num_first, 0, -1):
+            yield reduction, channels // 2**halvings
+        for stage, num_cells in enumerate(self._plan.stage_cells):
             if stage:
-                yield ("reduction" if "reduction" in self._cells else "block"), width
-            yield from [("normal", width)] * self._plan.cells_per_stage
+                yield reduction, channels * 2**stage
+            yield from [("normal", channels * 2**stage)] * num_cells
 
     def _part(self, index: int, kind: str, width: int, before: _Built, last: _Built) -> _Built:
         place = f"cells/{index}"
@@ -159,7 +116,12 @@ class CellNetwork:
         inputs = [before, last] if cell.inputs == 2 else [last]
         resolution = last.shape.resolution
         states = [
-            self._fitted(f"{place}/in_{number}", one, Shape(width, resolution), cell.inputs)
+            self._fitted(
+                f"{place}/in_{number}",
+                one,
+                Shape(width, resolution),
+                always=self._always(number, len(inputs)),
+            )
             for number, one in enumerate(inputs)
         ]
         stride = 2 if kind == "reduction" else 1
@@ -167,12 +129,17 @@ class CellNetwork:
             states.append(self._node(place, kind, cell, target, states, stride))
         return self._output(place, cell, states, -(-resolution // stride))
 
-    def _fitted(self, name: str, given: _Built, wanted: Shape, num_inputs: int) -> _Built:
+    def _always(self, number: int, num_inputs: int) -> bool:
+        """Whether an input passes a convolution also where it fits as it is."""
+        is_last = number == num_inputs - 1
+        return num_inputs == 2 and (is_last or self._plan.conventions.always_fits_previous)
+
+    def _fitted(self, name: str, given: _Built, wanted: Shape, *, always: bool) -> _Built:
         """An input at a cell's width and resolution."""
         if given.shape.resolution != wanted.resolution:
             reduce = FactorisedReduce(given.shape.channels, wanted.channels, given.shape.resolution)
-            return self._fitted(name, self._add(name, reduce, given.name), wanted, 1)
-        if given.shape == wanted and num_inputs == 1:
+            return self._fitted(name, self._add(name, reduce, given.name), wanted, always=False)
+        if given.shape == wanted and not always:
             return given
         return self._add(
             name, ReluConv(given.shape.channels, wanted.channels, wanted.resolution, kernel=1), given.name
@@ -187,7 +154,7 @@ class CellNetwork:
             name = f"{place}/{edge.name}"
             for source, op in edge.choices:
                 step = stride if source < cell.inputs else 1
-                node = Node(name, _operator(op, states[source].shape, step), (states[source].name,))
+                node = Node(name, self._operator(op, states[source].shape, step), (states[source].name,))
                 label = edge.label(source, op)
                 decision = f"{kind}/{edge.name}"
                 self._labels.setdefault(decision, {}).setdefault(label)
@@ -213,22 +180,24 @@ class CellNetwork:
         concat = Concat(channels, channels * len(joined), resolution, num_inputs=len(joined))
         return self._add(f"{place}/output", concat, *(one.name for one in joined))
 
+    def _operator(self, op: str, shape: Shape, stride: int) -> Operator:
+        make = cell_op(op, skip_halves_whole=self._plan.conventions.skip_halves_whole)
+        if make is None:
+            raise SpaceError(f"{op!r} is no operation of a cell")
+        return make(shape.channels, shape.resolution, stride)
+
     def _add_head(self, last: _Built) -> None:
+        for index, operator in enumerate(self._head(last.shape)):
+            last = self._add(f"head/{index}", operator, last.name)
+
+    def _head(self, given: Shape) -> Iterator[Operator]:
         width, activation = self._plan.head
-        index = 0
+        if self._plan.conventions.ends_in_relu:
+            yield Relu(given.channels, given.channels, given.resolution)
         if width:
-            conv = Conv(last.shape.channels, width, last.shape.resolution, activation=activation)
-            last, index = self._add("head/0", conv, last.name), 1
-        classifier = Classifier(last.shape.channels, self._plan.num_classes, last.shape.resolution)
-        self._add(f"head/{index}", classifier, last.name)
+            yield Conv(given.channels, width, given.resolution, activation=activation)
+        yield Classifier(width or given.channels, self._plan.num_classes, given.resolution)
 
     def _add(self, name: str, operator: Operator, *inputs: str) -> _Built:
         self._fixed.append(Node(name, operator, inputs))
         return _Built(name, operator.output)
-
-
-def _operator(op: str, shape: Shape, stride: int) -> Operator:
-    make = cell_op(op)
-    if make is None:
-        raise SpaceError(f"{op!r} is no operation of a cell")
-    return make(shape.channels, shape.resolution, stride)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from fbsearch.architecture import Activation, Node, Operator
-from fbsearch.spaces.cell_networks import CellNetwork, CellPlan, EdgePlan, NetworkPlan
-from fbsearch.spaces.cell_ops import KNOWN, cell_op
+from fbsearch.spaces.cell_conventions import CONVENTIONS, ConventionsName, StemLayout
+from fbsearch.spaces.cell_definition import CellDefinition
+from fbsearch.spaces.cell_networks import CellNetwork
+from fbsearch.spaces.cell_plans import EdgePlan, NetworkPlan, StemPlan
 from fbsearch.spaces.choices import ChoiceSpace, chosen_nodes, fingerprint_of
 from fbsearch.spaces.definition import (
     Count,
@@ -20,125 +23,36 @@ from fbsearch.spaces.definition import (
     check_num_candidates,
     space_kind,
 )
-from fbsearch.spaces.factored import ProductSpace, sort_topologically
+from fbsearch.spaces.factored import ProductSpace, sorted_nodes
 from fbsearch.spaces.space import Code, Space
 
 
-def _known(name: str) -> str:
-    if cell_op(name) is None:
-        raise ValueError(f"{name!r} is no operation of a cell; allowed are such as {KNOWN}")
-    return name
-
-
-Op = Annotated[str, AfterValidator(_known)]
-Ops = Annotated[tuple[Op, ...], Field(min_length=1)]
-
-
-class EdgeDefinition(DefinitionPart):
-    """One edge of a cell.
-
-    Args:
-        source: index of the state that it begins at: the cell's inputs count from 0, its nodes follow.
-        target: of the node that it leads to.
-        ops: its candidates; None for the cell's own.
-    """
-
-    source: Annotated[int, Field(ge=0, strict=True)]
-    target: Annotated[int, Field(ge=1, strict=True)]
-    ops: Ops | None = None
-
-
-class CellDefinition(DefinitionPart):
-    """A cell.
-
-    Args:
-        inputs: previous cells that it takes the outputs of.
-        nodes: inner nodes, each the sum of what its edges give.
-        ops: candidates of every edge that names none.
-        edges: None for one from every earlier state to every node.
-        rule: ``all`` adds all edges of a node, ``chosen`` two whose sources are chosen too.
-        output: the ``last`` node; ``all`` nodes, one after the other; the ``loose`` states, which no node
-            takes; or a list of states.
-    """
-
-    inputs: Literal[1, 2] = 2
-    nodes: Annotated[int, Field(ge=1, le=20, strict=True)]
-    ops: Ops
-    edges: Annotated[tuple[EdgeDefinition, ...], Field(min_length=1)] | None = None
-    rule: Literal["all", "chosen"] = "all"
-    output: Literal["last", "all", "loose"] | Annotated[tuple[int, ...], Field(min_length=1)] = "all"
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> CellDefinition:
-        if self.edges is not None and self.rule == "chosen":
-            raise ValueError("with rule 'chosen' any state may be a source: leave 'edges' out")
-        for edge in self.edges or ():
-            if not self.inputs <= edge.target < self.num_states or edge.source >= edge.target:
-                raise ValueError(
-                    f"edge {edge.source} to {edge.target}: targets are {self.inputs} to "
-                    f"{self.num_states - 1}, and the source must be a state before"
-                )
-        missing = set(range(self.inputs, self.num_states)) - {edge.target for edge in self.all_edges()}
-        if missing:
-            raise ValueError(f"no edge leads to node {min(missing)}")
-        if isinstance(self.output, tuple) and not all(
-            self.inputs <= one < self.num_states for one in self.output
-        ):
-            raise ValueError(f"output {list(self.output)}: nodes are {self.inputs} to {self.num_states - 1}")
-        return self
-
-    @property
-    def num_states(self) -> int:
-        """Inputs and nodes."""
-        return self.inputs + self.nodes
-
-    def all_edges(self) -> tuple[EdgeDefinition, ...]:
-        """The edges, written out."""
-        if self.edges is not None:
-            return self.edges
-        targets = range(self.inputs, self.num_states)
-        return tuple(EdgeDefinition(source=s, target=t) for t in targets for s in range(t))
-
-    def num_candidates(self) -> int:
-        """Of all edges together."""
-        if self.rule == "chosen":
-            return 2 * len(self.ops) * sum(range(self.inputs, self.num_states))
-        return sum(len(edge.ops or self.ops) for edge in self.all_edges())
-
-    def plan(self, output: tuple[int, ...]) -> CellPlan:
-        """The cell with its output settled."""
-        if self.rule == "chosen":
-            edges = tuple(
-                EdgePlan(f"{side}_{target}", target, tuple(product(range(target), self.ops)))
-                for target in range(self.inputs, self.num_states)
-                for side in ("left", "right")
-            )
-        else:
-            edges = tuple(
-                EdgePlan(
-                    f"edge_{edge.source}_{edge.target}",
-                    edge.target,
-                    tuple((edge.source, op) for op in edge.ops or self.ops),
-                )
-                for edge in self.all_edges()
-            )
-        return CellPlan(self.inputs, edges, output)
-
-    def fixed_output(self) -> tuple[int, ...]:
-        """The states that the output joins, where that does not depend on the choices."""
-        if isinstance(self.output, tuple):
-            return self.output
-        nodes = tuple(range(self.inputs, self.num_states))
-        return nodes[-1:] if self.output == "last" else nodes
-
-
 class CellStem(DefinitionPart):
-    """The convolution before the cells."""
+    """What stands before the cells.
 
+    Args:
+        layout: a ``single`` convolution; three ``convolutions`` of stride 2 (DARTS, for ImageNet); or one of
+            stride 2 without padding and two reduction ``cells`` (NASNet, for ImageNet).
+        channels: of the last convolution.
+        kernel, stride, activation: of a ``single`` one.
+    """
+
+    layout: StemLayout = "single"
     channels: Count = 16
     kernel: Count = 3
     stride: Literal[1, 2] = 1
     activation: Activation = "identity"
+
+    @model_validator(mode="after")
+    def _has_what_its_layout_has(self) -> CellStem:
+        given = self.model_fields_set & {"kernel", "stride", "activation"}
+        if self.layout != "single" and given:
+            raise ValueError(f"{min(given)} has no meaning in a stem of layout {self.layout!r}: leave it out")
+        return self
+
+    def plan(self) -> StemPlan:
+        """The same for those who build."""
+        return StemPlan(self.layout, self.channels, self.kernel, self.stride, self.activation)
 
 
 class CellHead(DefinitionPart):
@@ -161,6 +75,7 @@ class CellsDefinition(SpaceDefinition):
         reduction: what halves the resolution: a ``cell`` as the normal one, with choices of its own; a
             definition of another cell; or a fixed residual ``block``.
         head: after the cells.
+        conventions: of ``darts`` or ``nasnet``: how inputs are fitted, skips are halved, and how it ends.
     """
 
     kind: Literal["cells"]
@@ -171,12 +86,17 @@ class CellsDefinition(SpaceDefinition):
     cell: CellDefinition
     reduction: Literal["cell", "block"] | CellDefinition = "cell"
     head: CellHead = CellHead()
+    conventions: ConventionsName = "darts"
 
     @model_validator(mode="after")
     def _fits_together(self) -> CellsDefinition:
         reduction = self.reduction_cell
         if reduction is not None and reduction.inputs != self.cell.inputs:
             raise ValueError("normal and reduction cells must take as many inputs")
+        if self.stem.layout == "cells" and reduction is None:
+            raise ValueError(
+                "a stem of reduction cells needs a reduction cell: give more stages or another stem"
+            )
         num_cells = self.stages * self.cells_per_stage
         num_reductions = 0 if reduction is None else self.stages - 1
         check_num_candidates(
@@ -197,27 +117,63 @@ class CellsDefinition(SpaceDefinition):
         reduction = self.reduction_cell
         return {"normal": self.cell} | ({} if reduction is None else {"reduction": reduction})
 
-    def network(self, outputs: Mapping[str, tuple[int, ...]]) -> CellNetwork:
-        """The network with its cells' outputs settled."""
+    def figures(self) -> dict[str, int]:
+        """``num_cells``: how many normal cells there are; ``num_reduction_cells`` likewise."""
+        names = {"normal": "num_cells", "reduction": "num_reduction_cells"}
+        return {names[kind]: cell.num_cells() for kind, cell in self.cells().items()}
+
+    def with_every_edge(self) -> CellsDefinition:
+        """The same with an edge from every earlier state to every node, each of which is decided.
+
+        That is the space of which a stochastic search samples (SNAS): a child keeps all edges, and only
+        where ``none`` is chosen there is no connection. Each node takes all before it, so that no state is
+        loose: the output joins all nodes in its place.
+        """
+        data = self.model_dump(mode="json")
+        for name in ("cell", "reduction"):
+            if isinstance(data[name], dict):
+                data[name]["rule"] = "all"
+                data[name]["output"] = "all" if data[name]["output"] == "loose" else data[name]["output"]
+        return CellsDefinition.model_validate(_without_defaults(data) | {"name": f"{self.name}_every_edge"})
+
+    def network(self, outputs: Mapping[str, tuple[int, ...]], *, narrowed: bool = False) -> CellNetwork:
+        """The network with its cells' outputs settled; ``narrowed`` to one candidate of each edge."""
+        cells = {name: cell.plan(outputs[name]) for name, cell in self.cells().items()}
         plan = NetworkPlan(
             resolution=self.resolution,
             in_channels=self.in_channels,
             num_classes=self.num_classes,
-            stem=(self.stem.channels, self.stem.kernel, self.stem.stride, self.stem.activation),
+            stem=self.stem.plan(),
             head=(self.head.channels, self.head.activation),
             channels=self.channels,
-            stages=self.stages,
-            cells_per_stage=self.cells_per_stage,
+            stage_cells=(self.cells_per_stage,) * self.stages,
+            conventions=CONVENTIONS[self.conventions],
         )
-        return CellNetwork(plan, {name: cell.plan(outputs[name]) for name, cell in self.cells().items()})
+        return CellNetwork(plan, {name: one.narrowed() if narrowed else one for name, one in cells.items()})
 
     def _build(self) -> Space:
         cells = self.cells()
-        fingerprint = fingerprint_of(self.model_dump(mode="json", exclude={"name"}))
+        fingerprint = fingerprint_of(_without_defaults(self.model_dump(mode="json", exclude={"name"})))
         network = self.network({name: cell.fixed_output() for name, cell in cells.items()})
         if any(cell.output == "loose" for cell in cells.values()):
             return LooseCellSpace(self.name, network.decisions(), fingerprint, self)
         return ProductSpace(self.name, network.decisions(), fingerprint, network.fixed())
+
+
+def _without_defaults(data: dict[str, Any]) -> dict[str, Any]:
+    """A definition without those fields that are younger than the first tables, where they say nothing new.
+
+    So spaces keep the fingerprints by which their tables know them.
+    """
+    kept = {name: value for name, value in data.items() if (name, value) != ("conventions", "darts")}
+    if data["stem"]["layout"] == "single":
+        return kept | {"stem": {name: value for name, value in data["stem"].items() if name != "layout"}}
+    convolution = ("kernel", "stride", "activation")
+    return kept | {"stem": {name: value for name, value in data["stem"].items() if name not in convolution}}
+
+
+Outputs = tuple[tuple[str, tuple[int, ...]], ...]
+"""The states that each kind of cell joins."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +187,10 @@ class LooseCellSpace(ChoiceSpace):
     definition: CellsDefinition
 
     def operators(self) -> tuple[Operator, ...]:
-        """Every distinct operator: of the networks with every number of loose states."""
+        """Every distinct operator: of the networks with every number of loose states.
+
+        That number changes what stands around the edges alone: their inputs have been fitted.
+        """
         cells = self.definition.cells()
         counts = [range(1, cell.num_states + 1) for cell in cells.values()]
         found: dict[Operator, None] = {}
@@ -240,7 +199,7 @@ class LooseCellSpace(ChoiceSpace):
                 name: tuple(range(cell.num_states - number, cell.num_states))
                 for (name, cell), number in zip(cells.items(), numbers, strict=True)
             }
-            network = self.definition.network(outputs)
+            network = self.definition.network(outputs, narrowed=bool(found))
             found |= dict.fromkeys(node.operator for node in network.fixed())
             found |= dict.fromkeys(
                 node.operator
@@ -252,22 +211,31 @@ class LooseCellSpace(ChoiceSpace):
 
     def _nodes(self, code: Code) -> tuple[Node, ...]:
         chosen = chosen_nodes(self.decisions, code)
-        fixed = self.definition.network(self._outputs(code)).fixed()
-        nodes = {node.name: node for node in (*fixed, *chosen)}
-        order = sort_topologically({name: node.inputs for name, node in nodes.items()})
-        return tuple(nodes[name] for name in order)
+        return sorted_nodes((*_fixed_nodes(self.definition, self._outputs(code)), *chosen))
 
-    def _outputs(self, code: Code) -> dict[str, tuple[int, ...]]:
+    def _outputs(self, code: Code) -> Outputs:
         """The states that each kind of cell joins."""
         names = dict(zip((one.name for one in self.decisions), self.choice_names(code), strict=True))
-        return {
-            name: _loose_states(name, cell, names) if cell.output == "loose" else cell.fixed_output()
-            for name, cell in self.definition.cells().items()
-        }
+        cells = self.definition.cells().items()
+        return tuple((name, joined_states(name, cell, names)) for name, cell in cells)
 
 
-def _loose_states(kind: str, cell: CellDefinition, choices: Mapping[str, Any]) -> tuple[int, ...]:
-    """The states that no node takes; a chosen candidate is called ``SOURCE:OP``."""
+@lru_cache(maxsize=256)
+def _fixed_nodes(definition: CellsDefinition, outputs: Outputs) -> tuple[Node, ...]:
+    """What does not depend on the choices once the outputs are settled; samples share outputs often."""
+    return definition.network(dict(outputs), narrowed=True).fixed()
+
+
+def joined_states(kind: str, cell: CellDefinition, choices: Mapping[str, str]) -> tuple[int, ...]:
+    """The states that a cell's output joins.
+
+    Args:
+        kind: ``normal`` or ``reduction``.
+        cell: that kind.
+        choices: names of the chosen candidates, ``OP`` or ``SOURCE:OP``, by their decisions' names.
+    """
+    if cell.output != "loose":
+        return cell.fixed_output()
     if cell.rule == "chosen":
         edges: Sequence[EdgePlan] = cell.plan(()).edges
         taken = {int(choices[f"{kind}/{edge.name}"].partition(":")[0]) for edge in edges}

@@ -62,6 +62,10 @@ class SpaceDefinition(DefinitionPart, ABC):
     @abstractmethod
     def _build(self) -> Space: ...
 
+    def figures(self) -> dict[str, int]:
+        """Counts that its kind has beside those of every space, by name."""
+        return {}
+
     def build(self) -> Space:
         """The space this describes.
 

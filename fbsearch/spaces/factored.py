@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,7 +43,8 @@ class ProductSpace(ChoiceSpace):
             for place in decision.places:
                 given = (name for node in decision.at(place) for name in node.inputs)
                 needs[place] = tuple(dict.fromkeys(given))
-        return sort_topologically(needs)
+        scores = [node.name for node in self.fixed if node.operator.output.is_vector]
+        return _last(scores, sort_topologically(needs))
 
     def operators(self) -> tuple[Operator, ...]:
         """Every distinct operator, in the order in which they may run."""
@@ -54,6 +55,23 @@ class ProductSpace(ChoiceSpace):
     def _nodes(self, code: Code) -> tuple[Node, ...]:
         nodes = {node.name: node for node in (*self.fixed, *chosen_nodes(self.decisions, code))}
         return tuple(nodes[name] for name in self.order)
+
+
+def sorted_nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Nodes in an order in which each follows those that it takes, and class scores come last.
+
+    Raises:
+        SpaceError: if one takes itself, or what is not there.
+    """
+    named = {node.name: node for node in nodes}
+    order = sort_topologically({name: one.inputs for name, one in named.items()})
+    scores = [name for name, one in named.items() if one.operator.output.is_vector]
+    return tuple(named[name] for name in _last(scores, order))
+
+
+def _last(names: Sequence[str], order: Sequence[str]) -> tuple[str, ...]:
+    """The order with these at its end: what nobody takes may have come behind them."""
+    return (*(name for name in order if name not in names), *names)
 
 
 def sort_topologically(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""Published architectures by name: FBNet-A, -B and -C (Wu et al., CVPR 2019, Figure 4 and release)."""
+"""Published architectures by name.
+
+FBNet-A, -B and -C (Wu et al., CVPR 2019, Figure 4 and release), and the networks of published genotypes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,14 @@ from fbsearch.architecture import Architecture
 from fbsearch.errors import ArchitectureError
 from fbsearch.spaces.choices import short_text
 from fbsearch.spaces.definition import load_space
+from fbsearch.spaces.genotypes import (
+    StackChanges,
+    choose_stack,
+    genotype_names,
+    is_genotype,
+    load_genotype,
+    stack_cells,
+)
 from fbsearch.spaces.plain import build_structure, is_structure_string, read_structure
 from fbsearch.spaces.space import require_factored
 
@@ -41,7 +52,7 @@ _FBNET_LAYERS: dict[str, tuple[int, str]] = {
 
 def named_architectures() -> tuple[str, ...]:
     """Names that :func:`named_architecture` knows."""
-    return tuple(_FBNET_LAYERS)
+    return (*_FBNET_LAYERS, *genotype_names())
 
 
 def named_architecture(
@@ -59,8 +70,14 @@ def named_architecture(
     Raises:
         ArchitectureError: if no architecture has this name.
     """
+    if name in genotype_names():
+        if width_multiplier is not None:
+            raise ArchitectureError(
+                f"{name!r} is made of cells, whose channels stand in its stack: no multiplier"
+            )
+        return stacked(name, changes=StackChanges(resolution=resolution, num_classes=num_classes))
     if name not in _FBNET_LAYERS:
-        raise ArchitectureError(f"no architecture {name!r}; known are {', '.join(_FBNET_LAYERS)}")
+        raise ArchitectureError(f"no architecture {name!r}; known are {', '.join(named_architectures())}")
     head_channels, layers = _FBNET_LAYERS[name]
     space = load_space(
         "fbnet",
@@ -72,6 +89,20 @@ def named_architecture(
     decisions = require_factored(space, "a published architecture").decisions
     code = [one.names.index(layer) for one, layer in zip(decisions, layers.split(), strict=True)]
     return space.decode(code, name=name)
+
+
+def stacked(genotype: str, *, changes: StackChanges | None = None) -> Architecture:
+    """The first of a genotype's own networks, with changes.
+
+    Args:
+        genotype: name or JSON file.
+        changes: to the network around the cells.
+
+    Raises:
+        ArchitectureError: if there is no such genotype, or it names no network.
+    """
+    cells = load_genotype(genotype)
+    return stack_cells(cells, choose_stack(cells, changes=changes))
 
 
 def load_architecture(
@@ -98,11 +129,13 @@ def load_architecture(
         raise ArchitectureError(
             f"{source!r} is no structure string: whether it has squeeze and excitation stands in it already"
         )
-    if source in _FBNET_LAYERS:
+    if source in named_architectures():
         return named_architecture(source, resolution=resolution, num_classes=num_classes)
+    if is_genotype(source):
+        return stacked(source, changes=StackChanges(resolution=resolution, num_classes=num_classes))
     if not Path(source).exists():
         raise ArchitectureError(
-            f"{source!r} is neither a file nor a known architecture ({', '.join(_FBNET_LAYERS)})"
+            f"{source!r} is neither a file nor a known architecture ({', '.join(named_architectures())})"
         )
     architecture = Architecture.load(Path(source))
     for word, wanted, is_so in (

@@ -35,6 +35,7 @@ from fbsearch.nn.blocks import (
     MBConv,
     NormedGates,
     PreActivated,
+    Relu,
     ResidualBlock,
     SqueezeExcite,
 )
@@ -183,6 +184,7 @@ def _of_reduce(part: FactorisedReduce) -> Places:
 @rounded_places.register(ResidualBlock)
 @rounded_places.register(Add)
 @rounded_places.register(Concat)
+@rounded_places.register(Relu)
 @rounded_places.register(nn.AvgPool2d)
 def _of_joins(part: nn.Module) -> Places:
     return (), (part,)

@@ -23,6 +23,7 @@ from fbsearch.architecture.operators import (
     FactorisedReduce,
     MaxPool,
     MBConv,
+    Relu,
     ReluConv,
     SepConv,
     Skip,
@@ -63,7 +64,9 @@ def operators(draw: st.DrawFn) -> Operator:
     if drawn["projected"]:
         drawn |= {"out_channels": drawn["in_channels"], "stride": 1}
     drawn["full_expand"] = draw(st.booleans()) if drawn["expansion"] == 1 else False
-    if kind in (AvgPool, MaxPool, Add, Zero):
+    fits = 1 < drawn["kernel"] <= drawn["resolution"]
+    drawn["without_padding"] = draw(st.booleans()) if fits else False
+    if kind in (AvgPool, MaxPool, Add, Relu, Zero):
         drawn["out_channels"] = drawn["in_channels"]
     if kind is Concat:
         drawn["out_channels"] = drawn["in_channels"] * drawn["num_inputs"]
@@ -162,6 +165,10 @@ GOOD = MBConv(8, 8, 8, kernel=3)
         (Add(8, 8, 8), {"num_inputs": 1}, "num_inputs must lie"),
         (Concat(8, 16, 8), {"num_inputs": 3}, "the output has 24 channels"),
         (DilConv(8, 8, 8), {"dilation": 0}, "dilation must lie"),
+        (SepConv(8, 8, 8), {"dilation": 10}, "dilation must lie"),
+        (Relu(8, 8, 8), {"out_channels": 9}, "must have the input's 8 channels"),
+        (Conv(8, 8, 8), {"without_padding": True}, "between 3 and the resolution, not 1"),
+        (Conv(8, 8, 8), {"without_padding": True, "kernel": 9}, "between 3 and the resolution, not 9"),
         (Bottleneck(8, 8, 8), {"ratio": 3}, "ratio=3 must divide"),
         (Bottleneck(8, 8, 8), {"groups": 4}, "groups=4 must divide"),
         (FactorisedReduce(8, 8, 8), {"out_channels": 1}, "at least 2 channels"),

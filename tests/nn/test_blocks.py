@@ -41,8 +41,8 @@ def test_every_operator_of_a_preset_has_the_shape_it_says(name: str) -> None:
     sampled = space.decode(space.sample(np.random.default_rng(0)))
     with torch.device("meta"):
         for op in space.operators() or sampled.operators():
-            x = torch.empty(2, op.in_channels, op.resolution, op.resolution)
-            assert build(op).eval()(x).shape == expected_shape(op, 2), op.key
+            inputs = [torch.empty(2, *shape.dimensions) for shape in op.inputs]
+            assert build(op).eval()(*inputs).shape == expected_shape(op, 2), op.key
 
 
 @pytest.mark.parametrize("op", EXTRA, ids=str)

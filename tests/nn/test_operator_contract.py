@@ -20,6 +20,8 @@ from fbsearch.reports.drawings.sketches import Sketch, sketch
 
 KEYS = (
     "conv_k3_g2_s2_relu_c4-6_r9",
+    "conv_k3_s2_valid_identity_c3-8_r8",
+    "conv_k3_s1_valid_relu_c4-6_r9",
     "mbconv_k5_e3_g2_s1_se0.25_hswish_c8-8_r8",
     "skip_s1_c8-8_r8",
     "skip_s2_c8-12_r9",
@@ -31,10 +33,13 @@ KEYS = (
     "reluconv_k1_s1_c8-12_r8",
     "reluconv_k3_g2_s2_c8-12_r8",
     "sepconv_k5_s2_c8-8_r8",
+    "sepconv_k3_d2_s2_c8-8_r8",
+    "sepconv_k3_d2_s1_c8-12_r9",
     "dilconv_k3_d2_s1_c8-8_r8",
     "dilconv_k5_d2_s2_c8-8_r8",
     "asymconv_k7_s1_c8-8_r8",
     "asymconv_k3_s2_c8-12_r8",
+    "relu_c8-8_r8",
     "facreduce_c8-12_r8",
     "facreduce_c8-9_r7",
     "basic_k3_s1_c8-8_r8",

@@ -10,7 +10,14 @@ import torch
 
 from fbsearch.architecture import INPUT
 from fbsearch.nn import ArchitectureDistribution, MixedOperation, Supernet, recalibrate_norms
-from fbsearch.spaces import FactoredSpace, load_space, parse_definition
+from fbsearch.spaces import (
+    CellsDefinition,
+    FactoredSpace,
+    load_definition,
+    load_space,
+    parse_definition,
+    require_factored,
+)
 
 EVERY_KIND = {
     "name": "every-kind",
@@ -178,3 +185,17 @@ def test_recalibrated_norms_hold_the_statistics_of_the_batches(space, supernet):
     means = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
     torch.testing.assert_close(norm.running_mean, means, rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1
+
+
+def test_where_every_edge_is_decided_a_child_is_its_supernet_at_that_one_hot() -> None:
+    """DARTS' cells as a stochastic search samples them: all 14 edges of each kind, ``none`` among the ops."""
+    definition = load_definition("darts", resolution=8, channels=4)
+    assert isinstance(definition, CellsDefinition)
+    space = require_factored(definition.with_every_edge().build(), "a supernet")
+    torch.manual_seed(0)
+    supernet, images = Supernet(space).eval(), torch.randn(2, 3, 8, 8)
+    code = space.sample(np.random.default_rng(0))
+    one_hot = torch.zeros(len(space.decisions), 8)
+    one_hot[range(len(code)), list(code)] = 1
+    with torch.no_grad():
+        torch.testing.assert_close(supernet(images, one_hot), supernet.child(code).eval()(images))

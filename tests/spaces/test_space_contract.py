@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fbsearch.spaces import (
     Decision,
     FactoredSpace,
     Space,
+    load_definition,
     load_space,
     parse_definition,
     preset_names,
@@ -37,10 +39,13 @@ def space_of(num_candidates: int) -> FactoredSpace:
     return parse_definition(definition, source="test").build()
 
 
-def cells(*, reduction: str = "cell", **cell: Any) -> Any:
+def cells(
+    *, reduction: str = "cell", stem: Any = None, conventions: str = "darts", channels: int = 4, **cell: Any
+) -> Any:
     definition = {
-        "name": "cells", "kind": "cells", "resolution": 16, "num_classes": 3, "channels": 4, "stages": 3,
-        "cells_per_stage": 1, "cell": cell, "reduction": reduction,
+        "name": "cells", "kind": "cells", "resolution": 16, "num_classes": 3, "channels": channels,
+        "stages": 3, "cells_per_stage": 1, "cell": cell, "reduction": reduction, "stem": stem or {},
+        "conventions": conventions,
     }  # fmt: skip
     return parse_definition(definition, source="test").build()
 
@@ -54,6 +59,13 @@ SPACES["many candidates"] = space_of(300)
 SPACES["cells"] = cells(nodes=3, ops=OPS)
 SPACES["chosen"] = cells(nodes=2, ops=["skip", "conv_3x3"], rule="chosen")
 SPACES["loose"] = cells(nodes=2, ops=["skip", "conv_3x3"], rule="chosen", output="loose")
+SPACES["a node that nobody takes"] = cells(
+    nodes=2, ops=OPS, edges=[{"source": 0, "target": 2}, {"source": 1, "target": 3}], output=[2]
+)
+SPACES["every edge"] = load_definition("darts").with_every_edge().build()
+SPACES["nasnet's conventions"] = cells(nodes=2, ops=["none", "skip", "conv_3x3"], conventions="nasnet")
+SPACES["stem of convolutions"] = cells(nodes=1, ops=OPS, stem={"layout": "convolutions", "channels": 8})
+SPACES["stem of cells"] = cells(nodes=1, ops=OPS, stem={"layout": "cells"}, channels=8)
 SPACES["sums"] = cells(
     inputs=1,
     nodes=3,
@@ -206,19 +218,44 @@ def test_decisions_refuse_what_is_no_choice() -> None:
             Decision("d", tuple(Candidate(n, (Node("x", op, ("input",)),)) for n, op in pairs))
 
 
-def test_cells_count_what_the_papers_count() -> None:
-    """Billions of cells of each published space: nodes 1 to n choose twice among ops and earlier states."""
-    ops = ["skip", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5"]
-    more = [*ops, "dil_conv_3x3", "dil_conv_5x5", "conv_1x1"]
-    nasnet = [*more, "conv_3x3", "conv_1x3_3x1", "conv_1x7_7x1", "max_pool_5x5", "max_pool_7x7"]
-    for chosen, nodes, billions in (
-        (nasnet, 5, 71_465_842),
-        (more, 5, 556_628),
-        (ops, 5, 5_063),
-        (more, 4, 242),
-    ):
-        space = cells(nodes=nodes, ops=chosen, rule="chosen", output="loose" if nodes == 5 else "all")
-        assert int((space.size or 0) ** 0.5 / 1e9 + 0.5) == billions
+@pytest.mark.parametrize(
+    ("name", "num_cells"),
+    [
+        ("nasnet", 71_465_842_174_521_600),
+        ("amoeba", 556_627_761_561_600),
+        ("pnas", 556_627_761_561_600),
+        ("enas", 5_062_500_000_000),
+        ("darts", 241_591_910_400),
+    ],
+)
+def test_cells_count_what_the_papers_count(name: str, num_cells: int) -> None:
+    """71,465,842, 556,628, 556,628, 5,063 and 242 billion cells (Radosavovic et al., 2019, Table 2)."""
+    assert load_definition(name).figures() == {"num_cells": num_cells, "num_reduction_cells": num_cells}
+    assert SPACES[name].size == num_cells**2
+
+
+@pytest.mark.parametrize(
+    ("cell", "num_cells"),
+    [
+        ({"nodes": 2, "ops": ["skip", "conv_1x1"], "rule": "chosen"}, (2 * 2) ** 2 * (2 * 3) ** 2),
+        ({"nodes": 1, "ops": ["skip", "none", "conv_1x1"], "rule": "chosen"}, (3 * 2) ** 2),
+        ({"nodes": 2, "ops": ["skip"], "rule": "chosen", "output": "loose"}, 2**2 * 3**2),
+        ({"nodes": 2, "ops": ["skip", "conv_1x1"], "inputs": 1, "rule": "chosen"}, 2**2 * 4**2),
+        ({"nodes": 2, "ops": ["skip", "none", "conv_1x1"]}, 3**5),
+        ({"nodes": 2, "ops": ["skip"], "edges": [{"source": 0, "target": 2, "ops": ["skip", "none"]},
+                                                 {"source": 2, "target": 3}]}, 2),
+    ],
+)  # fmt: skip
+def test_as_many_cells_can_be_written_out(cell: dict[str, Any], num_cells: int) -> None:
+    """Of one stage without a reduction: every code, and so every cell, once."""
+    definition = parse_definition(
+        {"name": "small", "kind": "cells", "resolution": 4, "num_classes": 2, "channels": 2, "stages": 1,
+         "cells_per_stage": 1, "cell": cell}, source="test",
+    )  # fmt: skip
+    space = definition.build()
+    codes = list(product(*(range(len(one.candidates)) for one in space.decisions)))
+    assert definition.figures() == {"num_cells": num_cells}
+    assert len(codes) == num_cells == len({space.decode(code).nodes for code in codes})
 
 
 def test_loose_ends_are_joined_and_no_factored_space() -> None:
@@ -260,3 +297,33 @@ def test_a_published_cell_space_of_sums() -> None:
     ]
     blocks = [node for node in space.decode((0,) * 6).nodes if node.name.endswith("/block")]
     assert len(blocks) == 2 and all(node.operator.stride == 2 for node in blocks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stem": {"layout": "cells", "kernel": 5}}, "kernel has no meaning in a stem of layout 'cells'"),
+        ({"stem": {"layout": "pyramid"}}, "stem.layout"),
+        ({"stem": {"layout": "cells"}, "stages": 1}, "a stem of reduction cells needs a reduction cell"),
+        ({"stem": {"layout": "cells"}, "channels": 6}, "must be a multiple of 4, not 6"),
+        ({"stem": {"layout": "convolutions", "channels": 7}}, "even number of channels, not 7"),
+        ({"conventions": "mine"}, "conventions"),
+        (
+            {"conventions": "nasnet", "cell": {"nodes": 1, "ops": ["skip", "conv_1x1"]}},
+            "holds a candidate twice",
+        ),
+    ],
+)
+def test_stems_and_conventions_that_do_not_fit_are_refused(changes: dict[str, Any], words: str) -> None:
+    definition = {
+        "name": "cells", "kind": "cells", "resolution": 32, "num_classes": 3, "channels": 4,
+        "cell": {"nodes": 1, "ops": ["none", "skip"]},
+    }  # fmt: skip
+    parse_definition(definition, source="test").build()
+    with pytest.raises(SpaceError) as caught:
+        parse_definition(definition | changes, source="test").build()
+    assert words in str(caught.value)
+
+
+def test_spaces_of_cells_keep_the_fingerprints_of_their_tables() -> None:
+    assert SPACES["sums"].fingerprint == ("cc68bfc0389430f1390b8535b024751eed616860fb9ecb34bc23f5ee90f9eae6")

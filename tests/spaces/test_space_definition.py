@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,17 @@ from fbsearch.spaces import (
     FactoredSpace,
     LayerwiseDefinition,
     PlainDefinition,
+    choose_stack,
     load_definition,
     load_space,
     parse_definition,
+    parse_genotype,
     preset_names,
+    stack_cells,
 )
-from fbsearch.spaces.cells import CellDefinition, CellHead, CellsDefinition, CellStem, EdgeDefinition
+from fbsearch.spaces.cell_definition import CellDefinition, EdgeDefinition
+from fbsearch.spaces.cells import CellHead, CellsDefinition, CellStem
+from fbsearch.spaces.genotypes.files import LAST_FIRST
 from fbsearch.spaces.layer_candidates import CandidateDefinition
 from fbsearch.spaces.layerwise import (
     HeadDefinition,
@@ -216,7 +222,7 @@ def test_a_file_that_is_no_space_is_one_line_with_its_name(tmp_path: Path, conte
 
 def test_a_missing_space_names_the_presets(tmp_path: Path) -> None:
     for source in ("fbnett", str(tmp_path)):
-        with pytest.raises(SpaceError, match="cifar, digits, fbnet"):
+        with pytest.raises(SpaceError, match=", ".join(preset_names())):
             load_space(source)
 
 
@@ -237,6 +243,19 @@ def test_the_documented_examples_load_and_hold_what_they_say(tmp_path: Path) -> 
         spaces.append(load_space(str(path)))
     assert [space.name for space in spaces] == ["my_space", "tiny", "my_cells", "my_plain"]
     assert f"# {len(spaces[0].decisions)} {spaces[0].size}" in text
+
+
+def test_the_documented_genotype_and_its_space_are_what_they_say() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    [block] = re.findall(r"```json\n(.*?)```", text, flags=re.DOTALL)
+    genotype = parse_genotype(json.loads(block), source="docs")
+    architecture = stack_cells(genotype, choose_stack(genotype))
+    assert (architecture.resolution, architecture.num_classes) == (32, 10)
+    assert f"`{LAST_FIRST}`" in text
+    [code] = [one for one in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "every_edge" in one]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert f"# {len(names['space'].decisions)}:" in code
 
 
 def test_every_field_is_documented() -> None:

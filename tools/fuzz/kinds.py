@@ -25,7 +25,15 @@ from fbsearch.pipeline.stages.run_log import RunLog
 from fbsearch.records import InputRecord, RunPaths, read_record
 from fbsearch.reports.page import render_page
 from fbsearch.reports.run_folder import read_run
-from fbsearch.spaces import load_space
+from fbsearch.spaces import (
+    StackChanges,
+    choose_stack,
+    load_genotype,
+    load_space,
+    save_genotype,
+    stack_cells,
+    without_dead_ends,
+)
 from fbsearch.train import run_epochs
 from tests.reports.sample_run import write_sample_run
 from tools.fuzz.contents import json_file, json_lines, sealed_state, tensors, yaml_file
@@ -57,6 +65,7 @@ def make_kinds(folder: Path) -> tuple[Kind, ...]:
         Kind("inputs", run / "inputs.json", json_file, _inputs),
     ]
     files = (*in_run, *_written(folder), *_weights(folder, architecture), *_beside_models(folder))
+    files = (*files, Kind("genotype", _genotype_file(folder), json_file, _genotype))
     return (*files, *make_pictures(folder), *make_phones(folder), *make_models(folder))
 
 
@@ -172,6 +181,13 @@ def _space(path: Path) -> None:
     str(space.size)
 
 
+def _genotype(path: Path) -> None:
+    genotype = load_genotype(str(path))
+    stack = choose_stack(genotype)
+    dump_json(stack_cells(genotype, stack).to_dict())
+    dump_json(stack_cells(without_dead_ends(genotype), stack).to_dict())
+
+
 def _inputs(path: Path) -> None:
     dump_json(read_record(path, InputRecord).model_dump(mode="json"))
 
@@ -189,6 +205,14 @@ def _write_inputs(path: Path) -> None:
         "std": [0.2], "class_names": ["a", "b"],
     }  # fmt: skip
     path.write_text(json.dumps(fields))
+
+
+def _genotype_file(folder: Path) -> Path:
+    path = folder / "genotype.json"
+    genotype, small = load_genotype("snas_aggressive"), StackChanges(cells=4, channels=8, resolution=16)
+    stacks = {"small": choose_stack(genotype, changes=small)}
+    save_genotype(genotype.model_copy(update={"stacks": stacks}), path)
+    return path
 
 
 def _cells(folder: Path) -> Path:

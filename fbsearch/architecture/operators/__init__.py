@@ -22,6 +22,7 @@ from fbsearch.architecture.operators.preactivated import (
     ReluConv,
     SepConv,
 )
+from fbsearch.architecture.operators.relu import Relu
 from fbsearch.architecture.operators.residual import BasicBlock, Bottleneck
 from fbsearch.architecture.operators.skip import Skip
 from fbsearch.architecture.operators.zen import ZenBasic, ZenBlock, ZenBottleneck, ZenInverted
@@ -45,6 +46,7 @@ __all__ = [
     "MBConv",
     "MaxPool",
     "Operator",
+    "Relu",
     "ReluConv",
     "SepConv",
     "Skip",

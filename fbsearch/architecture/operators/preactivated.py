@@ -54,15 +54,27 @@ class SepConv(Windowed):
     Args:
         kernel: of the depthwise convolutions, odd.
         stride: 1 or 2.
+        dilation: of the depthwise convolutions; AmoebaNet's space has one of 2.
     """
 
     kind: ClassVar[str] = "sepconv"
     word: ClassVar[str] = "sep"
+    key_parts: ClassVar[tuple[KeyPart, ...]] = (KERNEL, KeyPart("dilation", "d", default=1), STRIDE)
+
+    dilation: int = 1
 
     @property
     def num_weights(self) -> int:
         """Of the four convolutions."""
         return (self.in_channels + self.out_channels) * (self.kernel**2 + self.out_channels)
+
+    @property
+    def label(self) -> str:
+        """Such as ``sep 3×3``, or ``dil sep 3×3``."""
+        return f"dil {super().label}" if self.dilation > 1 else super().label
+
+    def _problem(self) -> str | None:
+        return _dilation_problem(self.dilation)
 
 
 @register
@@ -88,7 +100,11 @@ class DilConv(Windowed):
         return self.in_channels * (self.kernel**2 + self.out_channels)
 
     def _problem(self) -> str | None:
-        return None if 1 <= self.dilation <= 9 else f"dilation must lie between 1 and 9, not {self.dilation}"
+        return _dilation_problem(self.dilation)
+
+
+def _dilation_problem(dilation: int) -> str | None:
+    return None if 1 <= dilation <= 9 else f"dilation must lie between 1 and 9, not {dilation}"
 
 
 @register

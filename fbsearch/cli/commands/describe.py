@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fbsearch.cli.described_space import show_space
-from fbsearch.cli.options import Json, NumClasses, Resolution
+from fbsearch.cli.options import Json, NumClasses, Resolution, written
 from fbsearch.cli.printing import print_json, print_table
+from fbsearch.cli.stacked_cells import (
+    CellOptions,
+    Channels,
+    Drawn,
+    NumCells,
+    RemoveDead,
+    StackName,
+    Stem,
+    stacked_cells,
+    write_drawing,
+)
 from fbsearch.errors import ArchitectureError
 
 if TYPE_CHECKING:
@@ -21,14 +32,17 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "Examples: fbsearch describe fbnet_a --json; fbsearch describe fbnet; "
     "fbsearch describe a.json --table t.json; "
-    "fbsearch describe 'SuperConvK3BNRELU(3,64,1,1)' --resolution 32 --num-classes 10"
+    "fbsearch describe 'SuperConvK3BNRELU(3,64,1,1)' --resolution 32 --num-classes 10; "
+    "fbsearch describe nasnet_a --stack '6 @ 768' --draw cells.svg"
 )
 
 
 def describe(
     subject: Annotated[
         str,
-        typer.Argument(help="An architecture (name, JSON file, run folder, structure string) or a space."),
+        typer.Argument(
+            help="An architecture (name, JSON file, run folder, structure string), a genotype or a space."
+        ),
     ],
     table: Annotated[Path | None, typer.Option("--table", help="Add latencies of this table.")] = None,
     resolution: Resolution = None,
@@ -36,30 +50,49 @@ def describe(
     squeeze_excite: Annotated[
         bool, typer.Option("--squeeze-excite", help="With channel gates in a structure string's blocks.")
     ] = False,
+    stack: StackName = None,
+    cells: NumCells = None,
+    channels: Channels = None,
+    stem: Stem = None,
+    remove_dead: RemoveDead = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write the architecture here, for train and export.")
+        Path | None, written("--out", help="Write the architecture here, for train and export.")
     ] = None,
+    drawn: Drawn = None,
     as_json: Json = False,
 ) -> None:
-    """Count an architecture's parameters, multiply-adds and memory; or a space's size and ranges."""
+    """Count an architecture's parameters, multiply-adds and memory; or a space's size and ranges.
+
+    Of a genotype, two cells such as darts_v2, --stack or --cells and --channels say which network is meant.
+    """
     from fbsearch.latency import LatencyTable
-    from fbsearch.spaces import load_space, preset_names
+    from fbsearch.spaces import is_genotype, load_definition, preset_names
 
     latencies = None if table is None else LatencyTable.load(table)
+    options = CellOptions(stack, cells, channels, resolution, num_classes, stem, remove_dead)
     if subject in preset_names() or subject.endswith((".yaml", ".yml")):
-        if out is not None or squeeze_excite:
+        options.refuse_for(subject)
+        if out is not None or drawn is not None or squeeze_excite:
             raise ArchitectureError(
-                f"{subject!r} is a space: --out and --squeeze-excite need an architecture; leave them away"
+                f"{subject!r} is a space: --out, --draw and --squeeze-excite need an architecture; leave "
+                "them away"
             )
-        space = load_space(subject, resolution=resolution, num_classes=num_classes)
-        show_space(space, latencies, as_json=as_json)
+        definition = load_definition(subject, resolution=resolution, num_classes=num_classes)
+        show_space(definition.build(), definition.figures(), latencies, as_json=as_json)
         return
-    architecture = _architecture(
-        subject, resolution=resolution, num_classes=num_classes, gated=squeeze_excite
-    )
+    if is_genotype(subject):
+        architecture, figures = stacked_cells(subject, options, gated=squeeze_excite)
+    else:
+        options.refuse_for(subject)
+        figures = {}
+        architecture = _architecture(
+            subject, resolution=resolution, num_classes=num_classes, gated=squeeze_excite
+        )
+    if drawn is not None:
+        write_drawing(architecture, drawn)
     if out is not None:
         architecture.save(out)
-    _show_architecture(architecture, latencies, as_json=as_json)
+    _show_architecture(architecture, figures, latencies, as_json=as_json)
 
 
 def _architecture(
@@ -83,8 +116,10 @@ def _architecture(
     return load_architecture(source, resolution=resolution, num_classes=num_classes, gated=gated)
 
 
-def _show_architecture(architecture: Architecture, table: LatencyTable | None, *, as_json: bool) -> None:
-    data = _architecture_record(architecture, table)
+def _show_architecture(
+    architecture: Architecture, figures: Mapping[str, Any], table: LatencyTable | None, *, as_json: bool
+) -> None:
+    data = _architecture_record(architecture, figures, table)
     if as_json:
         print_json(data)
         return
@@ -111,7 +146,9 @@ def _row(name: str, figures: Mapping[str, Any]) -> list[str]:
     return row
 
 
-def _architecture_record(architecture: Architecture, table: LatencyTable | None) -> dict[str, Any]:
+def _architecture_record(
+    architecture: Architecture, figures: Mapping[str, Any], table: LatencyTable | None
+) -> dict[str, Any]:
     """The figures of an architecture for scripts; latency in milliseconds where there is a table."""
     from fbsearch.costs import count_architecture
     from fbsearch.spaces import find_structure
@@ -123,6 +160,7 @@ def _architecture_record(architecture: Architecture, table: LatencyTable | None)
         "resolution": architecture.resolution,
         "in_channels": architecture.in_channels,
         "num_classes": architecture.num_classes,
+        **figures,
         "num_params": total.num_params,
         "num_macs": total.num_macs,
         "peak_bytes": total.peak_bytes,

@@ -7,6 +7,7 @@ from fbsearch.nn.blocks.join import Add, Concat, Zero
 from fbsearch.nn.blocks.mbconv import ChannelShuffle, MBConv, SqueezeExcite
 from fbsearch.nn.blocks.pool import AvgPool
 from fbsearch.nn.blocks.preactivated import FactorisedReduce, PreActivated
+from fbsearch.nn.blocks.relu import Relu
 from fbsearch.nn.blocks.residual import ResidualBlock
 from fbsearch.nn.blocks.zen import NormedGates
 
@@ -21,6 +22,7 @@ __all__ = [
     "MBConv",
     "NormedGates",
     "PreActivated",
+    "Relu",
     "ResidualBlock",
     "SqueezeExcite",
     "Zero",

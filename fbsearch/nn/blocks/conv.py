@@ -26,11 +26,12 @@ def build_activation(activation: Activation) -> nn.Module:
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution ('same' padding), batch norm, activation.
+    """Convolution ('same' padding unless told otherwise), batch norm, activation.
 
     Args:
         kernel: height and width, or both at once.
         stride: likewise.
+        padded: False for 'valid' padding, that is none.
         bias: whether the convolution has one, as nobody needs before a norm but published networks.
         eps: what the norm adds to a variance.
     """
@@ -47,12 +48,13 @@ class ConvNorm(nn.Sequential):
         stride: int | tuple[int, int] = 1,
         groups: int = 1,
         activation: Activation = "identity",
+        padded: bool = True,
         bias: bool = False,
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
         height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
-        padding = (height // 2, width // 2)
+        padding = (height // 2, width // 2) if padded else (0, 0)
         self.conv = nn.Conv2d(
             in_channels, out_channels, (height, width), stride, padding=padding, groups=groups, bias=bias
         )
@@ -120,6 +122,7 @@ def _build_conv(op: operators.Conv) -> nn.Module:
         stride=op.stride,
         groups=op.groups,
         activation=op.activation,
+        padded=not op.without_padding,
     )
 
 

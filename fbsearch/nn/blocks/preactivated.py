@@ -45,10 +45,10 @@ def _build_relu_conv(op: operators.ReluConv) -> nn.Module:
 def _build_separable(op: operators.SepConv) -> nn.Module:
     return PreActivated(
         nn.ReLU(),
-        _depthwise(op.in_channels, op.kernel, stride=op.stride),
+        _depthwise(op.in_channels, op.kernel, stride=op.stride, dilation=op.dilation),
         ConvNorm(op.in_channels, op.out_channels, 1),
         nn.ReLU(),
-        _depthwise(op.out_channels, op.kernel),
+        _depthwise(op.out_channels, op.kernel, dilation=op.dilation),
         ConvNorm(op.out_channels, op.out_channels, 1),
     )
 

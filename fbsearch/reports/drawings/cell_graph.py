@@ -23,8 +23,7 @@ MARGIN = WORD_WIDTH / 2 + END
 def draw_cell(cell: CellGraph) -> Markup:
     """The cell from its inputs, left, to its output, right; hovering tells an operator's key and latency."""
     parts = {part.name: part for part in cell.parts}
-    columns = find_columns(cell.parts)
-    plan = layered({name: part.sources for name, part in parts.items()}, columns)
+    columns, plan = _plan(cell)
     places = _places(plan)
     lines = [
         _line(places[first], places[second], first[1], is_idle=parts[second[0]].is_idle)
@@ -33,9 +32,23 @@ def draw_cell(cell: CellGraph) -> Markup:
     ends = [_end(places[part.name, 0], -MARGIN) for part in cell.parts if part.kind == "input"]
     ends.append(_end(places[cell.parts[-1].name, len(plan.columns) - 1], MARGIN))
     marks = [_mark(part, places[name, columns[name]]) for name, part in parts.items()]
-    width = 2 * MARGIN + STEP * (len(plan.columns) - 1)
-    height = ROW * max(map(len, plan.columns))
+    width, height = _size(plan)
     return drawing(width, height, *lines, *ends, *marks, label=describe_cell(cell), class_="graph")
+
+
+def cell_size(cell: CellGraph) -> tuple[float, float]:
+    """Width and height of its drawing, in pixels."""
+    return _size(_plan(cell)[1])
+
+
+def _plan(cell: CellGraph) -> tuple[dict[str, int], Layout]:
+    """The column of each part, and where everything stands."""
+    columns = find_columns(cell.parts)
+    return columns, layered({part.name: part.sources for part in cell.parts}, columns)
+
+
+def _size(plan: Layout) -> tuple[float, float]:
+    return 2 * MARGIN + STEP * (len(plan.columns) - 1), ROW * max(map(len, plan.columns))
 
 
 def describe_cell(cell: CellGraph) -> str:

@@ -127,5 +127,10 @@ def _of_join(op: operators.Add | operators.Concat) -> Sketch:
 
 
 @sketch.register
+def _of_relu(op: operators.Relu) -> Sketch:
+    return Sketch(width=28.0, height=10.0)
+
+
+@sketch.register
 def _of_zero(op: operators.Zero) -> Sketch:
     return Sketch(width=8.0, height=8.0, is_round=True)
