@@ -41,6 +41,7 @@ from fbsearch.search.trials import ShortTrainingSettings
 from fbsearch.spaces import Code, Space, load_space
 from fbsearch.train import ChildTask, TrainSettings, evaluate, make_accelerator, seeded
 from fbsearch.train.display import epoch_bar
+from fbsearch.train.loaders import evaluation_loader
 from fbsearch.train.memory import large_pages
 
 COLUMNS = ("code", "accuracy", "val_accuracy", "train_loss", "seconds", "num_params", "num_macs")
@@ -175,7 +176,8 @@ def train_one(
             for epoch in range(settings.epochs):
                 last = task.run_epoch(epoch, lambda done, total: None)
             task.finish()
-            accuracy = evaluate(network, task.evaluation_loader(data.test), accelerator=accelerator).top1
+            test = evaluation_loader(data.test, data, settings, accelerator=accelerator)
+            accuracy = evaluate(network, test, accelerator=accelerator).top1
     except TrainingError as error:
         print(f"{code}: {error}", file=sys.stderr)
     return {
