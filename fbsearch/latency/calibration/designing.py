@@ -27,7 +27,7 @@ _DRAWS = 8
 """Draws for each of them, in spaces that hold fewer."""
 
 _LONGEST_WALK = 8
-"""Mutations from what an open space draws to the networks that its table begins with."""
+"""Mutations from what an open space draws to the networks whose operators its table holds too."""
 
 _REPLACEMENTS = 100
 """Draws for networks of a design that compute nothing."""
@@ -141,7 +141,7 @@ def _sort(operator: Operator) -> tuple[str, int]:
 
 def _more_blocks(space: Space, known: Sequence[Code], count: int, seed: int) -> tuple[Code, ...]:
     """Networks of an open space in which blocks stand that stand in few others, whatever their shapes."""
-    pool = [*known, *_random_codes(space, _OPEN_POOL * count, np.random.default_rng([seed, 6]))]
+    pool = [*known, *_random_codes(space, _OPEN_POOL * count, np.random.default_rng([seed, 6]), _walked)]
     networks = [space.decode(code).computed_operators() for code in pool]
     blocks = [{one.block for one in operators if not one.is_free} for operators in networks]
     names = {block: None for some in blocks for block in some}
@@ -192,27 +192,32 @@ def _told(space: Space, pool: Sequence[Code]) -> tuple[Terms, NDArray[np.int64]]
     return terms, terms.counts(choices for choices in told if choices is not None)
 
 
-def _random_codes(space: Space, count: int, rng: np.random.Generator) -> list[Code]:
+Draw = Callable[[Space, np.random.Generator], Code]
+
+
+def _sampled(space: Space, rng: np.random.Generator) -> Code:
+    return space.sample(rng)
+
+
+def _random_codes(space: Space, count: int, rng: np.random.Generator, draw: Draw = _sampled) -> list[Code]:
     """Distinct ones whose scores depend on the image; fewer in a space that holds few."""
-    is_open = space.operators() is None
     drawn: dict[Code, None] = {}
     for _ in range(_DRAWS * count):
         if len(drawn) == count:
             break
-        code = space.sample(rng)
-        if is_open:
-            code = _walked(space, code, rng)
+        code = draw(space, rng)
         if space.decode(code).sees_image:
             drawn.setdefault(code)
     return list(drawn)
 
 
-def _walked(space: Space, code: Code, rng: np.random.Generator) -> Code:
-    """Some mutations away, as what a search of an open space asks for will be.
+def _walked(space: Space, rng: np.random.Generator) -> Code:
+    """Some mutations away from what is drawn, as what a search of an open space asks for will be.
 
     What such a space draws may all lie near one structure, as Zen-NAS' released sampler has it: operators of
-    that alone would tell little about those of others.
+    that alone would tell little about those of others. Networks so far apart make a poor calibration, though.
     """
+    code = space.sample(rng)
     for _ in range(rng.integers(_LONGEST_WALK + 1)):
         code = space.mutate(code, rng)
     return code
