@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import joblib
-import torch
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from fbsearch.errors import ExportError
+from fbsearch.nn.threads import one_thread
 
 _Item = TypeVar("_Item")
 
@@ -75,19 +75,8 @@ def _tasks(
 def _attempt(convert: Callable[[_Item], None], item: _Item) -> tuple[_Item, ExportError | None]:
     """Returns the error: raised, it would have the other processes killed in the midst of their work."""
     try:
-        with _one_torch_thread():
+        with one_thread():
             convert(item)
     except ExportError as error:
         return item, error
     return item, None
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """The processes share the cores; torch's own threads would only stand in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -18,6 +18,7 @@ import fbsearch
 from fbsearch.architecture import Architecture
 from fbsearch.errors import CheckpointError, ProxyError
 from fbsearch.files import dump_json
+from fbsearch.nn.threads import one_thread
 from fbsearch.pipeline.stages.proxy_evaluation.score_journal import JournalledScore, ScoreJournal, score_key
 from fbsearch.proxies import LatencyProxy, Proxy, score_subject, subject_of
 from fbsearch.train.display import epoch_bar
@@ -168,14 +169,3 @@ def _score(architecture: Architecture, proxy: Proxy, key: str, settings: Scoring
         score, std, reason = None, 0.0, str(error)
     seconds = round(time.perf_counter() - started, 6)
     return JournalledScore(key, architecture.name, proxy.name, score, std, seconds, reason)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch computes in one thread: sums do not depend on how the machine shares them out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

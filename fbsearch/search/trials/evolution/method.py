@@ -30,7 +30,7 @@ def search_by_evolution(problem: Problem, session: Session) -> SearchedEvolution
     assert isinstance(settings, EvolutionSettings)  # as the method is registered
     started = time.monotonic()
     against = _against(problem.limits, settings)
-    with open_crew(settings.crew) as crew:
+    with open_crew(settings.workers) as crew:
         task = EvolutionTask(problem, settings, crew, _survival(against))
         run_epochs(
             task,
@@ -89,7 +89,7 @@ def rehearse_evolution(problem: Problem) -> float:
     """
     settings = problem.settings
     assert isinstance(settings, EvolutionSettings)  # as the method is registered
-    with open_crew(settings.crew) as crew:
+    with open_crew(settings.workers) as crew:
         task = EvolutionTask(problem, settings, crew)
         task.run_epoch(0, lambda done, total: None)  # workers start, torch warms up
         started = time.monotonic()

@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from fbsearch.errors import InvalidInputError
 from fbsearch.proxies import expand_names
 from fbsearch.search.method_settings import MethodSettings
-from fbsearch.search.trials.workers import Workers
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -84,11 +83,6 @@ class EvolutionSettings(MethodSettings):
     def score_name(self) -> str:
         """What a score is called."""
         return self.proxy[0] if len(self.proxy) == 1 else f"ranks of {' + '.join(self.proxy)}"
-
-    @property
-    def crew(self) -> Workers:
-        """Who scores."""
-        return self.workers
 
     def identity(self) -> dict[str, Any]:
         """All that the result depends on."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from fbsearch.errors import DependencyError, WorkerError
 from fbsearch.search.trials.workers.crew import Done
-from fbsearch.search.trials.workers.threads import one_thread
+from fbsearch.search.trials.workers.threads import with_one_thread
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -26,7 +26,7 @@ class RayCrew:
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
-        self._apply = ray.remote(num_cpus=1, max_retries=MOST_DEATHS)(_with_one_thread)
+        self._apply = ray.remote(num_cpus=1, max_retries=MOST_DEATHS)(with_one_thread)
 
     def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item], done: Done) -> list[_Result]:
         """See :class:`~fbsearch.search.trials.workers.crew.Crew`."""
@@ -43,11 +43,6 @@ class RayCrew:
             ) from None
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
-
-
-def _with_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:
-    with one_thread():
-        return function(item)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from fbsearch.nn.threads import one_thread
 from fbsearch.search.trials.workers.crew import Crew, Done, Workers
-from fbsearch.search.trials.workers.threads import one_thread
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

@@ -15,7 +15,7 @@ from joblib.externals.loky import ProcessPoolExecutor, process_executor
 
 from fbsearch.errors import WorkerError
 from fbsearch.search.trials.workers.crew import Done
-from fbsearch.search.trials.workers.threads import one_thread
+from fbsearch.search.trials.workers.threads import with_one_thread
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -76,7 +76,7 @@ class _Worker:
             if self._executor is None:
                 self._executor = ProcessPoolExecutor(max_workers=1, initializer=_keep_memory)
             try:
-                return self._executor.submit(_with_one_thread, function, item).result()
+                return self._executor.submit(with_one_thread, function, item).result()
             except BrokenProcessPool:
                 self._executor = None
                 if self._ended:
@@ -106,11 +106,6 @@ class _Counter:
 def _keep_memory() -> None:
     """Memory that torch keeps for the next structure is no leak, for which loky would replace the worker."""
     process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
-
-
-def _with_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:
-    with one_thread():
-        return function(item)
 
 
 @contextmanager

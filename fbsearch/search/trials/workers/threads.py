@@ -1,19 +1,17 @@
-"""One thread of torch, so that rounding does not depend on how many there are."""
+"""What every worker does: one item, by one thread of torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
 
-import torch
+from fbsearch.nn.threads import one_thread
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch computes with one thread within, and as before after."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def with_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:
+    """The function's result, computed by one thread: its rounding depends on nobody's number of threads."""
+    with one_thread():
+        return function(item)
